@@ -1,0 +1,59 @@
+"""thalweg: an optimization laboratory on JAX. Problem -> Method -> run -> Dataset -> analysis, plot."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thalweg import analysis, formula, methods, plot, problems, starts
+    from thalweg.derivatives import AutoDiff, FiniteDifference
+    from thalweg.inverse import numerical_inverse
+    from thalweg.problem import Problem, SquaredError, Stage
+    from thalweg.runs import run
+    from thalweg.sweeps import sweep
+
+# The public names in the order data flows, each with the module that holds it ("" for the module itself).
+_HOMES = {
+    "Stage": "problem",
+    "Problem": "problem",
+    "SquaredError": "problem",
+    "AutoDiff": "derivatives",
+    "FiniteDifference": "derivatives",
+    "numerical_inverse": "inverse",
+    "formula": "",
+    "problems": "",
+    "methods": "",
+    "sweep": "sweeps",
+    "starts": "",
+    "run": "runs",
+    "analysis": "",
+    "plot": "",
+}
+__all__ = [
+    "AutoDiff",
+    "FiniteDifference",
+    "Problem",
+    "SquaredError",
+    "Stage",
+    "analysis",
+    "formula",
+    "methods",
+    "numerical_inverse",
+    "plot",
+    "problems",
+    "run",
+    "starts",
+    "sweep",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that ``thalweg --help`` need not wait for JAX."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
+    module = import_module(f"thalweg.{_HOMES[name] or name}")
+    globals()[name] = getattr(module, name) if _HOMES[name] else module
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return __all__

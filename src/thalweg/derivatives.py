@@ -1,0 +1,128 @@
+"""How a problem differentiates: automatically, or by finite differences of its values."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+Function = Callable[[Array], Array]
+
+
+class Derivatives(Protocol):
+    """First and second derivatives of functions of one vector x, shape (d,)."""
+
+    def gradient(self, f: Function, x: Array) -> Array:
+        """df/dx of a scalar f, shape (d,)."""
+        ...
+
+    def jacobian(self, f: Function, x: Array) -> Array:
+        """df/dx of a vector f of m components, shape (m, d)."""
+        ...
+
+    def hessian(self, f: Function, x: Array) -> Array:
+        """d2f/dx2 of a scalar f, shape (d, d)."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class AutoDiff:
+    """Exact derivatives by JAX.
+
+    The gradient is one reverse pass; the Jacobian takes min(m, d) forward or reverse passes; the Hessian is forward
+    over reverse, d passes of the gradient.
+    """
+
+    def gradient(self, f: Function, x: Array) -> Array:
+        return jax.grad(f)(x)
+
+    def jacobian(self, f: Function, x: Array) -> Array:
+        outputs = jax.eval_shape(f, x).shape[0]
+        return (jax.jacfwd if x.shape[0] <= outputs else jax.jacrev)(f)(x)
+
+    def hessian(self, f: Function, x: Array) -> Array:
+        return jax.hessian(f)(x)
+
+
+
+@final
+@dataclass(frozen=True)
+class FiniteDifference:
+    """Derivatives from values alone.
+
+    With h the step and e_i the unit vectors, the first derivatives are
+
+    - central: (f(x + h e_i) - f(x - h e_i)) / 2h, error O(h^2), 2d values;
+    - forward: (f(x + h e_i) - f(x)) / h, error O(h), d + 1 values;
+    - backward: (f(x) - f(x - h e_i)) / h, error O(h), d + 1 values;
+
+    and the second derivatives are the same difference taken twice (central: 2d^2 + 1 values; one-sided:
+    (d + 1)(d + 2)/2 values).
+
+    ``step`` is h in units of [x]: one number, or one per component for variables of different size. Without it
+    h_i = max(1, |x_i|) * eps^(1/p), with eps the rounding unit of x and p = 3 (central) or 2 (one-sided) for first
+    derivatives, 4 and 3 for second ones, which balances truncation against rounding. A fixed step of 1e-5 serves
+    first derivatives in float64 and is too small for float32 and for second derivatives.
+
+    Raises ValueError for an unknown scheme or a step that is not positive.
+    Source: Dennis and Schnabel (1983), sections 5.4 and 5.6; Nocedal and Wright (2006), section 8.1.
+    """
+
+    step: float | tuple[float, ...] | None = None
+    scheme: str = field(default="central")
+
+    def __post_init__(self) -> None:
+        if self.scheme not in ("central", "forward", "backward"):
+            raise ValueError(
+                f"scheme is {self.scheme!r}, but finite differences are 'central', 'forward' or 'backward'; choose one."
+            )
+        if self.step is not None:
+            steps = np.atleast_1d(np.asarray(self.step, float))
+            if steps.ndim != 1 or not np.all(np.isfinite(steps) & (steps > 0)):
+                raise ValueError(f"step is {self.step!r}, but a difference step is positive; give e.g. step=1e-5.")
+            object.__setattr__(self, "step", tuple(steps.tolist()) if np.ndim(self.step) else float(steps[0]))
+
+    def _steps(self, x: Array, order: int) -> Array:
+        if self.step is not None:
+            return jnp.broadcast_to(jnp.asarray(self.step, x.dtype), x.shape)
+        power = order + (2 if self.scheme == "central" else 1)
+        return float(jnp.finfo(x.dtype).eps) ** (1 / power) * jnp.maximum(1, jnp.abs(x))
+
+    def jacobian(self, f: Function, x: Array) -> Array:
+        h = self._steps(x, order=1)
+        values = jax.vmap(f)
+        if self.scheme == "central":
+            ahead, behind = x + jnp.diag(h), x - jnp.diag(h)
+            f_ahead, f_behind = jnp.split(values(jnp.concatenate([ahead, behind])), 2)
+            width = jnp.diag(ahead - behind)
+            return (f_ahead - f_behind).T / width
+        sign = 1 if self.scheme == "forward" else -1
+        points = x + sign * jnp.diag(h)
+        f_here, f_points = jnp.split(values(jnp.concatenate([x[None], points])), [1])
+        width = jnp.diag(points) - x
+        return (f_points - f_here).T / width
+
+    def gradient(self, f: Function, x: Array) -> Array:
+        return self.jacobian(f, x)
+
+    def hessian(self, f: Function, x: Array) -> Array:
+        d, h = x.shape[0], self._steps(x, order=2)
+        i, j = np.triu_indices(d, 1)
+        e = jnp.diag(h)
+        if self.scheme == "central":
+            corners = [x + e[i] + e[j], x + e[i] - e[j], x - e[i] + e[j], x - e[i] - e[j]]
+            values = jax.vmap(f)(jnp.concatenate([x[None], x + e, x - e, *corners]))
+            center, ahead, behind = values[0], values[1 : d + 1], values[d + 1 : 2 * d + 1]
+            pp, pm, mp, mm = jnp.split(values[2 * d + 1 :], 4)
+            diagonal, mixed = (ahead - 2 * center + behind) / h**2, (pp - pm - mp + mm) / (4 * h[i] * h[j])
+        else:
+            s = e if self.scheme == "forward" else -e
+            values = jax.vmap(f)(jnp.concatenate([x[None], x + s, x + 2 * s, x + s[i] + s[j]]))
+            center, once, twice = values[0], values[1 : d + 1], values[d + 1 : 2 * d + 1]
+            diagonal = (twice - 2 * once + center) / h**2
+            mixed = (values[2 * d + 1 :] - once[i] - once[j] + center) / (h[i] * h[j])
+        return jnp.diag(diagonal).at[i, j].set(mixed).at[j, i].set(mixed)

@@ -1,0 +1,288 @@
+"""Typed formulas such as `x0**2 + 0.5*sin(30*x0)` as JAX functions, without `eval`.
+
+A formula is read in three passes, each of which only lets through what it knows:
+its words (numbers, known names, operators, brackets), then the syntax tree that
+Python's `ast` builds from them, then a flat list of steps in prefix order.  Nothing
+here recurses, so a formula that is accepted can also be evaluated.
+"""
+
+import ast
+import keyword
+import math
+import re
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+MAX_LENGTH: Final = 2000  # characters
+MAX_NODES: Final = 500  # numbers, names, operators and calls
+MAX_DEPTH: Final = 50  # brackets inside brackets, operations inside operations
+
+FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
+    "sin": jnp.sin, "cos": jnp.cos, "tan": jnp.tan,
+    "arcsin": jnp.arcsin, "arccos": jnp.arccos, "arctan": jnp.arctan,
+    "asin": jnp.arcsin, "acos": jnp.arccos, "atan": jnp.arctan,
+    "sinh": jnp.sinh, "cosh": jnp.cosh, "tanh": jnp.tanh,
+    "exp": jnp.exp, "log": jnp.log, "log10": jnp.log10, "sqrt": jnp.sqrt,
+    "abs": jnp.abs, "sign": jnp.sign, "minimum": jnp.minimum, "maximum": jnp.maximum,
+}  # fmt: skip
+CONSTANTS: Final[dict[str, float]] = {"pi": math.pi, "e": math.e}
+
+_ARITY: Final = {name: 2 if name in ("minimum", "maximum") else 1 for name in FUNCTIONS}
+_OPERATORS: Final[dict[type[ast.AST], Callable[..., Array]]] = {
+    ast.Add: jnp.add, ast.Sub: jnp.subtract, ast.Mult: jnp.multiply, ast.Div: jnp.divide,
+    ast.Pow: jnp.power, ast.UAdd: jnp.positive, ast.USub: jnp.negative,
+}  # fmt: skip
+_AXES: Final = ("x", "y", "z")
+_INDEXED: Final = tuple(f"x{i}" for i in range(1000))
+_TOO_DEEP: Final = f"nests too deeply; keep to a depth of {MAX_DEPTH}"
+_WORD: Final = re.compile(
+    r"""(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+      | (?P<name>[A-Za-z][A-Za-z0-9]*)
+      | (?P<operator>\*\*|[-+*/,])
+      | (?P<open>[(\[])
+      | (?P<close>[)\]])
+      | (?P<other>[\w.]+|[^ ])""",
+    re.ASCII | re.VERBOSE,
+)
+
+# A number, the name of a variable, or a function and how many operands it takes.
+_Step = float | str | tuple[Callable[..., Any], int]
+
+
+@final
+@dataclass(frozen=True)
+class Formula:
+    """A checked formula: its text, the variables that occur in it (x2 before x10), its steps."""
+
+    text: str
+    names: tuple[str, ...]
+    steps: tuple[_Step, ...] = field(repr=False, compare=False)
+
+    def __call__(self, values: Mapping[str, Any]) -> Array:
+        """The value where each variable has the given value; arrays broadcast elementwise.
+
+        All arithmetic is in the common floating dtype of the values.  Raises KeyError
+        for a variable without a value.
+        """
+        dtype = jnp.result_type(0.0, *(values[name] for name in self.names))
+        stack: list[Any] = []
+        # Prefix order read backwards: the operands lie on the stack, leftmost on top.
+        with np.errstate(over="ignore"):  # 1e300 is inf in float32, without a warning
+            for step in reversed(self.steps):
+                match step:
+                    case float():
+                        stack.append(np.asarray(step, dtype))
+                    case str():
+                        stack.append(jnp.asarray(values[step], dtype))
+                    case function, arity:
+                        stack.append(function(*[stack.pop() for _ in range(arity)]))
+        return jnp.asarray(stack.pop())
+
+
+@final
+@dataclass(frozen=True)
+class VectorFormula:
+    """A formula as a function f(x) of one vector, where x[i] is the variable names[i]."""
+
+    formula: Formula
+    names: tuple[str, ...]
+
+    @property
+    def dimension(self) -> int:
+        """The length of x."""
+        return len(self.names)
+
+    def __call__(self, x: Any) -> Array:
+        """f(x), a scalar in the dtype of x; raises ValueError unless x has shape (dimension,)."""
+        x = jnp.asarray(x)
+        if x.shape != (self.dimension,):
+            raise ValueError(
+                f"x has shape {x.shape} where the formula takes {_listing(self.names)}; "
+                f"pass a vector of shape ({self.dimension},)."
+            )
+        value = self.formula({name: x[self.names.index(name)] for name in self.formula.names})
+        return value.astype(jnp.result_type(x, 0.0))  # a formula without variables has no dtype of x
+
+
+def parse(text: str, variables: Collection[str]) -> Formula:
+    """The formula that `text` writes in the given variables; ValueError says what is wrong where.
+
+    A formula consists of decimal numbers, variables, `pi` and `e`, `+ - * / **`,
+    parentheses, and calls of FUNCTIONS, also as `exp[-x]`.
+    """
+    variables = _checked(variables)
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"The formula has {len(text)} characters; shorten it to at most {MAX_LENGTH}.")
+    line = re.sub(r"\s", " ", text, flags=re.ASCII)
+    if not line.strip(" "):
+        raise ValueError("The formula is empty at column 1; write one such as 2*x0 + sin(x1).")
+    _check_words(line, variables)
+    steps = _steps(line, _tree(line))
+    return Formula(text, tuple(sorted({s for s in steps if isinstance(s, str)}, key=_natural)), steps)
+
+
+def compile(text: str, variables: Sequence[str] | None = None) -> VectorFormula:
+    """The function f(x) of a vector that `text` writes, where x[i] is `variables[i]`.
+
+    Without `variables` these are x0, x1, ... up to the largest index in the text, or else
+    x, y, z up to the last one in it.  Raises ValueError as `parse` does.
+    """
+    if variables is not None:
+        return VectorFormula(parse(text, variables), tuple(variables))
+    family = _AXES if re.search(r"\b[xyz]\b", text) else _INDEXED
+    formula = parse(text, family)
+    if not formula.names:
+        raise ValueError("The formula has no variable from column 1 on; write x0, x1, ... or x, y, z in it.")
+    return VectorFormula(formula, family[: 1 + max(map(family.index, formula.names))])
+
+
+def number(text: str) -> float:
+    """The finite value of a formula without variables, such as `1/3` or `2*pi`, in float64.
+
+    Raises ValueError as `parse` does, and where the value is infinite or undefined.
+    """
+    formula = parse(text, ())
+    with jax.enable_x64(True):
+        value = float(formula({}))
+    if not math.isfinite(value):
+        raise _refusal(text, 0, len(text), f"has the value {value}; write a finite number")
+    return value
+
+
+def _checked(variables: Collection[str]) -> tuple[str, ...]:
+    for name in variables:
+        taken = name in FUNCTIONS or name in CONSTANTS or keyword.iskeyword(name)
+        if taken or not re.fullmatch("[A-Za-z][A-Za-z0-9]*", name):
+            raise ValueError(
+                f"{name!r} cannot be a variable; use a letter followed by letters and digits "
+                "that is no function, constant or Python keyword."
+            )
+    if len(set(variables)) < len(variables):
+        raise ValueError(f"The variables {_listing(variables)} are not distinct; give each its own name.")
+    return tuple(variables)
+
+
+def _check_words(line: str, variables: Collection[str]) -> None:
+    known = {*variables, *CONSTANTS, *FUNCTIONS}
+    opened: list[re.Match[str]] = []
+
+    def refusal(word: re.Match[str], reason: str) -> ValueError:
+        return _refusal(line, word.start(), word.end(), reason)
+
+    for word in _WORD.finditer(line):
+        match word.lastgroup:
+            case "number" if not math.isfinite(float(word[0])):
+                raise refusal(word, "is too large; write a number below 1.7e308")
+            case "name" if word[0] not in known:
+                raise refusal(
+                    word,
+                    f"is unknown; use the variables ({_listing(variables)}), the constants "
+                    f"({', '.join(CONSTANTS)}) and the functions ({', '.join(FUNCTIONS)})",
+                )
+            case "open":
+                opened.append(word)
+                if len(opened) > MAX_DEPTH:
+                    raise refusal(word, _TOO_DEEP)
+            case "close" if not opened or opened.pop()[0] + word[0] not in ("()", "[]"):
+                raise refusal(word, "does not match an opening bracket; balance the brackets")
+            case "other" if word[0] == "^":
+                raise refusal(word, "is not an operator; write ** for a power")
+            case "other" if word[0][0].isdigit():
+                raise refusal(word, "is not a number; write 2, 0.5 or 1e-3, and * between factors")
+            case "other":
+                raise refusal(word, "is not allowed; use numbers, names, + - * / **, brackets and commas")
+    if opened:
+        raise refusal(opened[-1], "is never closed; balance the brackets")
+
+
+def _tree(line: str) -> ast.expr:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Within parentheses leading blanks are harmless and col_offset counts from 1.
+            return ast.parse(f"({line})", mode="eval").body
+    except SyntaxError as error:
+        start = min(max((error.offset or 0) - 2, 0), len(line.rstrip(" ")) - 1)
+        end = max((error.end_offset or 0) - 2, start + 1)
+        reason = "cannot be read; put one operator between operands and one comma between arguments"
+        raise _refusal(line, start, end, reason) from None
+    except (RecursionError, MemoryError):
+        raise _refusal(line, 0, len(line), _TOO_DEEP) from None
+
+
+def _steps(line: str, tree: ast.expr) -> tuple[_Step, ...]:
+    steps: list[_Step] = []
+    pending = [(tree, 1)]
+    while pending:
+        node, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            raise _refusal(line, *_span(node), _TOO_DEEP)
+        step, operands = _step(line, node)
+        steps.append(step)
+        # A long sum or product leans to the left, which is no nesting.
+        chain = node.left if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Pow) else None
+        pending += [(operand, depth + (operand is not chain)) for operand in reversed(operands)]
+    if len(steps) > MAX_NODES:
+        raise ValueError(f"The formula has {len(steps)} nodes; simplify it to at most {MAX_NODES}.")
+    return tuple(steps)
+
+
+def _step(line: str, node: ast.expr) -> tuple[_Step, Sequence[ast.expr]]:
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return float(value), ()
+        case ast.Name(id=name) if name not in FUNCTIONS:
+            return CONSTANTS.get(name, name), ()
+        case ast.UnaryOp(op=operator, operand=operand) if type(operator) in _OPERATORS:
+            return (_OPERATORS[type(operator)], 1), [operand]
+        case ast.BinOp(left=left, op=ast.Pow(), right=right) if (power := _integer(line, right)) is not None:
+            # Unlike jnp.power this has the right derivatives at 0, and it is faster.
+            return (partial(lax.integer_pow, y=power), 1), [left]
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
+            return (_OPERATORS[type(operator)], 2), [left, right]
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if _ARITY.get(name) == len(args):
+            return (FUNCTIONS[name], len(args)), args
+        case ast.Subscript(value=ast.Name(id=name), slice=operand) if _ARITY.get(name) == 1:
+            return (FUNCTIONS[name], 1), [operand]
+        case ast.Call() | ast.Subscript():
+            reason = "is not a call; write sin(a) for one argument, maximum(a, b) for two, and * to multiply"
+        case ast.Name(id=name):
+            reason = f"is a function without argument; write {name}(...)"
+        case _:
+            reason = "is not allowed; use numbers, names, + - * / **, ( ) and calls such as sin(x)"
+    raise _refusal(line, *_span(node), reason)
+
+
+def _integer(line: str, node: ast.expr) -> int | None:
+    # Larger powers are left to jnp.power, as repeated multiplication loses digits.
+    source = line[slice(*_span(node))].replace(" ", "")
+    return int(float(source)) if re.fullmatch(r"-?\d\d?(\.0*)?", source) else None
+
+
+def _span(node: ast.expr) -> tuple[int, int]:
+    # The parenthesis that _tree adds shifts the offsets by one, and a tuple includes it.
+    return max(node.col_offset - 1, 0), (node.end_col_offset or 0) - 1
+
+
+def _refusal(text: str, start: int, end: int, reason: str) -> ValueError:
+    start = len(text) - len(text[start:].lstrip(" "))
+    excerpt = text[start:end].rstrip(" ") if end - start <= 40 else f"{text[start : start + 37]}..."
+    return ValueError(f"{excerpt!r} at column {start + 1} of the formula {reason}.")
+
+
+def _listing(names: Collection[str]) -> str:
+    shown = list(names) if len(names) <= 6 else [*list(names)[:3], "...", list(names)[-1]]
+    return ", ".join(shown) or "none"
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if part.isdigit() else part for part in parts], name

@@ -1,0 +1,276 @@
+"""The engine: many (variant, start) pairs, the lanes, stepped together by compiled chunks of steps."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import Any, final
+from weakref import WeakKeyDictionary
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.experimental.layout import Layout, with_layout_constraint
+
+from thalweg.methods.method import Method
+from thalweg.problem import Problem
+
+Observer = Callable[[Problem, Array], Any]
+CACHE_BYTES = 4 << 20  # record buffer of one chunk: fits the cache beside the state
+MOST_ROWS = 256
+# XLA's CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+
+
+@final
+@dataclass(frozen=True)
+class Program:
+    """Two compiled functions for lanes of one width, and what they record.
+
+    ``begin(hyper, x, key, lane)`` gives the carry and the first row; ``chunk(hyper, carry, records, rows, every)`` takes
+    ``every`` steps and records, ``rows`` times. ``carry`` and ``records`` are donated. Lanes are the last axis of all.
+    """
+
+    begin: Callable[..., Any]
+    chunk: Callable[..., Any]
+    rows: int
+    width: int
+    shapes: dict[str, tuple[tuple[int, ...], Any]]
+
+    def buffers(self) -> dict[str, Array]:
+        """Fresh record buffers for one thread; ``chunk`` uses them up and returns them filled."""
+        return {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in self.shapes.items()}
+
+
+def observe(problem: Problem, record: Sequence[tuple[str, Observer]], x: Array) -> dict[str, Array]:
+    """Everything a trace holds of one point."""
+    seen = {**problem.spaces(x), **{name: jnp.asarray(f(problem, x)) for name, f in record}}
+    return {name: jnp.asarray(value, x.dtype) for name, value in seen.items()}
+
+
+def _lanes_minor(tree: Any) -> Any:
+    """Lanes are the first axis to ``vmap`` and the fastest one in memory, so that operations run along lanes."""
+    return jax.tree.map(
+        lambda a: with_layout_constraint(a, Layout((*range(1, a.ndim), 0))) if a.ndim > 1 else a, tree
+    )
+
+
+def _flat(f: Callable[..., Any]) -> Callable[..., list[Array]]:
+    return lambda *arguments: jax.tree.leaves(f(*arguments))
+
+
+def _varying(f: Callable[..., Any], axes: Any, arguments: Any) -> list[bool]:
+    """Which leaves of f's result differ between lanes: those that ``vmap`` does not accept as unmapped."""
+
+    def varies(k: int) -> bool:
+        try:
+            jax.eval_shape(jax.vmap(lambda *a: _flat(f)(*a)[k], axes, None), *arguments)
+        except ValueError:
+            return True
+        return False
+
+    return [varies(k) for k in range(len(jax.tree.leaves(jax.eval_shape(jax.vmap(f, axes), *arguments))))]
+
+
+def _batched(tree: Any, axes: Sequence[Any]) -> list[Any]:
+    """Shapes of the leaves of ``tree`` with an axis of two lanes where mapped; two suffice to tell what varies."""
+    return [
+        jax.ShapeDtypeStruct((2, *leaf.shape) if axis == 0 else leaf.shape, leaf.dtype)
+        for leaf, axis in zip(jax.tree.leaves(tree), axes, strict=True)
+    ]
+
+
+def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dtype) -> Any:
+    """(init, step, state axes): the method on flat lists of leaves, and which leaves of its state vary over lanes."""
+    leaves, treedef = jax.tree.flatten(method)
+    scalars = [jax.ShapeDtypeStruct((), dtype) for _ in leaves]
+    hyper_axes = [0 if s else None for s in swept]
+    x, key = jax.ShapeDtypeStruct((problem.dimension,), dtype), jax.eval_shape(lambda: jax.random.key(0))
+
+    def init(hyper: list[Array], x: Array, key: Array) -> list[Array]:
+        return [jnp.asarray(a) for a in jax.tree.leaves(treedef.unflatten(hyper).init(problem, x, key))]
+
+    structure = jax.tree.structure(jax.eval_shape(lambda h, x, k: treedef.unflatten(h).init(problem, x, k), scalars, x, key))
+    state = jax.eval_shape(init, scalars, x, key)
+
+    def step(hyper: list[Array], x: Array, leaves: list[Array]) -> tuple[Array, list[Array]]:
+        following, state = treedef.unflatten(hyper).step(problem, x, structure.unflatten(leaves))
+        return following.astype(x.dtype), [jnp.asarray(a) for a in jax.tree.leaves(state)]
+
+    following, following_state = jax.eval_shape(step, scalars, x, state)
+    if following.shape != x.shape or [(a.shape, a.dtype) for a in following_state] != [(a.shape, a.dtype) for a in state]:
+        raise ValueError(
+            f"a step of {type(method).__name__} returns x of shape {following.shape} and a state of other shapes or dtypes "
+            f"than it took, but both must stay as they were: x of shape {x.shape}, state {[(a.shape, str(a.dtype)) for a in state]}."
+        )
+    many = _batched(scalars, hyper_axes)
+    varying = _varying(init, (hyper_axes, 0, 0), (many, *_batched((x, key), (0, 0))))
+    while True:
+        axes = [0 if v else None for v in varying]
+        more = _varying(lambda *a: step(*a)[1], (hyper_axes, 0, axes), (many, *_batched(x, (0,)), _batched(state, axes)))
+        if [a or b for a, b in zip(varying, more, strict=True)] == varying:
+            return init, step, axes
+        varying = [a or b for a, b in zip(varying, more, strict=True)]
+
+
+def _compile(f: Any, *shapes: Any) -> Any:
+    lowered = f.lower(*shapes)
+    if jax.default_backend() == "cpu":
+        try:
+            return lowered.compile(CPU_OPTIONS)
+        except jax.errors.JaxRuntimeError as error:
+            if "No such compile option" not in str(error):
+                raise
+    return lowered.compile()
+
+
+_compiled: WeakKeyDictionary[Problem, dict[Any, Future[Any]]] = WeakKeyDictionary()
+_lock = Lock()
+
+
+def _once(problem: Problem, signature: Any, make: Callable[[], Any]) -> Any:
+    """What ``make`` gives, made once per problem and signature, also when several threads ask at the same time."""
+    with _lock:
+        made = _compiled.setdefault(problem, {})
+        mine = signature not in made
+        future = made.setdefault(signature, Future())
+    if mine:
+        try:
+            future.set_result(make())
+        except BaseException as error:
+            del made[signature]
+            future.set_exception(error)
+    return future.result()
+
+
+def row(
+    problem: Problem, method: Method, record: Sequence[tuple[str, Observer]], dtype: np.dtype
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of what one lane records. Traces one step, so that a method that this problem cannot serve says so."""
+
+    def shapes() -> dict[str, tuple[int, ...]]:
+        x, key = jax.ShapeDtypeStruct((problem.dimension,), dtype), jax.eval_shape(lambda: jax.random.key(0))
+        scalars = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), dtype), method)
+        jax.eval_shape(lambda m, x, key: m.step(problem, x, m.init(problem, x, key)), scalars, x, key)
+        seen: dict[str, tuple[int, ...]] = {}
+        jax.eval_shape(lambda x: seen.update({k: v.shape for k, v in observe(problem, record, x).items()}), x)
+        return seen
+
+    return _once(problem, ("row", jax.tree.structure(method), tuple(record), dtype), shapes)
+
+
+def program(
+    problem: Problem,
+    method: Method,
+    swept: Sequence[bool],
+    record: Sequence[tuple[str, Observer]],
+    width: int,
+    dtype: np.dtype,
+    single: bool,
+) -> Program:
+    """The program for ``width`` lanes of a method, from the cache where the structure was compiled before.
+
+    ``swept`` tells which hyperparameters have one value per lane, ``single`` whether every step is recorded. Values of
+    hyperparameters, starts and keys are arguments of the program.
+    """
+    signature = (jax.tree.structure(method), tuple(swept), tuple(record), width, dtype, single)
+    make = partial(_build, problem, method, swept, record, width, dtype, single)
+    return _once(problem, signature, make)
+
+
+
+def _build(
+    problem: Problem,
+    method: Method,
+    swept: Sequence[bool],
+    record: Sequence[tuple[str, Observer]],
+    width: int,
+    dtype: np.dtype,
+    single: bool,
+) -> Program:
+    init, step, state_axes = _trace(problem, method, swept, dtype)
+    hyper_axes = [0 if s else None for s in swept]
+    all_init = jax.vmap(init, (hyper_axes, 0, 0), state_axes)
+    all_step = jax.vmap(step, (hyper_axes, 0, state_axes), (0, state_axes))
+    look = jax.vmap(partial(observe, problem, record))
+
+    def turn(leaf: Array, axis: int | None, source: int, to: int) -> Array:
+        return leaf if axis is None else jnp.moveaxis(leaf, source, to)
+
+    def packed(x: Array, state: list[Array]) -> Any:
+        return x.T, [turn(leaf, axis, 0, -1) for leaf, axis in zip(state, state_axes, strict=True)]
+
+    def unpacked(carry: Any) -> Any:
+        return carry[0].T, [turn(leaf, axis, -1, 0) for leaf, axis in zip(carry[1], state_axes, strict=True)]
+
+    def begin(hyper: list[Array], x: Array, key: Array, lane: Array) -> Any:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, lane)
+        return packed(x, all_init(hyper, x, keys)), {k: jnp.moveaxis(v, 0, -1) for k, v in look(x).items()}
+
+    def chunk(hyper: list[Array], carry: Any, records: dict[str, Array], rows: Array, every: Array) -> Any:
+        def advance(_: Any, carry: Any) -> Any:
+            return _lanes_minor(all_step(hyper, *_lanes_minor(carry)))
+
+        def row(i: Array, loop: Any) -> Any:
+            (x, state), records = loop
+            x, state = advance(i, (x, state)) if single else jax.lax.fori_loop(0, every, advance, (x, state))
+            seen = look(x)
+            put = jax.lax.dynamic_update_index_in_dim
+            return (x, state), {k: put(records[k], jnp.moveaxis(seen[k], 0, -1), i, 0) for k in records}
+
+        carry, records = jax.lax.fori_loop(0, rows, row, (unpacked(carry), records))
+        return packed(*carry), records
+
+    some = [jax.ShapeDtypeStruct((width,) if s else (), dtype) for s in swept]
+    x = jax.ShapeDtypeStruct((width, problem.dimension), dtype)
+    key, lane, count = jax.eval_shape(lambda: (jax.random.key(0), jnp.arange(width), 0))
+    count = jax.ShapeDtypeStruct((), jnp.int32)
+    lane = jax.ShapeDtypeStruct((width,), jnp.int32)
+    carry, first = jax.eval_shape(begin, some, x, key, lane)
+    row_bytes = sum(a.size * a.dtype.itemsize for a in first.values())
+    rows = int(np.clip(CACHE_BYTES // row_bytes, 1, MOST_ROWS))
+    records = {k: jax.ShapeDtypeStruct((rows, *a.shape), a.dtype) for k, a in first.items()}
+    return Program(
+        begin=_compile(jax.jit(begin), some, x, key, lane),
+        chunk=_compile(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count),
+        rows=rows,
+        width=width,
+        shapes={k: (a.shape, a.dtype) for k, a in records.items()},
+    )
+
+
+@final
+class Tile:
+    """One width of lanes on its way: their hyperparameters, their carry, and where their rows go.
+
+    ``into`` maps each recorded name to the slice of the record that belongs to these lanes, shape (rows, …, lanes).
+    """
+
+    def __init__(
+        self, program: Program, hyper: list[np.ndarray], x: np.ndarray, key: Array, lane: np.ndarray, into: dict[str, np.ndarray]
+    ) -> None:
+        self.program, self.hyper, self.x, self.key, self.lane, self.into = program, hyper, x, key, lane, into
+        self.rows = 0
+
+    def begin(self) -> None:
+        """Set the methods up at the starts and record row 0. Lanes that only fill the width repeat the last one."""
+        pad, dtype = (0, self.program.width - len(self.lane)), self.x.dtype
+        self.arguments = [jnp.asarray(np.pad(h, pad, "edge") if h.ndim else h, dtype) for h in self.hyper]
+        lane, x = np.pad(self.lane, pad, "edge"), np.pad(self.x, (pad, (0, 0)), "edge")
+        self.carry, first = self.program.begin(self.arguments, x, self.key, lane)
+        self._keep({name: value[None] for name, value in first.items()}, 1)
+
+    def _keep(self, records: dict[str, Any], rows: int) -> None:
+        jax.block_until_ready(records)  # outside Python's lock, which from_dlpack would hold
+        for name, target in self.into.items():
+            seen = np.from_dlpack(records[name])
+            target[self.rows : self.rows + rows] = seen[:rows, ..., : target.shape[-1]]
+        self.rows += rows
+
+    def advance(self, records: dict[str, Array], rows: int, every: int) -> dict[str, Array]:
+        """Record ``rows`` more rows, ``every`` steps apart, through the buffers ``records``, which are used up; returns new ones."""
+        self.carry, records = self.program.chunk(self.arguments, self.carry, records, np.int32(rows), np.int32(every))
+        self._keep(records, rows)
+        return records

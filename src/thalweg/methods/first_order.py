@@ -1,0 +1,140 @@
+"""First-order methods: every update rule of optax, on the gradient of the problem."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import TYPE_CHECKING, Any, final
+
+import optax
+from jax import Array
+from jax.tree_util import register_dataclass
+
+if TYPE_CHECKING:
+    from thalweg.problem import Problem
+
+Static = {"static": True}
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class FirstOrder:
+    """x <- x + rule(dL/dx), with ``rule`` any optax update rule.
+
+    ``rule`` is a function that makes an ``optax.GradientTransformation`` (``optax.adam``, …), ``hyper`` its numeric
+    arguments, which are leaves and can be swept, and ``options`` its remaining arguments as pairs, which are structure.
+
+    Cost per step: one gradient. The pull-back of the loss is the transposed Jacobian: dL/dx = (dy/dx)^T dL/dy, whose
+    units [L]/[x] are not those of a step in [x]; the learning rate carries [x]^2/[L] where the rule does not normalize.
+    """
+
+    rule: Callable[..., optax.GradientTransformation] = field(metadata=Static)
+    hyper: dict[str, Any]
+    options: tuple[tuple[str, Any], ...] = field(default=(), metadata=Static)
+
+    def _transformation(self) -> optax.GradientTransformation:
+        return self.rule(**self.hyper, **dict(self.options))
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> Any:
+        return self._transformation().init(x)
+
+    def step(self, problem: "Problem", x: Array, state: Any) -> tuple[Array, Any]:
+        update, state = self._transformation().update(problem.gradient(x), state, x)
+        return optax.apply_updates(x, update), state  # pyright: ignore[reportReturnType]
+
+
+def from_optax(
+    rule: Callable[..., optax.GradientTransformation] | optax.GradientTransformation, **arguments: Any
+) -> FirstOrder:
+    """A method from an optax rule: ``from_optax(optax.lion, learning_rate=1e-3, b1=0.95)``.
+
+    Numbers become hyperparameters that can be swept; flags, functions (such as schedules) and None become structure.
+    A finished transformation, ``from_optax(optax.lion(1e-3))``, serves too, with nothing to sweep.
+    """
+    if isinstance(rule, optax.GradientTransformation):
+        if arguments:
+            raise ValueError(
+                f"from_optax was given a finished transformation and {', '.join(arguments)}; "
+                "give the rule itself, such as from_optax(optax.adam, learning_rate=0.1)."
+            )
+        return FirstOrder(_Finished(rule), {})
+    hyper = {k: v for k, v in arguments.items() if _is_number(v)}
+    return FirstOrder(rule, hyper, tuple((k, v) for k, v in arguments.items() if k not in hyper))
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and (isinstance(value, Real) or getattr(value, "ndim", None) == 0)
+
+
+@final
+@dataclass(frozen=True)
+class _Finished:
+    transformation: optax.GradientTransformation
+
+    def __call__(self) -> optax.GradientTransformation:
+        return self.transformation
+
+
+def gradient_descent(learning_rate: float) -> FirstOrder:
+    """x <- x - learning_rate dL/dx (Cauchy 1847). Stable on a quadratic for learning_rate < 2 / lambda_max."""
+    return from_optax(optax.sgd, learning_rate=learning_rate)
+
+
+def momentum(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
+    """Heavy ball: v <- momentum v + dL/dx, x <- x - learning_rate v (Polyak 1964, eq. 9).
+
+    Stable on a quadratic for learning_rate < 2 (1 + momentum) / lambda_max.
+    """
+    return from_optax(optax.sgd, learning_rate=learning_rate, momentum=momentum)
+
+
+def nesterov(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
+    """v <- momentum v + dL/dx, x <- x - learning_rate (dL/dx + momentum v) (Nesterov 1983; Sutskever et al. 2013)."""
+    return from_optax(optax.sgd, learning_rate=learning_rate, momentum=momentum, nesterov=True)
+
+
+def adagrad(learning_rate: float, initial_accumulator_value: float = 0.1, eps: float = 1e-7) -> FirstOrder:
+    """s <- s + g^2, x <- x - learning_rate g / sqrt(s + eps), g = dL/dx (Duchi, Hazan, Singer 2011).
+
+    Invariant to a scaling of L and of each component of x, but for eps. torch starts at s = 0 with eps = 1e-10.
+    """
+    return from_optax(
+        optax.adagrad, learning_rate=learning_rate, initial_accumulator_value=initial_accumulator_value, eps=eps
+    )
+
+
+def rmsprop(
+    learning_rate: float,
+    decay: float = 0.9,
+    eps: float = 1e-8,
+    momentum: float | None = None,
+    *,
+    centered: bool = False,
+    eps_in_sqrt: bool = True,
+) -> FirstOrder:
+    """v <- decay v + (1 - decay) g^2, x <- x - learning_rate g / sqrt(v + eps), g = dL/dx (Tieleman, Hinton 2012).
+
+    ``centered`` subtracts the squared running mean of g from v (Graves 2013); ``eps_in_sqrt=False`` adds eps to the root,
+    as torch does (with its decay of 0.99); ``momentum`` accumulates the steps.
+    """
+    return from_optax(
+        optax.rmsprop,
+        learning_rate=learning_rate,
+        decay=decay,
+        eps=eps,
+        momentum=momentum,
+        centered=centered,
+        eps_in_sqrt=eps_in_sqrt,
+    )
+
+
+def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> FirstOrder:
+    """x <- x - learning_rate m^ / (sqrt(v^) + eps), bias-corrected means of g and g^2 (Kingma, Ba 2015, algorithm 1)."""
+    return from_optax(optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
+
+
+def adamw(
+    learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, weight_decay: float = 1e-4
+) -> FirstOrder:
+    """Adam with decoupled weight decay, x <- x - learning_rate (adam + weight_decay x) (Loshchilov, Hutter 2019)."""
+    return from_optax(optax.adamw, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)

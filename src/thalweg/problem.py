@@ -1,0 +1,225 @@
+"""The chain x -> y -> L and what is known of it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from thalweg.derivatives import AutoDiff, Derivatives
+from thalweg.space import Space
+
+if TYPE_CHECKING:
+    from thalweg.check import Report
+
+RESERVED = ("x", "loss", "variant", "start", "step", "method")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One map between two spaces, ``forward(x) -> y``.
+
+    ``inverse(y, x)`` is the *local* inverse: the solution u of ``forward(u) = y`` that is nearest to the guess x, so that
+    inverse(forward(x), x) = x. Where y is outside the range of forward it may return anything, NaN by custom.
+    ``name`` names the space that the stage leads to; without one, a single stage leads to ``y`` and several lead to
+    ``y1 … yn``.
+    """
+
+    forward: Callable[[Any], Any]
+    inverse: Callable[[Any, Any], Any] | None = None
+    name: str | None = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SquaredError:
+    """The loss L(y) = factor * |y - target|^2, units [L] = [factor] [y]^2.
+
+    Written as this and not as a function of one's own, the loss tells methods that it is a sum of squares: the residual
+    is then sqrt(2 factor) (y - target), with L = |residual|^2 / 2, and no Hessian in y is ever formed.
+    """
+
+    target: ArrayLike = 0.0
+    factor: float = 1.0
+
+    def __call__(self, y: Array) -> Array:
+        return self.factor * jnp.sum((y - jnp.asarray(self.target)) ** 2)
+
+
+@final
+class Problem:
+    """A loss over a chain of stages, L(y(x)), with what is known of it.
+
+    Args:
+        *stages: ``Stage``s or plain callables (stages without an inverse), x -> y1 -> … -> y. With no stage at all, y is x
+            and the loss is a plain function of x.
+        loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares.
+        start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this structure;
+            methods see its ravelled vector of d components.
+        minima: known minima of L in x, a sequence of points like ``start``.
+        domain: (low, high), the box of interest in [x]; each a number, a vector or a pytree like ``start``.
+        derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``; every method takes its derivatives from here.
+        name: for tables and figures.
+        units: names of the units of spaces, such as ``{"x": "m", "loss": "J"}``; recorded in the trace.
+
+    Raises ValueError, before anything is compiled, where start is not finite, where a stage cannot take what the one
+    before it gives, where an inverse does not return the shape of its stage's input, where the loss is not a scalar, and
+    where minima or domain do not fit start.
+
+    Below, x is a vector of d components and y one of m; L is a scalar. All methods can be traced, mapped and compiled.
+    """
+
+    def __init__(
+        self,
+        *stages: Stage | Callable[[Any], Any],
+        loss: Callable[[Any], Any],
+        start: Any,
+        minima: Sequence[Any] | None = None,
+        domain: tuple[Any, Any] | None = None,
+        derivatives: Derivatives | None = None,
+        name: str = "problem",
+        units: dict[str, str] | None = None,
+    ) -> None:
+        chain = [stage if isinstance(stage, Stage) else Stage(stage) for stage in stages]
+        defaults = ["y"] if len(chain) == 1 else [f"y{i + 1}" for i in range(len(chain))]
+        self.stages = tuple(
+            Stage(stage.forward, stage.inverse, stage.name or default)
+            for stage, default in zip(chain, defaults, strict=True)
+        )
+        names = [stage.name for stage in self.stages]
+        for space in names:
+            if names.count(space) > 1 or space in RESERVED:
+                raise ValueError(
+                    f"a stage is named {space!r}, but the names of spaces must differ from each other and from "
+                    f"{', '.join(RESERVED)}; choose another name."
+                )
+        self.loss = loss
+        self.derivatives = derivatives or AutoDiff()
+        self.name = name
+        self.units = dict(units or {})
+        self.inner_spaces = (Space.of("x", start),)
+        self.start = self.inner_spaces[0].ravel_point(start, "start")
+        for stage in self.stages:
+            self.inner_spaces += (self.inner_spaces[-1].after(stage),)
+        self.inner_spaces[-1].check_loss(loss)
+        x_space = self.inner_spaces[0]
+        self.minima = np.array(
+            [x_space.ravel_point(point, "a minimum") for point in (() if minima is None else minima)]
+        ).reshape(-1, x_space.size)
+        self.domain = None if domain is None else x_space.ravel_box(domain)
+
+    @property
+    def dimension(self) -> int:
+        """d, the number of components of x."""
+        return self.inner_spaces[0].size
+
+    def _path(self, x: Array) -> list[Array]:
+        path = [x]
+        for stage, space, following in zip(self.stages, self.inner_spaces, self.inner_spaces[1:], strict=False):
+            path.append(following.ravel(stage.forward(space.unravel(path[-1]))))
+        return path
+
+    def _loss(self, y: Array) -> Array:
+        return jnp.asarray(self.loss(self.inner_spaces[-1].unravel(y)))
+
+    def forward(self, x: ArrayLike) -> Array:
+        """y(x), shape (m,), in [y]."""
+        return self._path(jnp.asarray(x))[-1]
+
+    def value(self, x: ArrayLike) -> Array:
+        """L(y(x)), a scalar in [L]."""
+        return self._loss(self.forward(x))
+
+    def gradient(self, x: ArrayLike) -> Array:
+        """dL/dx, shape (d,), in [L]/[x]."""
+        return self.derivatives.gradient(self.value, jnp.asarray(x))
+
+    def hessian(self, x: ArrayLike) -> Array:
+        """d2L/dx2, shape (d, d), in [L]/[x]^2."""
+        return self.derivatives.hessian(self.value, jnp.asarray(x))
+
+    def jacobian(self, x: ArrayLike) -> Array:
+        """dy/dx over the whole chain, shape (m, d), in [y]/[x]."""
+        return self.derivatives.jacobian(self.forward, jnp.asarray(x))
+
+    def loss_gradient(self, y: ArrayLike) -> Array:
+        """dL/dy, shape (m,), in [L]/[y]."""
+        return self.derivatives.gradient(self._loss, jnp.asarray(y))
+
+    def loss_hessian(self, y: ArrayLike) -> Array:
+        """d2L/dy2, shape (m, m), in [L]/[y]^2."""
+        return self.derivatives.hessian(self._loss, jnp.asarray(y))
+
+    def newton_in_y(self, y: ArrayLike) -> Array:
+        """The Newton step of the loss in its own space, -(d2L/dy2)^-1 dL/dy, shape (m,), in [y].
+
+        For ``SquaredError`` this is target - y.
+        """
+        y = jnp.asarray(y)
+        if isinstance(self.loss, SquaredError):
+            return jnp.broadcast_to(jnp.ravel(jnp.asarray(self.loss.target, y.dtype)), y.shape) - y
+        return -jnp.linalg.solve(self.loss_hessian(y), self.loss_gradient(y))
+
+    def residual(self, x: ArrayLike) -> Array:
+        """r(x) with L = |r|^2 / 2, shape (m,), in [L]^(1/2).
+
+        Raises ValueError unless the loss is a ``SquaredError``: only then is L known to be a sum of squares.
+        """
+        if not isinstance(self.loss, SquaredError):
+            raise ValueError(
+                f"the loss of {self.name!r} is a function that is not known to be a sum of squares; "
+                "give loss=SquaredError(target, factor) to have a residual."
+            )
+        return -math.sqrt(2 * self.loss.factor) * self.newton_in_y(self.forward(x))
+
+    def least_squares(self, x: ArrayLike) -> tuple[Array, Array]:
+        """(r, J) with L(x + h) = |r + J h|^2 / 2 + const to second order in y, shapes (m,) and (m, d).
+
+        For ``SquaredError`` r is the residual and J its Jacobian. For another loss, r = C^-1 dL/dy and J = C^T dy/dx
+        with d2L/dy2 = C C^T (Schraudolph 2002); not finite where the loss is not convex in y.
+        """
+        y, jacobian = self.forward(x), self.jacobian(x)
+        if isinstance(self.loss, SquaredError):
+            return self.residual(x), math.sqrt(2 * self.loss.factor) * jacobian
+        root = jnp.linalg.cholesky(self.loss_hessian(y))
+        return jax.scipy.linalg.solve_triangular(root, self.loss_gradient(y), lower=True), root.T @ jacobian
+
+    def pull_back(self, y: Array, x: Array) -> Array:
+        """The x with y(x) = y that the local inverses of all stages give, nearest to the present x.
+
+        Raises ValueError where a stage has no inverse.
+        """
+        path = self._path(x)
+        for i in reversed(range(len(self.stages))):
+            stage, space, following = self.stages[i], self.inner_spaces[i], self.inner_spaces[i + 1]
+            if stage.inverse is None:
+                raise ValueError(
+                    f"stage {stage.name!r} of {self.name!r} has no inverse, but inverse simulation needs one for every "
+                    "stage; give Stage(forward, inverse=…) or wrap the stage in numerical_inverse."
+                )
+            y = space.ravel(stage.inverse(following.unravel(y), space.unravel(path[i])))
+        return y
+
+    def spaces(self, x: ArrayLike) -> dict[str, Array]:
+        """Every space by name, from x over the stages to the loss."""
+        path = self._path(jnp.asarray(x))
+        return {
+            **{space.name: point for space, point in zip(self.inner_spaces, path, strict=True)},
+            "loss": self._loss(path[-1]),
+        }
+
+    def check(self) -> "Report":
+        """Test what was stated: the gradient by its Taylor remainder, the inverses, the minima (see ``check.check``)."""
+        from thalweg.check import check
+
+        return check(self)
+
+    def __repr__(self) -> str:
+        spaces = " -> ".join(f"{space.name}[{space.size}]" for space in self.inner_spaces)
+        return f"Problem({self.name}: {spaces} -> loss)"

@@ -1,0 +1,84 @@
+"""Tiles of lanes on a thread per core: compiled code runs outside Python's lock."""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
+from typing import Any
+
+import jax
+import numpy as np
+
+from thalweg.lanes import Program, Tile
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def build(calls: Sequence[tuple[Callable[..., Program], tuple[Any, ...]]]) -> list[Program]:
+    """Every compilation on a thread of its own; ``enable_x64`` holds for one thread, so each takes it along."""
+    x64 = bool(jax.config.jax_enable_x64)
+
+    def one(call: tuple[Callable[..., Program], tuple[Any, ...]]) -> Program:
+        with jax.enable_x64(x64):
+            return call[0](*call[1])
+
+    with ThreadPoolExecutor(CORES) as pool:
+        return list(pool.map(one, calls))
+
+
+def advance(tiles: Sequence[Tile], rows: np.ndarray, every: int, progress: bool | None) -> int:
+    """Bring all tiles to the last row, a chunk of rows at a time in turn; returns how many rows all have reached.
+
+    ``rows`` are the recorded steps, ``every`` apart but for the last. A tile in need waits in the queue for the next free
+    thread, so all stay near the same row. KeyboardInterrupt lets the chunks under way end and returns what is done.
+    """
+    x64, stop, queue = bool(jax.config.jax_enable_x64), Event(), deque(tiles)
+    last = rows[-1] - rows[-2] if len(rows) > 1 else every  # steps before the last row
+    even = len(rows) if last == every else len(rows) - 1
+
+    def work() -> None:
+        buffers: dict[int, Any] = {}
+        with jax.enable_x64(x64):
+            while not stop.is_set():
+                try:
+                    tile = queue.popleft()
+                except IndexError:
+                    return
+                if tile.rows == 0:
+                    tile.begin()
+                if tile.rows == len(rows):
+                    continue
+                program = tile.program
+                records = buffers.pop(id(program), None) or program.buffers()
+                if tile.rows < even:
+                    records = tile.advance(records, min(program.rows, even - tile.rows), every)
+                else:
+                    records = tile.advance(records, 1, int(last))
+                buffers[id(program)] = records
+                queue.append(tile)
+
+    with ThreadPoolExecutor(CORES) as pool:
+        crew = [pool.submit(work) for _ in range(min(CORES, len(tiles)))]
+        try:
+            _watch(crew, tiles, len(rows), progress)
+        except KeyboardInterrupt:
+            stop.set()
+        for worker in crew:
+            worker.result()
+    return min(tile.rows for tile in tiles)
+
+
+def _watch(crew: Sequence[Any], tiles: Sequence[Tile], rows: int, progress: bool | None) -> None:
+    """Wait for the crew; after a second, where a person is looking, with a progress bar."""
+    show = sys.stderr.isatty() if progress is None else progress
+    if wait(crew, timeout=1.0 if show else None).not_done:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+        columns = ("run", BarColumn(), "{task.completed}/{task.total} rows", TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("run", total=rows)
+            while wait(crew, timeout=0.1).not_done:
+                bar.update(task, completed=min(tile.rows for tile in tiles))

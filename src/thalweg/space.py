@@ -1,0 +1,145 @@
+"""One space of a chain: a vector for methods, any pytree for the user's functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+if TYPE_CHECKING:
+    from thalweg.problem import Stage
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _abstract(f: Callable[..., Any], what: str, *arguments: Any) -> Any:
+    """The shapes that f returns; a ValueError naming what f is where it cannot be traced."""
+    try:
+        result = jax.eval_shape(f, *arguments)
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), result)
+    except Exception as error:  # whatever the user's function raises, the sentence must name the function
+        shapes = ", ".join(str(jax.tree.map(lambda leaf: leaf.shape, argument)) for argument in arguments)
+        raise ValueError(
+            f"{what} cannot take input of shape {shapes}; write it with jax.numpy for that shape "
+            f"({type(error).__name__}: {_first_line(error)})."
+        ) from error
+
+
+@final
+@dataclass(frozen=True)
+class Space:
+    """A named space of ``size`` components, with the pytree of shapes that its points have outside."""
+
+    name: str
+    treedef: Any
+    shapes: tuple[tuple[int, ...], ...]
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, tree: Any) -> Self:
+        """The space of points like ``tree``. A list of numbers is a vector."""
+        leaves, treedef = jax.tree_util.tree_flatten_with_path(_vectors(tree))
+        shapes = tuple(tuple(np.shape(leaf)) for _, leaf in leaves)
+        labels: list[str] = []
+        for (path, _), shape in zip(leaves, shapes, strict=True):
+            key = jax.tree_util.keystr(path, simple=True, separator=".")
+            if not shape:
+                labels.append(key or "0")
+            else:
+                indices = [",".join(map(str, index)) for index in np.ndindex(shape)]
+                labels += [f"{key}[{index}]" if key else index for index in indices]
+        return cls(name, treedef, shapes, tuple(labels))
+
+    @property
+    def size(self) -> int:
+        return len(self.labels)
+
+    def ravel(self, tree: Any) -> Array:
+        leaves = jax.tree.leaves(tree)
+        return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]) if len(leaves) != 1 else jnp.ravel(leaves[0])
+
+    def unravel(self, x: Array) -> Any:
+        if len(self.shapes) == 1:
+            return jax.tree.unflatten(self.treedef, [x.reshape(self.shapes[0])])
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
+        parts = jnp.split(x, ends.tolist())
+        leaves = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return jax.tree.unflatten(self.treedef, leaves)
+
+    def ravel_point(self, point: Any, what: str) -> np.ndarray:
+        """A point given by a person as a float64 vector; ValueError where it does not fit or is not finite."""
+        try:
+            leaves, treedef = jax.tree.flatten(_vectors(point))
+            vector = np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in leaves])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{what} is {point!r}, but it must be real numbers; give a vector such as [3.0, 3.0].") from error
+        fits = treedef == self.treedef and tuple(np.shape(leaf) for leaf in leaves) == self.shapes
+        if vector.size == 0 or not (fits or (len(leaves) == 1 and vector.shape == (self.size,) == np.shape(leaves[0]))):
+            given = [np.shape(leaf) for leaf in leaves] if len(leaves) != 1 else np.shape(leaves[0])
+            raise ValueError(
+                f"{what} has shape {given}, but {self.name} has {self.size} components; give a vector of shape ({self.size},)."
+            )
+        if not np.all(np.isfinite(vector)):
+            raise ValueError(f"{what} is {vector.tolist()}, but it must be finite; replace NaN and infinity by numbers.")
+        return vector
+
+    def ravel_box(self, box: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """(low, high) as two vectors; ValueError unless low < high in every component."""
+        try:
+            low, high = (
+                np.full(self.size, float(side)) if np.ndim(side) == 0 and not isinstance(side, dict)
+                else self.ravel_point(side, "a side of the domain")
+                for side in box
+            )
+        except TypeError as error:
+            raise ValueError(f"domain is {box!r}, but it must be a pair (low, high); give e.g. (-5.0, 5.0).") from error
+        if not np.all(low < high):
+            raise ValueError(f"domain is ({low.tolist()}, {high.tolist()}), but low must be below high in every component.")
+        return low, high
+
+    def points(self) -> Any:
+        """The shapes of a point, for tracing without values."""
+        leaves = [jax.ShapeDtypeStruct(shape, jnp.result_type(float)) for shape in self.shapes]
+        return jax.tree.unflatten(self.treedef, leaves)
+
+    def after(self, stage: "Stage") -> Self:
+        """The space that ``stage`` leads to from here; ValueError where it does not fit or its inverse does not lead back."""
+        outcome = _abstract(stage.forward, f"stage {stage.name!r}", self.points())
+        if not jax.tree.leaves(outcome) or any(leaf.dtype.kind not in "fV" for leaf in jax.tree.leaves(outcome)):
+            raise ValueError(f"stage {stage.name!r} returns {outcome}, but a stage maps real arrays to real arrays.")
+        space = type(self).of(str(stage.name), outcome)
+        if stage.inverse is not None:
+            what = f"the inverse of stage {stage.name!r}"
+            back = _abstract(stage.inverse, what, space.points(), self.points())
+            shapes = tuple(leaf.shape for leaf in jax.tree.leaves(back))
+            if jax.tree.structure(back) != self.treedef or shapes != self.shapes:
+                raise ValueError(
+                    f"{what} returns shape {_shown(shapes)}, but the stage takes shape {_shown(self.shapes)}; "
+                    "let inverse(y, x) return a point like x."
+                )
+        return space
+
+    def check_loss(self, loss: Callable[[Any], Any]) -> None:
+        """ValueError unless ``loss`` maps a point of this space to one real number."""
+        outcome = _abstract(loss, "the loss", self.points())
+        shape = getattr(outcome, "shape", None)
+        if shape != () or outcome.dtype.kind not in "fV":
+            given = f"an array of shape {shape}" if shape is not None else "no single array"
+            raise ValueError(f"the loss returns {given}, but gradients need one real scalar; sum over the components.")
+
+
+def _shown(shapes: tuple[tuple[int, ...], ...]) -> str:
+    return str(shapes[0] if len(shapes) == 1 else shapes)
+
+
+def _vectors(tree: Any) -> Any:
+    """Lists and tuples of numbers as arrays, so that [3, 3] is one vector and not a pytree of two scalars."""
+    def is_row(node: Any) -> bool:
+        return isinstance(node, (list, tuple)) and all(isinstance(entry, (int, float, np.number)) for entry in node)
+
+    return jax.tree.map(lambda node: np.asarray(node) if is_row(node) else node, tree, is_leaf=is_row)

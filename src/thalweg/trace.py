@@ -1,0 +1,72 @@
+"""The trace of a run: one xarray.Dataset with every path in every space."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from thalweg.problem import Problem
+from thalweg.sweeps import hyperparameters, variants
+
+
+def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
+    """The method's name, with the values that are swept."""
+    swept = [f"{key}={value[i]:.6g}" for key, value in values.items() if value.ndim and value.size > 1]
+    return " ".join([name, *swept])
+
+
+def _variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
+    """``variant``, ``method`` and one coordinate per hyperparameter, NaN where a method has none."""
+    names: list[str] = []
+    labels: list[str] = []
+    columns: dict[str, np.ndarray] = {}
+    total = sum(variants(method) for method in methods.values())
+    for name, method in methods.items():
+        values, many, at = hyperparameters(method), variants(method), len(labels)
+        for key, value in values.items():
+            column = columns.setdefault(key, np.full(total, np.nan))
+            column[at : at + many] = value
+        labels += [_label(name, values, i) for i in range(many)]
+        names += [name] * many
+    if len(set(labels)) < total:  # values that print alike
+        labels = [f"{label} #{i}" if labels.count(label) > 1 else label for i, label in enumerate(labels)]
+    return {
+        "variant": labels,
+        "method": ("variant", names),
+        **{key: ("variant", column) for key, column in columns.items()},
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {f"{package}_version": version(package) for package in ("thalweg", "jax", "optax", "numpy")}
+
+
+def assemble(
+    problem: Problem,
+    methods: Mapping[str, Any],
+    steps: Sequence[int] | np.ndarray,
+    records: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Any],
+) -> xr.Dataset:
+    """The trace from records of shape (rows, …, variants * starts): views of them, nothing is copied.
+
+    Dims ``variant, start, step`` and one ``<space>_dim`` per space of the chain and per vector observer.
+    """
+    coordinates: dict[str, Any] = _variant_coordinates(methods)
+    many, rows = len(coordinates["variant"]), len(steps)
+    coordinates["step"] = np.asarray(steps)
+    labels = {space.name: list(space.labels) for space in problem.inner_spaces}
+    data = {}
+    for name, record in records.items():
+        block = record[:rows].reshape(rows, *record.shape[1:-1], many, -1)
+        block = np.moveaxis(block, (-2, -1), (0, 1))
+        dims = ("variant", "start", "step") + ((f"{name}_dim",) if block.ndim == 4 else ())
+        data[name] = (dims, block, {"units": problem.units.get(name, "")})
+        if block.ndim == 4:
+            coordinates[f"{name}_dim"] = labels.get(name, [str(i) for i in range(block.shape[3])])
+    coordinates["start"] = np.arange(next(iter(records.values())).shape[-1] // many)
+    return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
