@@ -138,13 +138,13 @@ def wave_derivatives(x, y):
     ("text", "derivatives"),
     [(ROSENBROCK, rosenbrock_derivatives), ("x0**2 + 0.5*sin(30*x0) + exp[-x1]", wave_derivatives)],
 )
-@pytest.mark.parametrize("point", [(0.0, 0.0), (-1.2, 1.0), (0.5, -2.0)])
-def test_gradient_and_hessian(text, derivatives, point):
+def test_gradient_and_hessian(text, derivatives):
+    points = [(0.0, 0.0), (-1.2, 1.0), (0.5, -2.0)]
     with jax.enable_x64(True):
-        f, x = formula.compile(text), jnp.array(point)
-        gradient, hessian = derivatives(*point)
-        np.testing.assert_allclose(jax.jit(jax.grad(f))(x), gradient, rtol=1e-12)
-        np.testing.assert_allclose(jax.jit(jax.hessian(f))(x), hessian, rtol=1e-12)
+        f, x = formula.compile(text), jnp.array(points)
+        gradients, hessians = zip(*(derivatives(*point) for point in points), strict=True)
+        np.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(f)))(x), gradients, rtol=1e-12)
+        np.testing.assert_allclose(jax.jit(jax.vmap(jax.hessian(f)))(x), hessians, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -163,13 +163,10 @@ def test_other_powers_are_general(power):
     assert "integer_pow" not in str(formula.compile(f"x0**{power}").formula.steps)
 
 
-def test_jit_and_vmap_of_value_gradient_and_hessian():
-    f = formula.compile(ROSENBROCK)
-    x = jnp.array([[0.0, 0.0], [-1.2, 1.0], [0.5, -2.0]])
-    gradients, hessians = zip(*(rosenbrock_derivatives(*row) for row in x.tolist()), strict=True)
+def test_jit_and_vmap_of_the_value():
+    f, x = formula.compile(ROSENBROCK), jnp.array([[0.0, 0.0], [-1.2, 1.0], [0.5, -2.0]])
     np.testing.assert_allclose(jax.jit(jax.vmap(f))(x), [1, 24.2, 506.5], rtol=1e-5)
-    np.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(f)))(x), gradients, rtol=1e-5)
-    np.testing.assert_allclose(jax.jit(jax.vmap(jax.hessian(f)))(x), hessians, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(f)(x[1]), 24.2, rtol=1e-5)
 
 
 @pytest.mark.parametrize("x64", [False, True])
@@ -321,41 +318,32 @@ HOSTILE = [
     # code
     "__import__('os').system('true')", "().__class__.__bases__[0].__subclasses__()", "x.real", "x.__class__",
     "sin.__globals__", "eval('1')", "exec", "open(x)", "getattr(x, x)", "jnp", "compile", "globals()",
-    "print(x)",
-    "lambda: x", "[x for x in x]", "(x for x in x)", "{x: 1}", "{x}", "x if x else y", "(x := 1)", "x = 1",
-    "x; y",
-    "import os", "del x", "yield x", "await x", "return x", "not x", "x and y", "x or y", "x in y", "x is y",
-    "assert x", "async", "*x", "**x", "sin(*x)", "sin(**x)", "sin(x=1)", "sin(x, *y)", "sin(x, **y)",
-    "f'{x}'",
+    "print(x)", "lambda: x", "[x for x in x]", "(x for x in x)", "{x: 1}", "{x}", "x if x else y", "(x := 1)",
+    "x = 1", "x; y", "import os", "del x", "yield x", "await x", "return x", "not x", "x and y", "x or y",
+    "x in y", "x is y", "assert x", "async", "*x", "**x", "sin(*x)", "sin(**x)", "sin(x=1)", "sin(x, *y)",
+    "sin(x, **y)", "f'{x}'",
     # values that are no plain decimal number
     "True", "None", "...", "x + 1j", "1J", "'x'", '"x"', "b'x'", "0x10", "0b1", "0o7", "1_000", "007", "1__0",
-    "1e", "1e+", "1.2.3", "2x", "1" * 1900, "1e309", "x + 1e999999999", "9" * 309, "1.real", "1..real",
-    "nan", "inf",
+    "1e", "1e+", "1.2.3", "2x", "1" * 1900, "1e309", "x + 1e999999999", "9" * 309, "1.real", "1..real", "nan",
+    "inf",
     # operators and brackets
-    "x^2", "x//2", "x % 2", "x @ y", "x << 1", "x & y", "x | y", "~x", "x == 1", "x < 1", "x != y",
-    "x -> y", "!x",
-    "$x", "x?", "`x`", "x\\", "x:y", "x[0]", "x[x]", "(x)[x]", "[x]", "[]", "()", "x, y", "x,", "(x, y)",
-    "((x,))",
-    "sin[x, y]", "sin[x:y]", "sin[]", "maximum[x, y]", "maximum[(x, y)]", "sin[*x]", "exp[x", "exp[x)",
-    "(x", "x)",
-    "x) + (y", ")(", "x +", "* x", "x x", "x (y)", "2(x)", "1(2)", "(x)(y)", "sin(x)(y)", "sin", "sin + x",
-    "sin x",
-    "sin()", "sin(x, y)", "maximum(x)", "maximum(x, y, z)", "sin(sin)", "sin(x y)", "x ** ", "x * * y",
-    "x = y",
+    "x^2", "x//2", "x % 2", "x @ y", "x << 1", "x & y", "x | y", "~x", "x == 1", "x < 1", "x != y", "x -> y",
+    "!x", "$x", "x?", "`x`", "x\\", "x:y", "x[0]", "x[x]", "(x)[x]", "[x]", "[]", "()", "x, y", "x,",
+    "(x, y)", "((x,))", "sin[x, y]", "sin[x:y]", "sin[]", "maximum[x]", "maximum[x, y]", "maximum[(x, y)]",
+    "sin[*x]", "exp[x", "exp[x)", "(x", "x)", "x) + (y", ")(", "x +", "* x", "x x", "x (y)", "2(x)", "1(2)",
+    "(x)(y)", "sin(x)(y)", "sin", "sin + x", "sin x", "sin()", "sin(x, y)", "maximum(x)", "maximum(x, y, z)",
+    "sin(sin)", "sin(x y)", "x ** ", "x * * y", "x = y",
     # text
     "", " ", "\n\t ", "# x", "x # y", "x\x00", "\x00", "x\x1c+ y", "_", "__", "_x", "x_1", "\ud800",
-    "\ufeffx", "x\xa0+ y",
-    "x\u2028+ y", "\u00e9", "\uff58", "s\u0131n(x)", "\u2147", "\U0001d431", "x\u00b2", "\u0661",
-    "x \u2212 y", "\u03c0",
+    "\ufeffx", "x\xa0+ y", "x\u2028+ y", "\u00e9", "\uff58", "s\u0131n(x)", "\u2147", "\U0001d431", "x\u00b2",
+    "\u0661", "x \u2212 y", "\u03c0",
     # names
-    "foo", "x + foo(y)", "x0 + x", "X", "x1000", "x-x99999999999999999999", "x00", "PI", "E", "pi()",
-    "pi(x)", "1", "pi",
+    "foo", "x + foo(y)", "x0 + x", "X", "x1000", "x-x99999999999999999999", "x00", "PI", "E", "pi()", "pi(x)",
+    "1", "pi",
     # size
     "(" * 60 + "x" + ")" * 60, "(" * 1999, "sin(" * 300, "-" * 60 + "x", "-" * 1999 + "x", "-" * 2000,
-    "[" * 1000,
-    "x**" * 60 + "x", "x**-" * 400 + "x", "x+" * 400 + "x", "x*" * 999 + "x", "x" * 2001, " " * 2001,
-    "1+" * 5000,
-    "minimum(x," * 51 + "x" + ")" * 51, "x+(" * 51 + "x" + ")" * 51,
+    "[" * 1000, "x**" * 60 + "x", "x**-" * 400 + "x", "x+" * 400 + "x", "x*" * 999 + "x", "x" * 2001,
+    " " * 2001, "1+" * 5000, "minimum(x," * 51 + "x" + ")" * 51, "x+(" * 51 + "x" + ")" * 51,
 ]  # fmt: skip
 
 
@@ -391,6 +379,7 @@ def test_hostile_text_is_refused_in_one_sentence(text):
         (" x + sin(x, y)", 6, "sin(x, y)", "sin(a) for one argument"),
         ("x + sin", 5, "sin", "write sin(...)"),
         ("x + x(1)", 5, "x(1)", "* to multiply"),
+        ("x + \u0661", 5, "\u0661", "is not a number"),
         ("  x , y", 3, "x , y", "is not allowed"),
         ("x + 1//y", 5, "1//y", "is not allowed"),
         ("x + " + "9" * 400, 5, "9" * 37 + "...", "too large"),
@@ -481,6 +470,16 @@ def test_what_is_left_of_an_edited_formula_means_what_python_reads(text, edits):
 )
 def test_slow_looking_text_is_refused_at_once(text):
     assert accepted(text) is None
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError])
+def test_a_parser_that_gives_up_is_a_refusal(error, monkeypatch):
+    def parse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(formula.ast, "parse", parse)
+    with pytest.raises(ValueError, match=r"'x' at column 1 .* depth of 50"):
+        formula.compile("x")
 
 
 def test_no_warning_from_the_parser():

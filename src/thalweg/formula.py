@@ -10,7 +10,6 @@ import ast
 import keyword
 import math
 import re
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -205,10 +204,8 @@ def _check_words(line: str, variables: Collection[str]) -> None:
 
 def _tree(line: str) -> ast.expr:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Within parentheses leading blanks are harmless and col_offset counts from 1.
-            return ast.parse(f"({line})", mode="eval").body
+        # Within parentheses leading blanks are harmless and col_offset counts from 1.
+        return ast.parse(f"({line})", mode="eval").body
     except SyntaxError as error:
         start = min(max((error.offset or 0) - 2, 0), len(line.rstrip(" ")) - 1)
         end = max((error.end_offset or 0) - 2, start + 1)

@@ -18,6 +18,9 @@ from thalweg.sweeps import hyperparameters, variants
 from thalweg.trace import assemble
 
 WIDEST = 2048  # lanes of one tile; two such tiles keep two cores busy
+VECTOR = 16  # lanes of the widest vector instruction
+SMALLEST = 128  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
+SMALL_COMPONENTS = 1024  # components of all spaces together up to which lanes are filled up to VECTOR
 TILE_COMPONENTS = 1 << 17  # components of x in one tile: its state stays in cache
 
 
@@ -85,7 +88,7 @@ def _execute(
     lanes = {name: variants(method) * len(points) for name, method in methods.items()}
     programs = build(
         [
-            (program, (problem, method, _swept(method), observers, _width(lanes[name], problem.dimension), dtype, every == 1))
+            (program, (problem, method, _swept(method), observers, _width(lanes[name], problem), dtype, every == 1))
             for name, method in methods.items()
         ]
     )
@@ -214,12 +217,20 @@ def _check_memory(shapes: dict[str, tuple[int, ...]], dtype: np.dtype, rows: int
         raise ValueError(f"the record needs {row_bytes * rows:,} bytes and {free:,} are free; {advice}.")
 
 
-def _width(lanes: int, dimension: int) -> int:
-    """Lanes of one tile: as even as cores allow, no wider than the cache likes."""
-    most = max(1, min(WIDEST, TILE_COMPONENTS // dimension))
+def _width(lanes: int, problem: Problem) -> int:
+    """Lanes of one tile: as even as cores allow, no wider than the cache likes.
+
+    Widths are multiples of ``VECTOR`` with at least ``SMALLEST`` components, the rest filled with copies of the last lane, so
+    that all lanes run through the same instructions and a start gives the same bits alone and among others. Where points are so large that
+    copies would cost time, results depend on the width by rounding.
+    """
+    most = max(1, min(WIDEST, TILE_COMPONENTS // problem.dimension))
     tiles = -(-lanes // most)
     if tiles == 1 and lanes >= 512:
         tiles = CORES
     elif tiles > 1:
         tiles = -(-tiles // CORES) * CORES
-    return -(-lanes // tiles)
+    width = -(-lanes // tiles)
+    if sum(space.size for space in problem.inner_spaces) > SMALL_COMPONENTS:
+        return width
+    return -(-max(width, SMALLEST // problem.dimension) // VECTOR) * VECTOR

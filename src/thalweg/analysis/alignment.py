@@ -1,0 +1,59 @@
+"""Where a path goes, against where the solution is."""
+
+import numpy as np
+import xarray as xr
+
+from thalweg.problem import Problem
+
+PATH_DIMS = ("variant", "start", "step")
+
+
+def _known(problem: Problem) -> np.ndarray:
+    if not len(problem.minima):
+        raise ValueError(f"{problem.name!r} states no minima, but a direction and a distance need one; give Problem(minima=…).")
+    return problem.minima
+
+
+def _to_nearest(trace: xr.Dataset, problem: Problem) -> np.ndarray:
+    """The vector from each point to the minimum nearest to it, shape (variant, start, step, d)."""
+    x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"), np.float64)
+    best = np.full(x.shape[:-1], np.inf)
+    vector = np.full(x.shape, np.nan)
+    for minimum in _known(problem):
+        to = minimum - x
+        length = np.linalg.norm(to, axis=-1)
+        nearer = length < best
+        best[nearer], vector[nearer] = length[nearer], to[nearer]
+    return vector
+
+
+def distance(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
+    """|x - x*| to the nearest known minimum x*, dims (variant, start, step), in [x]; NaN where x is not finite.
+
+    Raises ValueError where the problem states no minima.
+    """
+    values = np.linalg.norm(_to_nearest(trace, problem), axis=-1)
+    return xr.DataArray(values, _coordinates(trace), PATH_DIMS, "distance")
+
+
+def alignment(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
+    """The cosine of each recorded update with the direction to the solution, dims (variant, start, step), in -1 … 1.
+
+    With u = x_(k+1) - x_k and s = x* - x_k, x* the known minimum nearest to x_k, it is u.s / |u||s|; the row of a step
+    holds the update that starts there, so that the last row is NaN, as are rows without a move. On the diagonal of two
+    dimensions the dot product with (1, 1), used in lectures, is sqrt(2) times this.
+
+    Raises ValueError where the problem states no minima.
+    """
+    x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"), np.float64)
+    solution = _to_nearest(trace, problem)[:, :, :-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        update = np.diff(x, axis=2)
+        cosine = np.sum(update * solution, axis=-1) / (np.linalg.norm(update, axis=-1) * np.linalg.norm(solution, axis=-1))
+    values = np.concatenate([cosine, np.full((*cosine.shape[:2], 1), np.nan)], axis=2)
+    return xr.DataArray(values, _coordinates(trace), PATH_DIMS, "alignment")
+
+
+def _coordinates(trace: xr.Dataset) -> dict[str, xr.DataArray]:
+    """The coordinates that belong to paths, without those of the components of spaces."""
+    return {str(k): v for k, v in trace.coords.items() if set(v.dims) <= set(PATH_DIMS)}

@@ -1,0 +1,84 @@
+"""What became of each path."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from thalweg.analysis.alignment import PATH_DIMS
+from thalweg.problem import Problem
+
+OUTCOMES = ("converged", "stalled", "diverged", "cycling", "moving")
+EXACT_HESSIAN = 100  # above this many components the Hessian of every end point would cost too much
+LONGEST_CYCLE = 32
+
+
+def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
+    """One of ``OUTCOMES`` per path as an integer with flag meanings, dims (variant, start); judged at the last row.
+
+    - diverged: x or loss is not finite, or the loss has ended above its start and its maximum rose in every quarter.
+    - converged: the decrease of L still predicted at the last point, g^T |H|^-1 g / 2 (half the squared Newton decrement,
+      Boyd and Vandenberghe 2004, section 9.5.1), is below 1e-6 (float64: 1e-10) of the decrease so far or rounding, and
+      H has no negative eigenvalue. It does not depend on the units of x. Above 100 components, where H would be too
+      large, the gradient has fallen below 1e-4 (1e-6) of its largest recorded bound instead.
+    - cycling: the last rows come back after 2 to 32 recorded steps to within 1e-3 of the moves between them.
+    - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or did not move; so at
+      this pace a thousand such quarters would not do. Saddle points count here.
+    - moving: none of these.
+    """
+    x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"), np.float64)
+    loss = np.asarray(trace.loss.transpose(*PATH_DIMS), np.float64)
+    eps = float(np.finfo(trace.x.dtype).eps)
+    with np.errstate(invalid="ignore", over="ignore"):
+        codes = _judge(x, loss, _predicted_decrease(problem, x[:, :, -1], trace.x.dtype), eps)
+    coordinates = {str(k): v for k, v in trace.coords.items() if set(v.dims) <= {"variant", "start"}}
+    flags = {"flag_values": np.arange(len(OUTCOMES), dtype=np.int8), "flag_meanings": " ".join(OUTCOMES)}
+    return xr.DataArray(codes, coordinates, ("variant", "start"), "outcome", flags)
+
+
+def _predicted_decrease(problem: Problem, x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """g^T |H|^-1 g / 2 at each point, infinite at saddle points; for large problems |g|^2, which is only compared."""
+
+    def at(point: jax.Array) -> jax.Array:
+        g = problem.gradient(point)
+        if problem.dimension > EXACT_HESSIAN:
+            return g @ g
+        h = problem.hessian(point)
+        root = jnp.sqrt(jnp.abs(jnp.diag(h)))
+        root = jnp.where(root > 0, root, 1)  # scaled to a unit diagonal, so that units do not spoil the eigenvalues
+        eigenvalues, v = jnp.linalg.eigh(h / jnp.outer(root, root))
+        along = v.T @ (g / root)
+        small = x.shape[-1] * jnp.finfo(point.dtype).eps * jnp.max(jnp.abs(eigenvalues))
+        gain = jnp.sum(jnp.where(along == 0, 0, along**2 / jnp.maximum(jnp.abs(eigenvalues), small))) / 2
+        return jnp.where(eigenvalues[0] < -jnp.sqrt(small), jnp.inf, gain)
+
+    with jax.enable_x64(dtype == np.float64):
+        points = x.reshape(-1, x.shape[-1]).astype(dtype)
+        compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=1024))
+        return np.asarray(compute(points), np.float64).reshape(x.shape[:-1])
+
+
+def _judge(x: np.ndarray, loss: np.ndarray, predicted: np.ndarray, eps: float) -> np.ndarray:
+    start, end, last = loss[..., 0], loss[..., -1], x[:, :, -1]
+    quarter = max(1, loss.shape[-1] // 4)
+    finite = np.isfinite(loss).all(-1) & np.isfinite(x).all((-2, -1))
+    size = np.linalg.norm(last, axis=-1)
+    exact = x.shape[-1] <= EXACT_HESSIAN
+
+    maxima = np.stack([part.max(-1) for part in np.array_split(loss, 4, axis=-1) if part.shape[-1]])
+    diverged = ~finite | ((end > start) & (np.diff(maxima, axis=0) > 0).all(0) & (len(maxima) > 1))
+
+    rounding = 8 * eps * np.abs(end)
+    small = 1e-6 if eps > 1e-10 else 1e-10
+    converged = predicted <= (small * np.abs(start - end) + rounding if exact else small * np.abs(start - end))
+
+    moves = np.linalg.norm(np.diff(x, axis=2), axis=-1)
+    still = (moves[..., -1:] <= 100 * eps * size[..., None]).all(-1)
+    cycling = np.zeros(size.shape, bool)
+    for period in range(2, min(LONGEST_CYCLE, moves.shape[-1] // 2) + 1):
+        return_to = np.linalg.norm(x[:, :, -period:] - x[:, :, -2 * period : -period], axis=-1).max(-1)
+        cycling |= ~still & (return_to <= 1e-3 * moves[..., -period:].max(-1))
+    gained = loss[..., -1 - quarter] - end if loss.shape[-1] > quarter else np.zeros_like(end)
+    stalled = still | ((gained < 1e-3 * predicted) & (np.abs(gained) <= 1e-3 * np.abs(start - end))) if exact else still
+
+    return np.select([diverged, converged, cycling, stalled], [2, 0, 3, 1], 4).astype(np.int8)

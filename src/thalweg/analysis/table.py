@@ -1,0 +1,47 @@
+"""One row per variant: who won, and how each ended."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from thalweg.analysis.alignment import PATH_DIMS, alignment, distance
+from thalweg.analysis.outcome import OUTCOMES, outcome
+from thalweg.problem import Problem
+
+
+def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> pd.DataFrame:
+    """One row per variant, in the order of the trace; over several starts each figure is the median.
+
+    Columns: ``final_loss`` and ``best_loss`` in [L]; where minima are known, ``distance`` of the last point in [x] and
+    ``alignment``, the cosine of the first update with the direction to the solution; ``outcome`` (counts over starts
+    where they differ); ``steps``, the first recorded step whose loss is at or below ``target``, infinite where none is.
+
+    ``target`` is a loss in [L]. By default it is one hundredth of the way from the lowest loss, known or found, to the
+    loss at the start, for each start: the step at which 99 % of the possible decrease is won.
+    """
+    loss = np.asarray(trace.loss.transpose(*PATH_DIMS), np.float64)
+    finite = np.where(np.isfinite(loss), loss, np.inf)
+    if target is None:
+        known = [float(problem.value(minimum)) for minimum in problem.minima]
+        lowest = np.minimum(finite.min((0, 2)), min(known, default=np.inf))
+        goal = lowest + 0.01 * (loss[0, :, 0] - lowest)
+    else:
+        goal = np.full(loss.shape[1], float(target))
+    reached = finite <= goal[None, :, None]
+    steps = np.where(reached.any(-1), trace.step.values[reached.argmax(-1)], np.inf)
+
+    columns: dict[str, object] = {"final_loss": np.median(loss[..., -1], -1), "best_loss": np.median(finite.min(-1), -1)}
+    if len(problem.minima):
+        columns["distance"] = np.median(distance(trace, problem).values[..., -1], -1)
+        columns["alignment"] = np.median(alignment(trace, problem).values[..., 0], -1)
+    columns["outcome"] = [_counts(codes) for codes in outcome(trace, problem).values]
+    columns["steps"] = np.median(steps, -1)
+    return pd.DataFrame(columns, index=pd.Index(trace.variant.values, name="variant"))
+
+
+def _counts(codes: np.ndarray) -> str:
+    """The one outcome that all starts share, or how many starts had each."""
+    counts = Counter(OUTCOMES[code] for code in codes)
+    return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{n} {name}" for name, n in counts.most_common())

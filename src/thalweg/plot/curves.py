@@ -1,0 +1,184 @@
+"""A recorded number against the step."""
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from thalweg.plot.landscape import index_of
+from thalweg.plot.style import (
+    axis_label,
+    canvas,
+    color_scale,
+    few_ticks,
+    frame,
+    is_finite,
+    look,
+    with_lanes,
+    with_units,
+)
+
+MOST = 200  # thin lines in one figure
+CEILING = 1e3  # how far above the worst start a logarithmic axis goes
+
+
+def curves(
+    trace: xr.Dataset,
+    variable: str = "loss",
+    target: float | None = None,
+    *,
+    component: str | int | None = None,
+    scale: Literal["linear", "log"] | None = None,
+) -> Figure:
+    """A variable of the trace against the step, one color for each variant.
+
+    With several starts, the thin lines are single starts (about 200 in all at most, evenly chosen; the title says how
+    many), the thick line is their median and the dashed one their mean. Numbers that are not finite leave a gap; a
+    cross marks the last finite one, or the edge of the frame where that is beyond. The median counts what is not finite
+    as above all else; the mean ends with the first of it. The frame of a loss holds all that is no worse than its
+    start, and follows what runs away a little further.
+
+    Args:
+        trace: what ``run`` returned, or a selection of it.
+        variable: "loss", an observer or a space.
+        target: a value to draw a horizontal line at.
+        component: which component of a vector variable, by label or index.
+        scale: of the vertical axis; None takes "log" where no finite value is negative and the positive ones span more
+            than two decades.
+
+    Raises ValueError for a variable, component or scale that does not exist, for a vector without ``component``, and
+    for scale="log" without a positive value.
+    """
+    trace = with_lanes(trace)
+    values, words = _column(trace, variable, component)
+    log = _is_log(values, variable, scale)
+    style, steps, starts = look(trace), trace["step"].values, values.shape[1]
+    shown = np.unique(np.linspace(0, starts - 1, min(starts, max(1, MOST // len(values)))).astype(int))
+    leaves = (is_finite(values[:, shown, :-1]) & ~is_finite(values[:, shown, 1:])).any()
+    figure, axes = canvas(1, [*style.entries, *_key(starts > 1, bool(leaves), target)], width=5.2)
+    ax = axes[0]
+    middles, means = _median(values), _mean(values)
+    drawn = np.concatenate([values[:, shown], middles[:, None], means[:, None]], axis=1)
+    limits = _limits(drawn, variable == "loss", target, log)
+    ax.set(xlabel="step", ylabel=words, yscale="log" if log else "linear", ylim=limits)
+    for i, (label, color, dash) in enumerate(zip(style.labels, style.colors, style.dashes, strict=True)):
+        if starts > 1:
+            _thin_lines(ax, steps, values[i, shown], color)
+            ax.plot(steps, means[i], color=color, linestyle="--", linewidth=1.1, zorder=3, label="_mean")
+        width = 1.5 if starts == 1 else 2.2
+        ax.plot(steps, middles[i], color=color, linestyle=dash, linewidth=width, zorder=3, label=label)
+        if leaves:
+            _crosses(ax, steps, values[i, shown], color, limits)
+    if target is not None:
+        ax.axhline(target, label="target", **_target())
+    if len(steps) > 1:
+        ax.set_xlim(steps[0], steps[-1])
+    if len(shown) < starts:
+        ax.set_title(f"thin lines: {len(shown)} of {starts} starts", fontsize=10)
+    few_ticks(ax)
+    ax.grid(color="0.92", linewidth=0.8)
+    ax.set_axisbelow(True)
+    color_scale(figure, axes, style)
+    return figure
+
+
+def _column(trace: xr.Dataset, variable: str, component: str | int | None) -> tuple[np.ndarray, str]:
+    """One number for each variant, start and step, NaN where it is not finite, and its name with units."""
+    known = [str(name) for name, column in trace.items() if column.dims[:3] == ("variant", "start", "step")]
+    if variable not in known:
+        raise ValueError(f"variable is {variable!r}, but the trace has {', '.join(known)}; choose one of them.")
+    column = trace[variable]
+    units = column.attrs.get("units", "")
+    values = column.values.astype(float)
+    if column.ndim == 3:
+        words = with_units(variable.replace("_", " "), units)
+        return values, words
+    labels = [str(label) for label in column[column.dims[3]].values]
+    index = 0 if component is None and len(labels) == 1 else index_of(labels, -1 if component is None else component)
+    if index is None:
+        shown = ", ".join(map(repr, labels[:6])) + (", …" if len(labels) > 6 else "")
+        raise ValueError(
+            f"component is {component!r}, but {variable} has the components {shown}; choose a label, or an index from "
+            f"0 to {len(labels) - 1}."
+        )
+    return values[..., index], axis_label(variable, labels[index], units)
+
+
+def _is_log(values: np.ndarray, variable: str, scale: str | None) -> bool:
+    if scale not in (None, "linear", "log"):
+        raise ValueError(f"scale is {scale!r}, but it is 'linear', 'log' or None; choose one.")
+    finite = values[is_finite(values)]
+    positive = finite[finite > 0]
+    if scale == "log" and not positive.size:
+        raise ValueError(f"scale is 'log', but {variable} has no positive value; choose scale='linear'.")
+    wide = positive.size > 0 and finite.min() >= 0 and positive.max() > 100 * positive.min()
+    return scale == "log" or (scale is None and bool(wide))
+
+
+def _limits(values: np.ndarray, is_loss: bool, target: float | None, log: bool) -> tuple[float, float]:
+    """The vertical range: what is no worse than its start (of other variables, all but a fiftieth), and some way on."""
+    usable = is_finite(values) & ((values > 0) | (not log))
+    everything = values[usable]
+    if is_loss:
+        core = values[usable & (values <= np.nan_to_num(values[..., :1], nan=np.inf))]
+    else:
+        ends = np.quantile(everything, [0.02, 0.98]) if everything.size else (0, 0)
+        core = everything[(everything >= ends[0]) & (everything <= ends[1])]
+    core = core if core.size else everything
+    if target is not None and (target > 0 or not log):
+        core, everything = np.append(core, target), np.append(everything, target)
+    if not log:
+        low, high = frame(core[:, None], everything[:, None])
+        return float(low[0]), float(high[0])
+    low, high = everything.min(), min(everything.max(), CEILING * core.max())
+    room = max((high / low) ** 0.05, 1.5)
+    return float(low / room), float(high * room)
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """The median over starts; NaN where half of them or more are not finite."""
+    middle = np.median(np.where(is_finite(values), values, np.inf), axis=1)
+    return np.where(is_finite(middle), middle, np.nan)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """The mean over starts; NaN where one of them is not finite."""
+    return np.where(is_finite(values), values, np.nan).mean(axis=1)
+
+
+def _thin_lines(ax: Axes, steps: np.ndarray, lanes: np.ndarray, color: object) -> None:
+    segments = [np.column_stack([steps, lane]) for lane in lanes]
+    ax.add_collection(
+        LineCollection(segments, colors=[color], linewidths=0.5, alpha=0.35, zorder=2, label="_starts"), autolim=False
+    )
+
+
+def _crosses(ax: Axes, steps: np.ndarray, lanes: np.ndarray, color: object, limits: tuple[float, float]) -> None:
+    """A cross on the last finite value before each gap."""
+    lane, step = np.nonzero(is_finite(lanes[:, :-1]) & ~is_finite(lanes[:, 1:]))
+    heights = np.clip(lanes[lane, step], *limits)
+    ax.plot(steps[step], heights, "x", color=color, markersize=6, zorder=4, clip_on=False, label="_leaves")
+
+
+def _key(several: bool, leaves: bool, target: float | None) -> list[Line2D]:
+    """What the lines mean that all variants have alike."""
+    entries = []
+    if several:
+        entries += [
+            Line2D([], [], color="0.3", linewidth=2.2, label="median"),
+            Line2D([], [], color="0.3", linewidth=1.1, linestyle="--", label="mean"),
+            Line2D([], [], color="0.3", linewidth=0.5, label="one start"),
+        ]
+    if leaves:
+        entries.append(Line2D([], [], color="0.3", marker="x", linestyle="none", label="last finite"))
+    if target is not None:
+        entries.append(Line2D([], [], label=f"target {target:.3g}", **_target()))
+    return entries
+
+
+def _target() -> dict[str, Any]:
+    return {"color": "0.4", "linewidth": 1.0, "linestyle": "-."}

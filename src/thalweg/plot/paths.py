@@ -1,0 +1,180 @@
+"""Contours of the loss and the paths over them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from thalweg.plot.landscape import CURVE, STAR, Components, draw_relief, evaluate, find_space, images, loss_from, pick
+from thalweg.plot.style import (
+    Look,
+    axis_label,
+    canvas,
+    color_scale,
+    few_ticks,
+    frame,
+    is_finite,
+    look,
+    with_lanes,
+    with_units,
+)
+from thalweg.problem import Problem
+
+MANY = 20  # paths from which lines and markers get thin
+MARKED = 20_000  # points beyond which the markers of steps would hide everything
+
+
+def paths(
+    trace: xr.Dataset,
+    problem: Problem | None = None,
+    space: str | Sequence[str] = "x",
+    components: Components | None = None,
+) -> Figure:
+    """The paths of all variants and starts in a space of the chain, over the contours of the loss there.
+
+    In x the contours are those of L(x), in the last space of the chain those of the loss itself, and between them those
+    of the loss of the rest of the chain. A hollow circle marks each start, small dots the steps, a filled circle the
+    last finite point, a star each known minimum (in a later space, its image). The frame holds the starts, the minima
+    and all that is no worse than its start; a path that runs away leaves it. A space of one component is drawn as the
+    loss against it.
+
+    Args:
+        trace: what ``run`` returned, or a selection of it.
+        problem: the problem that was run; None draws the paths alone.
+        space: the name of a space, or several for panels side by side.
+        components: for spaces of more than two components, the pair to draw, by label or index. The contours are then
+            a slice through the best point of the trace.
+
+    Raises ValueError where the trace or the problem does not have the space, and for a space of more than two
+    components without ``components``.
+    """
+    trace = with_lanes(trace)
+    names = [space] if isinstance(space, str) else list(space)
+    picked = [_picked(trace, problem, name, components) for name in names]
+    style = look(trace)
+    marks = [Line2D([], [], linestyle="none", label="start", **_circle())]
+    if problem is not None and len(problem.minima):
+        marks.append(Line2D([], [], linestyle="none", label="minimum", **STAR))
+    figure, axes = canvas(len(names), [*style.entries, *marks])
+    for ax, name, indices in zip(axes, names, picked, strict=True):
+        _draw_panel(ax, trace, problem, name, indices, style)
+        few_ticks(ax)
+        ax.set_box_aspect(1)
+        ax.set_title(_title(trace, problem, name, alone=len(names) == 1), fontsize=10)
+    color_scale(figure, axes, style)
+    return figure
+
+
+def _picked(trace: xr.Dataset, problem: Problem | None, name: str, components: Components | None) -> list[int]:
+    known = [str(key) for key, variable in trace.items() if f"{key}_dim" in variable.dims]
+    if name not in known:
+        raise ValueError(f"space is {name!r}, but the trace has {', '.join(known)}; choose one of them.")
+    labels = [str(label) for label in trace[f"{name}_dim"].values]
+    if problem is not None and list(find_space(problem, name).labels) != labels:
+        raise ValueError(
+            f"{name} has {len(labels)} components in the trace, which are not the {find_space(problem, name).size} of "
+            f"{problem.name!r}; give the problem that was run."
+        )
+    return pick(labels, components, name)
+
+
+def _title(trace: xr.Dataset, problem: Problem | None, name: str, alone: bool) -> str:
+    known = trace.attrs.get("problem", "problem")
+    title = ", ".join(([] if known == "problem" else [known]) + ([] if alone else [name]))
+    sliced = problem is not None and trace.sizes[f"{name}_dim"] > 2
+    return "\n".join(filter(None, [title, "slice through the best point" if sliced else ""]))
+
+
+def _draw_panel(
+    ax: Axes, trace: xr.Dataset, problem: Problem | None, name: str, picked: list[int], style: Look
+) -> None:
+    """Two components against each other, or the loss against one."""
+    column, loss, flat = trace[name], trace["loss"], len(picked) == 1
+    points = np.asarray(column.values[..., picked], float)
+    words = [axis_label(name, str(column[f"{name}_dim"].values[i]), column.attrs.get("units", "")) for i in picked]
+    if flat:
+        points = np.concatenate([points, loss.values[..., None]], axis=-1)
+        words.append(with_units("loss", loss.attrs.get("units", "")))
+    minima = _minima(problem, name, picked)
+    everything = points.reshape(-1, 2)
+    core = np.concatenate([points[_calm(trace, problem)], points[:, :, 0].reshape(-1, 2), minima])
+    low, high = frame(core[:, : len(picked)], everything[:, : len(picked)])
+    if problem is not None:
+        sides, values = evaluate(loss_from(problem, name), _best(trace, name), picked, low, high)
+        if flat:
+            ax.plot(sides[0], values, label="loss", **CURVE)
+            everything = np.concatenate([everything, np.column_stack([sides[0], values])])
+        else:
+            draw_relief(ax, sides, values)
+    if flat:
+        bottom, top = frame(core[:, 1:], everything[:, 1:])
+        low, high = np.append(low, bottom), np.append(high, top)
+    _draw_lanes(ax, points, minima, style)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=words[0], ylabel=words[1])
+
+
+def _minima(problem: Problem | None, name: str, picked: list[int]) -> np.ndarray:
+    """The stars, shape (n, 2): two components, or one and the loss."""
+    if problem is None:
+        return np.empty((0, 2))
+    stars = images(problem, name)[:, picked]
+    heights = [float(problem.value(minimum)) for minimum in problem.minima]
+    return stars if len(picked) == 2 else np.column_stack([stars, heights])
+
+
+def _calm(trace: xr.Dataset, problem: Problem | None) -> np.ndarray:
+    """Which points are no worse than the start of their path and not far outside the domain.
+
+    A path that diverges has few of these, however far it gets before its numbers end.
+    """
+    loss = trace["loss"].values
+    calm = loss <= np.nan_to_num(loss[:, :, :1], nan=np.inf)
+    if problem is not None and problem.domain is not None and "x" in trace:
+        low, high = problem.domain
+        x, width = trace["x"].values, high - low
+        calm &= ((x >= low - width) & (x <= high + width)).all(-1)
+    return calm
+
+
+def _best(trace: xr.Dataset, name: str) -> np.ndarray:
+    """The point of lowest finite loss, in a space."""
+    loss = trace["loss"].values.ravel()
+    best = np.argmin(np.where(is_finite(loss), loss, np.inf))
+    return trace[name].values.reshape(loss.size, -1)[best]
+
+
+def _circle(scale: float = 1.0) -> dict[str, Any]:
+    edge = {"markeredgecolor": "black", "markeredgewidth": 1.1 * scale}
+    return {"marker": "o", "markersize": 8 * scale, "markerfacecolor": "none", **edge}
+
+
+def _draw_lanes(ax: Axes, points: np.ndarray, minima: np.ndarray, style: Look) -> None:
+    """Lines, steps and ends of each variant, points of shape (variant, start, step, 2); then starts and minima."""
+    many = points.shape[0] * points.shape[1] > MANY
+    thin = 0.45 if many else 1.0
+    line = {"linewidths": 1.5 * thin, "alpha": 0.6 if many else 0.9, "zorder": 3}
+    round_ = {"linestyle": "none", "marker": "o", "markeredgecolor": "white"}
+    dot = {**round_, "markersize": 3.6 * thin, "markeredgewidth": 0, "zorder": 3}
+    end = {**round_, "markersize": 7 * thin, "markeredgewidth": 0 if many else 0.8, "zorder": 4}
+    for lanes, label, color, dash in zip(points, style.labels, style.colors, style.dashes, strict=True):
+        collection = LineCollection(list(lanes), colors=[color], linestyles=dash, label=label, **line)
+        ax.add_collection(collection, autolim=False)
+        if points[..., 0].size <= MARKED:
+            ax.plot(*lanes.reshape(-1, 2).T, color=color, label="_steps", **dot)
+        ax.plot(*_ends(lanes).T, color=color, label="_ends", **end)
+    starts = np.unique(points[:, :, 0].reshape(-1, 2), axis=0)
+    ax.plot(*starts.T, linestyle="none", zorder=4, label="start", **_circle(thin))
+    if len(minima):
+        ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **STAR)
+
+
+def _ends(lanes: np.ndarray) -> np.ndarray:
+    """The last finite point of each path, shape (start, 2)."""
+    finite = np.asarray(is_finite(lanes).all(axis=-1))
+    last = finite.shape[1] - 1 - np.argmax(finite[:, ::-1], axis=1)
+    return lanes[np.arange(len(lanes)), last]

@@ -1,0 +1,155 @@
+"""What all figures share: the colors of variants, the legend, the words on axes, the box to look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+# The colors of Okabe and Ito (2008) without their yellow, too pale for a line, then wine, olive and indigo of Paul Tol.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#332288",
+)  # fmt: skip
+SWEEP = LinearSegmentedColormap.from_list("sweep", colormaps["plasma"](np.linspace(0, 0.88, 256)))
+ABSENT = "0.45"  # a variant that does not have the swept hyperparameter
+DASHES: tuple[Any, ...] = ("-", "--", ":", "-.")
+PANEL = 4.3  # side of one panel in inches
+HUGE = 1e100  # beyond this a number is as good as infinite: matplotlib's own arithmetic would overflow
+REACH = 1.0  # how many widths of its core a frame follows paths that run away
+MARGIN = 0.08
+
+
+@final
+@dataclass(frozen=True)
+class Look:
+    """How the variants of a trace are told apart: a color and a dash each, by name or along a swept hyperparameter."""
+
+    labels: tuple[str, ...]
+    colors: tuple[Any, ...]
+    dashes: tuple[Any, ...]
+    entries: tuple[Line2D, ...]
+    sweep: ScalarMappable | None = None
+    swept: str = ""
+
+
+def with_lanes(trace: xr.Dataset) -> xr.Dataset:
+    """The trace with dims variant, start, step, also where a single variant or start was selected."""
+    if "step" not in trace.dims or "loss" not in trace:
+        raise ValueError(
+            f"the Dataset has dims {', '.join(map(str, trace.dims))}, but paths and curves need the loss by step; "
+            "give a trace that run returned."
+        )
+    missing = [dim for dim in ("variant", "start") if dim not in trace.dims]
+    return trace.expand_dims(missing).transpose("variant", "start", "step", ...)
+
+
+def look(trace: xr.Dataset) -> Look:
+    """One color of the palette for each variant; from eleven on, colors along the hyperparameter of most values."""
+    labels = tuple(str(label) for label in trace["variant"].values)
+    many, swept = len(labels), _swept(trace)
+    if many <= len(PALETTE) or not swept:
+        colors = PALETTE[:many] if many <= len(PALETTE) else tuple(SWEEP(np.linspace(0, 1, many)))
+        entries = tuple(Line2D([], [], color=c, label=label) for c, label in zip(colors, labels, strict=True))
+        return Look(labels, colors, ("-",) * many, entries)
+    values = trace[swept].values
+    known = values[np.isfinite(values)]
+    wide = known.min() > 0 and known.max() > 10 * known.min()
+    mappable = ScalarMappable((LogNorm if wide else Normalize)(known.min(), known.max()), SWEEP)
+    colors = tuple(mappable.to_rgba(value) if np.isfinite(value) else ABSENT for value in values)
+    methods = [str(name) for name in trace["method"].values]
+    dash = {name: DASHES[i % len(DASHES)] for i, name in enumerate(dict.fromkeys(methods))}
+    entries = tuple(Line2D([], [], color="0.2", linestyle=style, label=name) for name, style in dash.items())
+    return Look(labels, colors, tuple(dash[name] for name in methods), entries, mappable, swept)
+
+
+def _swept(trace: xr.Dataset) -> str:
+    """The numeric coordinate of variants with most different values, at least three; "" where there is none."""
+    counts = {
+        str(name): np.unique(column.values[np.isfinite(column.values)]).size
+        for name, column in trace.coords.items()
+        if column.dims == ("variant",) and column.dtype.kind == "f"
+    }
+    name = max(counts, key=lambda name: counts[name], default="")
+    return name if counts.get(name, 0) > 2 else ""
+
+
+def canvas(
+    panels: int = 1, entries: Sequence[Line2D] = (), width: float = PANEL, projection: str | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a row of panels and, on its right, room for a legend of ``entries``.
+
+    Made without pyplot, which would keep every figure alive and is not for threads.
+    """
+    longest = max((len(str(entry.get_label())) for entry in entries), default=0)
+    columns = -(-len(entries) // 24)
+    room = columns * (0.075 * longest + 0.6) if entries else 0.0
+    figure = Figure(figsize=(panels * width + room + 0.3, PANEL), layout="constrained")
+    axes = list(figure.subplots(1, panels, squeeze=False, subplot_kw={"projection": projection})[0])
+    if entries:
+        figure.legend(handles=list(entries), loc="outside right upper", fontsize=9, frameon=False, ncols=columns)
+    return figure, axes
+
+
+def color_scale(figure: Figure, axes: list[Axes], look: Look) -> None:
+    """A color bar for variants that are colored along a hyperparameter."""
+    if look.sweep is not None:
+        figure.colorbar(look.sweep, ax=axes, label=look.swept.replace("_", " "), fraction=0.06, pad=0.02)
+
+
+def axis_label(space: str, component: str, units: str) -> str:
+    """``x0 [m]`` for component 0 of a vector x, ``y1[0]`` of a vector y1, a pytree's own names as they are."""
+    if component.isdigit() and not space[-1].isdigit():
+        component = f"{space}{component}"
+    elif component[0].isdigit():
+        component = f"{space}[{component}]"
+    return with_units(component, units)
+
+
+def with_units(name: str, units: str) -> str:
+    return f"{name} [{units}]" if units else name
+
+
+def few_ticks(ax: Axes) -> None:
+    """About six numbers on each linear axis, a common power of ten written once at its end."""
+    for axis in (ax.xaxis, ax.yaxis):
+        if axis.get_scale() == "linear":
+            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+            words = ScalarFormatter(useMathText=True)
+            words.set_powerlimits((-3, 4))
+            axis.set_major_formatter(words)
+
+
+def is_finite(values: np.ndarray) -> np.ndarray:
+    return np.abs(np.asarray(values, float)) < HUGE
+
+
+def frame(core: np.ndarray, everything: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The box (low, high) to look at, shapes (k,): ``core`` and ``everything`` within one width of it, with a margin.
+
+    Both are points of shape (n, k), of which only finite ones count. Where the sides are of like length they are made
+    the same, so that a gradient stands at right angles on its contour.
+    """
+    core, everything = (points[is_finite(points).all(1)] for points in (core, everything))
+    if not len(core):
+        core = everything if len(everything) else np.zeros((1, core.shape[1]))
+    low, high = core.min(0), core.max(0)
+    reach = REACH * (high - low)
+    if len(everything):
+        low, high = (
+            np.maximum(np.minimum(low, everything.min(0)), low - reach),
+            np.minimum(np.maximum(high, everything.max(0)), high + reach),
+        )
+    middle, half = (low + high) / 2, (high - low) / 2
+    flat = half <= 1e-6 * np.abs(middle)  # no wider than rounding in float32
+    half = np.where(flat, np.where(middle == 0, 1, 0.5 * np.abs(middle)), (1 + 2 * MARGIN) * half)
+    if half.max() <= 2 * half.min():
+        half = np.full_like(half, half.max())
+    return middle - half, middle + half

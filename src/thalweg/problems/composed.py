@@ -1,0 +1,133 @@
+"""Small physics x -> y -> L with an inverse: the toys on which inverse simulators are compared with gradients."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from thalweg.problem import Problem, SquaredError, Stage
+
+
+def pbdl() -> Problem:
+    """y = (x0, x1^2), L = |y|^2.
+
+    Start (3, 3), L = 90; minimum (0, 0), where d2L/dx1^2 = 0; domain |x_i| <= 4. The inverse keeps the sign of x1 and
+    is NaN for y1 < 0. The loss is a plain function, as in the book, and not known to be a sum of squares.
+    Source: Thuerey et al. 2021, Physics-based Deep Learning, "Simple Example comparing Different Optimizers".
+    """
+
+    def forward(x: Array) -> Array:
+        return jnp.stack([x[0], x[1] ** 2])
+
+    def inverse(y: Array, x: Array) -> Array:
+        return jnp.stack([y[0], jnp.copysign(jnp.sqrt(y[1]), x[1])])
+
+    return Problem(
+        Stage(forward, inverse),
+        loss=lambda y: jnp.sum(y**2),
+        start=[3.0, 3.0],
+        minima=[[0.0, 0.0]],
+        domain=(-4.0, 4.0),
+        name="pbdl",
+    )
+
+
+def scaling(alpha: float = 1.0) -> Problem:
+    """y = (x0, alpha x1), L = |y|^2: the condition number of the Hessian is alpha^2.
+
+    Start (3, 3), L = 9 + 9 alpha^2; minimum (0, 0); domain |x_i| <= 4. The start is the same in x for every alpha: a
+    method is scale-invariant when its path in x does not depend on alpha. Newton's does not, gradient descent's does.
+    ``alpha`` is finite and not zero, in [y]/[x]. Source: Holl, Koltun and Thuerey 2022, arXiv:2109.15048.
+    """
+    alpha = _nonzero(alpha, "alpha")
+
+    def forward(x: Array) -> Array:
+        return jnp.stack([x[0], alpha * x[1]])
+
+    def inverse(y: Array, x: Array) -> Array:
+        return jnp.stack([y[0], y[1] / alpha])
+
+    return Problem(
+        Stage(forward, inverse),
+        loss=SquaredError(),
+        start=[3.0, 3.0],
+        minima=[[0.0, 0.0]],
+        domain=(-4.0, 4.0),
+        name=f"scaling(alpha={alpha:g})",
+    )
+
+
+def exponential() -> Problem:
+    """y = (x0, exp(x1)), L = |y - (0, 1)|^2: the gradient explodes for large x1 and vanishes for small x1.
+
+    Start (3, 3), L = 9 + (e^3 - 1)^2 = 373.2577; minimum (0, 0); domain |x_i| <= 4. The inverse is (y0, log(y1)), NaN
+    for y1 < 0. Source: this library; Holl, Koltun and Thuerey 2022 discuss gradients that explode and vanish so.
+    """
+
+    def forward(x: Array) -> Array:
+        return jnp.stack([x[0], jnp.exp(x[1])])
+
+    def inverse(y: Array, x: Array) -> Array:
+        return jnp.stack([y[0], jnp.log(y[1])])
+
+    return Problem(
+        Stage(forward, inverse),
+        loss=SquaredError(target=np.array([0.0, 1.0])),
+        start=[3.0, 3.0],
+        minima=[[0.0, 0.0]],
+        domain=(-4.0, 4.0),
+        name="exponential",
+    )
+
+
+def sine(xi: float = 1.0, phi: float = 0.0) -> Problem:
+    """y = (sin(u0) / xi, xi u1) with u = R x, L = |y - y*|^2 / 2, where R turns x by ``phi`` degrees.
+
+    Start (0, 0), L = (0.09 / xi^2 + 0.25 xi^2) / 2. The target y* = (0.3 / xi, -0.5 xi) is in range for every xi, and
+    the minima are u = (arcsin 0.3 + 2 pi k, -0.5) and (pi - arcsin 0.3 + 2 pi k, -0.5); those in the domain |x_i| <= pi
+    are stated, the nearest to the start first. ``xi`` is finite and not zero, and the Jacobian has the condition number
+    xi^2 at the start. The inverse stays between the two turning points of the sine around the guess, where the solution
+    nearest to it is; NaN for |xi y0| > 1.
+    Source: Holl, Koltun and Thuerey 2022, arXiv:2109.15048; Thuerey et al. 2021, Physics-based Deep Learning.
+    """
+    xi, angle = _nonzero(xi, "xi"), math.radians(phi)
+    if not math.isfinite(angle):
+        raise ValueError(f"phi is {phi}, but it must be a finite number of degrees; give e.g. phi=15.")
+    cos, sin = math.cos(angle), math.sin(angle)
+
+    def turn(x: Array) -> Array:
+        return jnp.stack([cos * x[0] - sin * x[1], sin * x[0] + cos * x[1]])
+
+    def turn_back(u: Array) -> Array:
+        return jnp.stack([cos * u[0] + sin * u[1], cos * u[1] - sin * u[0]])
+
+    def forward(x: Array) -> Array:
+        u = turn(x)
+        return jnp.stack([jnp.sin(u[0]) / xi, xi * u[1]])
+
+    def inverse(y: Array, x: Array) -> Array:
+        # On branch k, from (k - 1/2) pi to (k + 1/2) pi, the sine rises for even k and falls for odd k.
+        k = jnp.round(turn(x)[0] / jnp.pi)
+        principal = jnp.arcsin(xi * y[0])
+        return turn_back(jnp.stack([k * jnp.pi + jnp.where(k % 2 == 0, principal, -principal), y[1] / xi]))
+
+    solutions = [
+        (cos * u0 - sin * 0.5, -cos * 0.5 - sin * u0)
+        for k in range(-2, 3)
+        for u0 in (math.asin(0.3) + 2 * math.pi * k, math.pi - math.asin(0.3) + 2 * math.pi * k)
+    ]
+    return Problem(
+        Stage(forward, inverse),
+        loss=SquaredError(target=np.array([0.3 / xi, -0.5 * xi]), factor=0.5),
+        start=[0.0, 0.0],
+        minima=sorted((x for x in solutions if max(map(abs, x)) <= math.pi), key=lambda x: math.hypot(*x)),
+        domain=(-math.pi, math.pi),
+        name=f"sine(xi={xi:g}, phi={phi:g})",
+    )
+
+
+def _nonzero(value: float, name: str) -> float:
+    if not math.isfinite(value) or value == 0:
+        raise ValueError(f"{name} is {value}, but it must be finite and not zero; give e.g. {name}=10.")
+    return float(value)
