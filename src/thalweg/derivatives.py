@@ -54,9 +54,9 @@ class AutoDiff:
 class FiniteDifference:
     """Derivatives from values alone.
 
-    With h the step and e_i the unit vectors, the first derivatives are
+    With h the step, the spacing of the points, and e_i the unit vectors, the first derivatives are
 
-    - central: (f(x + h e_i) - f(x - h e_i)) / 2h, error O(h^2), 2d values;
+    - central: (f(x + h e_i / 2) - f(x - h e_i / 2)) / h, error O(h^2), 2d values;
     - forward: (f(x + h e_i) - f(x)) / h, error O(h), d + 1 values;
     - backward: (f(x) - f(x - h e_i)) / h, error O(h), d + 1 values;
 
@@ -64,7 +64,7 @@ class FiniteDifference:
     (d + 1)(d + 2)/2 values).
 
     ``step`` is h in units of [x]: one number, or one per component for variables of different size. Without it
-    h_i = max(1, |x_i|) * eps^(1/p), with eps the rounding unit of x and p = 3 (central) or 2 (one-sided) for first
+    h_i = max(1, |x_i|) * 2 eps^(1/p), with eps the rounding unit of x and p = 3 (central) or 2 (one-sided) for first
     derivatives, 4 and 3 for second ones, which balances truncation against rounding. A fixed step of 1e-5 serves
     first derivatives in float64 and is too small for float32 and for second derivatives.
 
@@ -90,13 +90,13 @@ class FiniteDifference:
         if self.step is not None:
             return jnp.broadcast_to(jnp.asarray(self.step, x.dtype), x.shape)
         power = order + (2 if self.scheme == "central" else 1)
-        return float(jnp.finfo(x.dtype).eps) ** (1 / power) * jnp.maximum(1, jnp.abs(x))
+        return 2 * float(jnp.finfo(x.dtype).eps) ** (1 / power) * jnp.maximum(1, jnp.abs(x))
 
     def jacobian(self, f: Function, x: Array) -> Array:
         h = self._steps(x, order=1)
         values = jax.vmap(f)
         if self.scheme == "central":
-            ahead, behind = x + jnp.diag(h), x - jnp.diag(h)
+            ahead, behind = x + jnp.diag(h) / 2, x - jnp.diag(h) / 2
             f_ahead, f_behind = jnp.split(values(jnp.concatenate([ahead, behind])), 2)
             width = jnp.diag(ahead - behind)
             return (f_ahead - f_behind).T / width
@@ -114,11 +114,12 @@ class FiniteDifference:
         i, j = np.triu_indices(d, 1)
         e = jnp.diag(h)
         if self.scheme == "central":
-            corners = [x + e[i] + e[j], x + e[i] - e[j], x - e[i] + e[j], x - e[i] - e[j]]
+            p, q = e[i] / 2, e[j] / 2
+            corners = [x + p + q, x + p - q, x - p + q, x - p - q]
             values = jax.vmap(f)(jnp.concatenate([x[None], x + e, x - e, *corners]))
             center, ahead, behind = values[0], values[1 : d + 1], values[d + 1 : 2 * d + 1]
             pp, pm, mp, mm = jnp.split(values[2 * d + 1 :], 4)
-            diagonal, mixed = (ahead - 2 * center + behind) / h**2, (pp - pm - mp + mm) / (4 * h[i] * h[j])
+            diagonal, mixed = (ahead - 2 * center + behind) / h**2, (pp - pm - mp + mm) / (h[i] * h[j])
         else:
             s = e if self.scheme == "forward" else -e
             values = jax.vmap(f)(jnp.concatenate([x[None], x + s, x + 2 * s, x + s[i] + s[j]]))

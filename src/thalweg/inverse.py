@@ -27,7 +27,7 @@ def numerical_inverse(
     "levenberg-marquardt" takes Gauss-Newton steps damped by the gain ratio (Marquardt 1963; Nielsen 1999), which ends
     quadratically at a regular solution: each step costs one Jacobian of the stage and one d x d solution. "lbfgs" takes
     quasi-Newton steps with a line search (Liu, Nocedal 1989, by optax), each at the cost of a few gradients, for many
-    components. Both stop when a step no longer changes u or the residual vanishes, so that the result is exact to
+    components; its line search may leave the branch of x for a target far away. Both stop when a step no longer changes u or the residual vanishes, so that the result is exact to
     rounding: to about 1e-7 in float32 and 1e-15 in float64, relative to u, where the Jacobian is well conditioned. Where
     no u with forward(u) = y is found, the nearest point in y that was reached is returned.
 

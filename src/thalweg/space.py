@@ -20,7 +20,9 @@ def _first_line(error: Exception) -> str:
 def _abstract(f: Callable[..., Any], what: str, *arguments: Any) -> Any:
     """The shapes that f returns; a ValueError naming what f is where it cannot be traced."""
     try:
-        result = jax.eval_shape(f, *arguments)
+        # A function of its own for each trace: JAX keeps traces of f, and with them float32 copies of the arrays that f
+        # closes over, which a later float64 run would be given instead of the arrays.
+        result = jax.eval_shape(lambda *a: f(*a), *arguments)
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), result)
     except Exception as error:  # whatever the user's function raises, the sentence must name the function
         shapes = ", ".join(str(jax.tree.map(lambda leaf: leaf.shape, argument)) for argument in arguments)

@@ -1,5 +1,6 @@
 """First-order methods: every update rule of optax, on the gradient of the problem."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Real
@@ -32,14 +33,16 @@ class FirstOrder:
     hyper: dict[str, Any]
     options: tuple[tuple[str, Any], ...] = field(default=(), metadata=Static)
 
-    def _transformation(self) -> optax.GradientTransformation:
-        return self.rule(**self.hyper, **dict(self.options))
+    def _transformation(self) -> optax.GradientTransformationExtraArgs:
+        return optax.with_extra_args_support(self.rule(**self.hyper, **dict(self.options)))
 
     def init(self, problem: "Problem", x: Array, key: Array) -> Any:
         return self._transformation().init(x)
 
     def step(self, problem: "Problem", x: Array, state: Any) -> tuple[Array, Any]:
-        update, state = self._transformation().update(problem.gradient(x), state, x)
+        gradient = problem.gradient(x)
+        loss = {"value": problem.value(x), "grad": gradient, "value_fn": problem.value}  # for rules that search a line
+        update, state = self._transformation().update(gradient, state, x, **loss)
         return optax.apply_updates(x, update), state  # pyright: ignore[reportReturnType]
 
 
@@ -48,8 +51,8 @@ def from_optax(
 ) -> FirstOrder:
     """A method from an optax rule: ``from_optax(optax.lion, learning_rate=1e-3, b1=0.95)``.
 
-    Numbers become hyperparameters that can be swept; flags, functions (such as schedules) and None become structure.
-    A finished transformation, ``from_optax(optax.lion(1e-3))``, serves too, with nothing to sweep.
+    Numbers become hyperparameters that can be swept; flags, functions (such as schedules), None and what the rule
+    annotates as a whole number (a memory, a period) become structure. A finished transformation, ``from_optax(optax.lion(1e-3))``, serves too, with nothing to sweep.
     """
     if isinstance(rule, optax.GradientTransformation):
         if arguments:
@@ -58,7 +61,8 @@ def from_optax(
                 "give the rule itself, such as from_optax(optax.adam, learning_rate=0.1)."
             )
         return FirstOrder(_Finished(rule), {})
-    hyper = {k: v for k, v in arguments.items() if _is_number(v)}
+    whole = {k for k, p in inspect.signature(rule).parameters.items() if p.annotation in (int, "int")}
+    hyper = {k: v for k, v in arguments.items() if _is_number(v) and k not in whole}
     return FirstOrder(rule, hyper, tuple((k, v) for k, v in arguments.items() if k not in hyper))
 
 

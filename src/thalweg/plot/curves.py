@@ -8,16 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from thalweg.plot.landscape import index_of
 from thalweg.plot.style import (
+    PALETTE,
     axis_label,
     canvas,
     color_scale,
+    evenly,
     few_ticks,
     frame,
     is_finite,
     look,
+    problem_name,
+    some,
     with_lanes,
     with_units,
 )
@@ -37,16 +42,16 @@ def curves(
     """A variable of the trace against the step, one color for each variant.
 
     With several starts, the thin lines are single starts (about 200 in all at most, evenly chosen; the title says how
-    many), the thick line is their median and the dashed one their mean. Numbers that are not finite leave a gap; a
-    cross marks the last finite one, or the edge of the frame where that is beyond. The median counts what is not finite
-    as above all else; the mean ends with the first of it. The frame of a loss holds all that is no worse than its
-    start, and follows what runs away a little further.
+    many), the thick line is their median and, of up to ten variants, the dashed one their mean. Numbers that are not
+    finite leave a gap; a cross marks the last finite one, or the edge of the frame where that is beyond. The median
+    counts what is not finite as above all else; the mean ends with the first of it. The frame of a loss holds all that
+    is no worse than its start, and follows what runs away a little further.
 
     Args:
         trace: what ``run`` returned, or a selection of it.
         variable: "loss", an observer or a space.
         target: a value to draw a horizontal line at.
-        component: which component of a vector variable, by label or index.
+        component: which component of a vector variable, by label or index; None for a scalar.
         scale: of the vertical axis; None takes "log" where no finite value is negative and the positive ones span more
             than two decades.
 
@@ -57,9 +62,10 @@ def curves(
     values, words = _column(trace, variable, component)
     log = _is_log(values, variable, scale)
     style, steps, starts = look(trace), trace["step"].values, values.shape[1]
-    shown = np.unique(np.linspace(0, starts - 1, min(starts, max(1, MOST // len(values)))).astype(int))
+    shown = evenly(trace, MOST)
     leaves = (is_finite(values[:, shown, :-1]) & ~is_finite(values[:, shown, 1:])).any()
-    figure, axes = canvas(1, [*style.entries, *_key(starts > 1, bool(leaves), target)], width=5.2)
+    meant = starts > 1 and len(values) <= len(PALETTE)
+    figure, axes = canvas(1, [*style.entries, *_key(starts > 1, meant, bool(leaves), target)], width=5.2)
     ax = axes[0]
     middles, means = _median(values), _mean(values)
     drawn = np.concatenate([values[:, shown], middles[:, None], means[:, None]], axis=1)
@@ -68,8 +74,9 @@ def curves(
     for i, (label, color, dash) in enumerate(zip(style.labels, style.colors, style.dashes, strict=True)):
         if starts > 1:
             _thin_lines(ax, steps, values[i, shown], color)
+        if meant:
             ax.plot(steps, means[i], color=color, linestyle="--", linewidth=1.1, zorder=3, label="_mean")
-        width = 1.5 if starts == 1 else 2.2
+        width = 2.2 if meant else 1.5
         ax.plot(steps, middles[i], color=color, linestyle=dash, linewidth=width, zorder=3, label=label)
         if leaves:
             _crosses(ax, steps, values[i, shown], color, limits)
@@ -77,9 +84,10 @@ def curves(
         ax.axhline(target, label="target", **_target())
     if len(steps) > 1:
         ax.set_xlim(steps[0], steps[-1])
-    if len(shown) < starts:
-        ax.set_title(f"thin lines: {len(shown)} of {starts} starts", fontsize=10)
+    notes = [f"thin lines: {len(shown)} of {starts} starts"] * (len(shown) < starts)
+    ax.set_title("\n".join([*problem_name(trace.attrs), *notes]), fontsize=10)
     few_ticks(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.grid(color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
     color_scale(figure, axes, style)
@@ -94,16 +102,14 @@ def _column(trace: xr.Dataset, variable: str, component: str | int | None) -> tu
     column = trace[variable]
     units = column.attrs.get("units", "")
     values = column.values.astype(float)
-    if column.ndim == 3:
-        words = with_units(variable.replace("_", " "), units)
-        return values, words
-    labels = [str(label) for label in column[column.dims[3]].values]
+    if column.ndim == 3 and component is None:
+        return values, with_units(variable.replace("_", " "), units)
+    labels = [str(label) for label in column[column.dims[3]].values] if column.ndim > 3 else []
     index = 0 if component is None and len(labels) == 1 else index_of(labels, -1 if component is None else component)
     if index is None:
-        shown = ", ".join(map(repr, labels[:6])) + (", …" if len(labels) > 6 else "")
         raise ValueError(
-            f"component is {component!r}, but {variable} has the components {shown}; choose a label, or an index from "
-            f"0 to {len(labels) - 1}."
+            f"component is {component!r}, but {variable} has {some(labels) or 'none, being a scalar'}; "
+            + ("choose one of these labels or an index." if labels else "leave it out.")
         )
     return values[..., index], axis_label(variable, labels[index], units)
 
@@ -164,15 +170,16 @@ def _crosses(ax: Axes, steps: np.ndarray, lanes: np.ndarray, color: object, limi
     ax.plot(steps[step], heights, "x", color=color, markersize=6, zorder=4, clip_on=False, label="_leaves")
 
 
-def _key(several: bool, leaves: bool, target: float | None) -> list[Line2D]:
+def _key(several: bool, meant: bool, leaves: bool, target: float | None) -> list[Line2D]:
     """What the lines mean that all variants have alike."""
     entries = []
     if several:
         entries += [
             Line2D([], [], color="0.3", linewidth=2.2, label="median"),
-            Line2D([], [], color="0.3", linewidth=1.1, linestyle="--", label="mean"),
             Line2D([], [], color="0.3", linewidth=0.5, label="one start"),
         ]
+    if meant:
+        entries.append(Line2D([], [], color="0.3", linewidth=1.1, linestyle="--", label="mean"))
     if leaves:
         entries.append(Line2D([], [], color="0.3", marker="x", linestyle="none", label="last finite"))
     if target is not None:

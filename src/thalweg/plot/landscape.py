@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from thalweg.plot.style import PANEL, axis_label, canvas, few_ticks, is_finite, with_units
+from thalweg.plot.style import PANEL, axis_label, canvas, few_ticks, is_finite, problem_name, some, with_units
 from thalweg.problem import Problem
 from thalweg.space import Space
 
@@ -21,6 +21,7 @@ RESOLUTION = 200  # points along each side of the grid
 CHUNK = 4096  # points evaluated at once, so that a wide y does not fill the memory
 LEVELS = 20
 RELIEF = LinearSegmentedColormap.from_list("relief", ["#fbfcfd", "#d5dde5", "#a3b1c0"])  # pale: paths lie on it
+NOWHERE = "#efe6d8"  # where the loss is not finite
 CURVE: dict[str, Any] = {"color": "#6b7a8a", "linewidth": 1.2, "zorder": 1}
 STAR: dict[str, Any] = {"marker": "*", "markersize": 14, "color": "#F0E442", "markeredgecolor": "black"}
 
@@ -61,32 +62,32 @@ def landscape(
     minima = images(problem, space)
     at = minima[0] if len(minima) else np.asarray(problem.spaces(problem.start)[space])
     sides, values = evaluate(loss_from(problem, space), at, picked, low, high)
+    words = [axis_label(space, place.labels[i], problem.units.get(space, "")) for i in picked]
+    words.append(with_units("loss", problem.units.get("loss", "")))
     surface = kind == "surface" and len(picked) == 2
     figure, (ax,) = canvas(width=PANEL + 0.9, projection="3d" if surface else None)
-    units = {"space": problem.units.get(space, ""), "loss": problem.units.get("loss", "")}
-    words = [axis_label(space, place.labels[i], units["space"]) for i in picked]
-    loss_words = with_units("loss", units["loss"])
-    ax.set(xlabel=words[0], ylabel=words[1] if len(words) == 2 else loss_words, xlim=(low[0], high[0]))
+    ax.set(xlabel=words[0], ylabel=words[1], xlim=(low[0], high[0]))
     few_ticks(ax)
-    if len(picked) == 1:
-        ax.plot(sides[0], values, label="loss", **CURVE)
+    if surface:
+        ax.set_zlabel(words[2], labelpad=8)  # pyright: ignore[reportAttributeAccessIssue]
+        draw_surface(ax, sides, values)
+    elif len(picked) == 2:
+        ax.set_ylim(low[1], high[1])
+        ax.plot(*minima[:, picked].T, linestyle="none", label="minimum", zorder=5, **STAR)
+        filled = draw_relief(ax, sides, values)
+        if filled is not None:
+            figure.colorbar(filled, ax=ax, label=words[2], format=FuncFormatter(_short))
+    else:
         heights = [float(problem.value(minimum)) for minimum in problem.minima]
         ax.plot(minima[:, 0], heights, linestyle="none", label="minimum", zorder=5, **STAR)
-    elif surface:
-        ax.set_zlabel(loss_words, labelpad=8)  # pyright: ignore[reportAttributeAccessIssue]
-        draw_surface(ax, sides, values)
-    else:
-        ax.set_ylim(low[1], high[1])
-        filled = draw_relief(ax, sides, values)
-        ax.plot(*minima[:, picked].T, linestyle="none", label="minimum", zorder=5, **STAR)
-        if filled is not None:
-            figure.colorbar(filled, ax=ax, label=loss_words, format=FuncFormatter(_short))
-    ax.set_title(problem.name)
+        ax.plot(sides[0], values, label="loss", **CURVE)
+    ax.set_title("".join(problem_name({"problem": problem.name})), fontsize=10)
     return figure
 
 
 def _short(value: float, _: int | None = None) -> str:
-    return f"{value:.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:.3g}"
+    words = f"{value:.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:.3g}"
+    return words.replace("-", "\N{MINUS SIGN}")
 
 
 def find_space(problem: Problem, name: str) -> Space:
@@ -100,17 +101,16 @@ def pick(labels: Sequence[str], components: Components | None, space: str) -> li
     """The indices of the components to draw: all of one or two, else those of ``components``."""
     if len(labels) <= 2:
         return list(range(len(labels)))
-    shown = ", ".join(map(repr, labels[:6])) + (", …" if len(labels) > 6 else "")
     if components is None:
         raise ValueError(
             f"{space} has {len(labels)} components, but a landscape has two; "
-            f"choose a pair of {shown}, such as components=({labels[0]!r}, {labels[1]!r})."
+            f"choose a pair of {some(labels)}, such as components=({labels[0]!r}, {labels[1]!r})."
         )
     indices = [index_of(labels, component) for component in components] if not isinstance(components, str) else []
     if len(indices) != 2 or None in indices or indices[0] == indices[1]:
         raise ValueError(
             f"components is {components!r}, but it must be two different components of {space}; "
-            f"choose labels from {shown} or indices from 0 to {len(labels) - 1}."
+            f"choose labels from {some(labels)} or indices from 0 to {len(labels) - 1}."
         )
     return [i for i in indices if i is not None]
 
@@ -154,20 +154,24 @@ def evaluate(
 
 
 def contour_levels(values: np.ndarray) -> np.ndarray:
-    """Levels evenly spaced in the logarithm of the height above the lowest value; none where the loss is constant."""
+    """Levels even in the logarithm of the height above the lowest value, or in height itself where most of it is high.
+
+    None where the loss is constant but for rounding.
+    """
     finite = values[np.isfinite(values)]
     rounding = 8 * np.finfo(values.dtype).eps
     finite = finite.astype(float)
     if not finite.size or np.ptp(finite) <= rounding * np.abs(finite).max():
         return np.empty(0)
-    lowest = finite.min()
-    heights = finite - lowest
+    lowest, heights = finite.min(), finite - finite.min()
     top, bottom = heights.max(), np.quantile(heights[heights > 0], 0.01)
-    if bottom > top / 10:  # steps, or a lone hole: nothing to resolve near the bottom
-        bottom = top / LEVELS
-    rounded = [float(f"{height:.2g}") for height in np.geomspace(bottom, top, LEVELS + 1)[:-1]]
-    ground = 0.0 if 0 <= lowest < bottom / 10 else lowest  # round numbers where the lowest value is nearly 0
-    return np.unique(ground + np.array(rounded))
+    if np.median(heights) > 0.4 * top or bottom > 0.1 * top:
+        levels = MaxNLocator(LEVELS).tick_values(lowest, lowest + top)
+        return levels[(levels > lowest) & (levels < lowest + top)]
+    levels = np.geomspace(bottom, top, LEVELS + 1)[:-1]
+    digits = 2 if levels[1] > 1.2 * levels[0] else 3
+    ground = 0.0 if 0 <= lowest < levels[0] / 10 else lowest  # round numbers where the lowest value is nearly 0
+    return np.unique([ground + float(f"{level:.{digits}g}") for level in levels])
 
 
 def draw_relief(ax: Axes, sides: list[np.ndarray], values: np.ndarray) -> ScalarMappable | None:
@@ -176,6 +180,7 @@ def draw_relief(ax: Axes, sides: list[np.ndarray], values: np.ndarray) -> Scalar
     if not levels.size:
         ax.set_facecolor(RELIEF(0.3))
         return None
+    ax.set_facecolor(NOWHERE)
     masked = np.ma.masked_invalid(values)
     norm = BoundaryNorm(levels, RELIEF.N, extend="both")
     filled = ax.contourf(*sides, masked, levels=levels, norm=norm, cmap=RELIEF, extend="both", zorder=0)

@@ -12,21 +12,27 @@ from matplotlib.lines import Line2D
 
 from thalweg.plot.landscape import CURVE, STAR, Components, draw_relief, evaluate, find_space, images, loss_from, pick
 from thalweg.plot.style import (
+    PANEL,
     Look,
     axis_label,
     canvas,
     color_scale,
+    evenly,
     few_ticks,
     frame,
     is_finite,
     look,
+    problem_name,
     with_lanes,
     with_units,
 )
 from thalweg.problem import Problem
 
 MANY = 20  # paths from which lines and markers get thin
-MARKED = 20_000  # points beyond which the markers of steps would hide everything
+MOST = 1000  # paths in one panel
+CROWD = 20_000  # points in one panel beyond which markers of steps would hide everything
+PIXELS = 2000  # along each side of a panel, finer than any print
+PIECE = 500  # points of a long path that are drawn at once
 
 
 def paths(
@@ -41,7 +47,7 @@ def paths(
     of the loss of the rest of the chain. A hollow circle marks each start, small dots the steps, a filled circle the
     last finite point, a star each known minimum (in a later space, its image). The frame holds the starts, the minima
     and all that is no worse than its start; a path that runs away leaves it. A space of one component is drawn as the
-    loss against it.
+    loss against it. Of very many starts, about 1000 paths are drawn, evenly chosen; the title says how many.
 
     Args:
         trace: what ``run`` returned, or a selection of it.
@@ -60,7 +66,8 @@ def paths(
     marks = [Line2D([], [], linestyle="none", label="start", **_circle())]
     if problem is not None and len(problem.minima):
         marks.append(Line2D([], [], linestyle="none", label="minimum", **STAR))
-    figure, axes = canvas(len(names), [*style.entries, *marks])
+    room = 0.9 / len(names) if style.sweep is not None else 0.0
+    figure, axes = canvas(len(names), [*style.entries, *marks], width=PANEL + room)
     for ax, name, indices in zip(axes, names, picked, strict=True):
         _draw_panel(ax, trace, problem, name, indices, style)
         few_ticks(ax)
@@ -84,10 +91,11 @@ def _picked(trace: xr.Dataset, problem: Problem | None, name: str, components: C
 
 
 def _title(trace: xr.Dataset, problem: Problem | None, name: str, alone: bool) -> str:
-    known = trace.attrs.get("problem", "problem")
-    title = ", ".join(([] if known == "problem" else [known]) + ([] if alone else [name]))
+    title = ", ".join(problem_name(trace.attrs) + ([] if alone else [name]))
     sliced = problem is not None and trace.sizes[f"{name}_dim"] > 2
-    return "\n".join(filter(None, [title, "slice through the best point" if sliced else ""]))
+    starts, shown = trace.sizes["start"], len(evenly(trace, MOST))
+    notes = ["slice through the best point"] * sliced + [f"{shown} of {starts} starts"] * (shown < starts)
+    return "\n".join(filter(None, [title, ", ".join(notes)]))
 
 
 def _draw_panel(
@@ -114,8 +122,10 @@ def _draw_panel(
     if flat:
         bottom, top = frame(core[:, 1:], everything[:, 1:])
         low, high = np.append(low, bottom), np.append(high, top)
-    _draw_lanes(ax, points, minima, style)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=words[0], ylabel=words[1])
+    _draw_lanes(ax, points[:, evenly(trace, MOST)], style, (high - low) / PIXELS)
+    if len(minima):
+        ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **STAR)
 
 
 def _minima(problem: Problem | None, name: str, picked: list[int]) -> np.ndarray:
@@ -153,8 +163,9 @@ def _circle(scale: float = 1.0) -> dict[str, Any]:
     return {"marker": "o", "markersize": 8 * scale, "markerfacecolor": "none", **edge}
 
 
-def _draw_lanes(ax: Axes, points: np.ndarray, minima: np.ndarray, style: Look) -> None:
-    """Lines, steps and ends of each variant, points of shape (variant, start, step, 2); then starts and minima."""
+def _draw_lanes(ax: Axes, points: np.ndarray, style: Look, pixel: np.ndarray) -> None:
+    """Lines, steps and ends of each variant, points of shape (variant, start, step, 2), and the starts."""
+    crowded = points[..., 0].size > CROWD
     many = points.shape[0] * points.shape[1] > MANY
     thin = 0.45 if many else 1.0
     line = {"linewidths": 1.5 * thin, "alpha": 0.6 if many else 0.9, "zorder": 3}
@@ -162,15 +173,22 @@ def _draw_lanes(ax: Axes, points: np.ndarray, minima: np.ndarray, style: Look) -
     dot = {**round_, "markersize": 3.6 * thin, "markeredgewidth": 0, "zorder": 3}
     end = {**round_, "markersize": 7 * thin, "markeredgewidth": 0 if many else 0.8, "zorder": 4}
     for lanes, label, color, dash in zip(points, style.labels, style.colors, style.dashes, strict=True):
-        collection = LineCollection(list(lanes), colors=[color], linestyles=dash, label=label, **line)
+        segments = [piece for lane in lanes for piece in _pieces(lane, pixel)] if crowded else list(lanes)
+        collection = LineCollection(segments, colors=[color], linestyles=dash, label=label, **line)
         ax.add_collection(collection, autolim=False)
-        if points[..., 0].size <= MARKED:
+        if not crowded:
             ax.plot(*lanes.reshape(-1, 2).T, color=color, label="_steps", **dot)
         ax.plot(*_ends(lanes).T, color=color, label="_ends", **end)
     starts = np.unique(points[:, :, 0].reshape(-1, 2), axis=0)
     ax.plot(*starts.T, linestyle="none", zorder=4, label="start", **_circle(thin))
-    if len(minima):
-        ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **STAR)
+
+
+def _pieces(lane: np.ndarray, pixel: np.ndarray) -> list[np.ndarray]:
+    """A long path without the points that stay on their pixel, cut up: matplotlib needs minutes for it in one piece."""
+    with np.errstate(invalid="ignore"):
+        moves = (np.diff(lane // pixel, axis=0) != 0).any(axis=1)
+    lane = lane[np.append(True, moves)]
+    return [lane[i : i + PIECE + 1] for i in range(0, len(lane), PIECE)]
 
 
 def _ends(lanes: np.ndarray) -> np.ndarray:

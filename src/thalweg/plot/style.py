@@ -1,6 +1,6 @@
 """What all figures share: the colors of variants, the legend, the words on axes, the box to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -98,10 +98,10 @@ def canvas(
     return figure, axes
 
 
-def color_scale(figure: Figure, axes: list[Axes], look: Look) -> None:
+def color_scale(figure: Figure, axes: list[Axes], style: Look) -> None:
     """A color bar for variants that are colored along a hyperparameter."""
-    if look.sweep is not None:
-        figure.colorbar(look.sweep, ax=axes, label=look.swept.replace("_", " "), fraction=0.06, pad=0.02)
+    if style.sweep is not None:
+        figure.colorbar(style.sweep, ax=axes, label=style.swept.replace("_", " "), fraction=0.06, pad=0.02)
 
 
 def axis_label(space: str, component: str, units: str) -> str:
@@ -117,6 +117,17 @@ def with_units(name: str, units: str) -> str:
     return f"{name} [{units}]" if units else name
 
 
+def some(labels: Sequence[str]) -> str:
+    """The first six labels, for a sentence."""
+    return ", ".join(map(repr, labels[:6])) + (", …" if len(labels) > 6 else "")
+
+
+def problem_name(attributes: Mapping[Any, Any]) -> list[str]:
+    """The name of the problem for a title; none where it was not given one."""
+    name = attributes.get("problem", "problem")
+    return [] if name == "problem" else [name]
+
+
 def few_ticks(ax: Axes) -> None:
     """About six numbers on each linear axis, a common power of ten written once at its end."""
     for axis in (ax.xaxis, ax.yaxis):
@@ -125,6 +136,12 @@ def few_ticks(ax: Axes) -> None:
             words = ScalarFormatter(useMathText=True)
             words.set_powerlimits((-3, 4))
             axis.set_major_formatter(words)
+
+
+def evenly(trace: xr.Dataset, most: int) -> np.ndarray:
+    """The starts to draw, so that all variants together have at most about ``most`` lines."""
+    starts = trace.sizes["start"]
+    return np.linspace(0, starts - 1, min(starts, max(1, most // trace.sizes["variant"]))).astype(int)
 
 
 def is_finite(values: np.ndarray) -> np.ndarray:

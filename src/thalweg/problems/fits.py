@@ -40,6 +40,28 @@ class NistFile:
     predictors: dict[str, np.ndarray]  # each (m,)
 
 
+_VOLUME = np.array(
+    [10.07, 14.73, 17.94, 23.93, 29.61, 35.18, 40.02, 44.82, 50.76, 55.05, 61.01, 66.40, 75.47, 81.78]
+)
+_PRESSURE = np.array(
+    [77.6, 114.9, 141.1, 190.8, 239.9, 289.0, 332.8, 378.4, 434.8, 477.3, 536.8, 593.1, 689.1, 760.0]
+)
+_MISRA1A = NistFile(
+    name="Misra1a",
+    model="b1*(1-exp[-b2*x])",
+    names=("b1", "b2"),
+    starts=np.array([[500, 1e-4], [250, 5e-4]]),
+    certified=np.array([2.3894212918e02, 5.5015643181e-04]),
+    standard_deviations=np.array([2.7070075241e00, 7.2668688436e-06]),
+    residual_sum_of_squares=1.2455138894e-01,
+    residual_standard_deviation=1.0187876330e-01,
+    degrees_of_freedom=12,
+    observations=_VOLUME,
+    response=_VOLUME,
+    predictors={"x": _PRESSURE},
+)
+
+
 def read(path: str | Path) -> NistFile:
     """Read a file of the section nonlinear regression of NIST StRD, exactly as published.
 
@@ -78,23 +100,7 @@ def misra1a(start: int = 1) -> Problem:
     in ``nist``. Of lower difficulty, though b1 and b2 differ by six orders of magnitude.
     Source: Misra 1978, as NIST StRD publishes it.
     """
-    pressure = [77.6, 114.9, 141.1, 190.8, 239.9, 289.0, 332.8, 378.4, 434.8, 477.3, 536.8, 593.1, 689.1, 760.0]
-    volume = [10.07, 14.73, 17.94, 23.93, 29.61, 35.18, 40.02, 44.82, 50.76, 55.05, 61.01, 66.40, 75.47, 81.78]
-    file = NistFile(
-        name="Misra1a",
-        model="b1*(1-exp[-b2*x])",
-        names=("b1", "b2"),
-        starts=np.array([[500, 1e-4], [250, 5e-4]]),
-        certified=np.array([2.3894212918e02, 5.5015643181e-04]),
-        standard_deviations=np.array([2.7070075241e00, 7.2668688436e-06]),
-        residual_sum_of_squares=1.2455138894e-01,
-        residual_standard_deviation=1.0187876330e-01,
-        degrees_of_freedom=12,
-        observations=np.array(volume),
-        response=np.array(volume),
-        predictors={"x": np.array(pressure)},
-    )
-    return _problem(file, start)
+    return _problem(_MISRA1A, start)
 
 
 def _problem(file: NistFile, start: int) -> Problem:
@@ -140,7 +146,7 @@ def _parse(text: str) -> NistFile:
     header = _find(r"^Data:((?: +[A-Za-z]\w*)+) *$", text, "the line 'Data:' with the names of the columns")
     columns = header[1].split()
     observed = _observations(text[header.end() :], columns)
-    stated = int(_find(r"^Number of Observations: +(\d{1,9}) *$", text, "'Number of Observations:'")[1])
+    stated = int(_find(r"^Number of Observations: +([1-9]\d{0,8}) *$", text, "'Number of Observations:'")[1])
     if len(observed) != stated:
         raise ValueError(f"it has {len(observed)} observations where 'Number of Observations:' says {stated}")
 
