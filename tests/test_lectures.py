@@ -59,7 +59,9 @@ def test_a02_derivatives_of_each_stage_and_of_the_whole(lectures, pbdl):
 
 
 def test_a02_gradient_of_a_vector_or_of_a_value_is_refused():
-    with pytest.raises(ValueError, match=r"the loss returns an array of shape \(2,\), but gradients need one real scalar"):
+    with pytest.raises(
+        ValueError, match=r"the loss returns an array of shape \(2,\), but gradients need one real scalar"
+    ):
         tw.Problem(loss=lambda x: x**2, start=[3.0, 3.0])
     with pytest.raises(ValueError, match=r"the loss is 90\.0, but it must be a function"):
         tw.Problem(loss=90.0, start=[3.0, 3.0])  # type: ignore[arg-type]
@@ -187,7 +189,9 @@ def test_a16_branch_of_the_inverse(lectures, pbdl):
     principal = tw.Stage(pbdl.stages[0].forward, lambda y, x: jnp.array([y[0], jnp.sqrt(y[1])]))
     lecture = tw.Problem(principal, loss=pbdl.loss, start=[3.0, -3.0])
     method, start = {"PG": METHODS["PG"]}, [[3.0, -3.0]]
-    np.testing.assert_allclose(path(tw.run(lecture, method, steps=1), "PG")[1], expected["lecture inverse, step 1"], atol=1e-6)
+    np.testing.assert_allclose(
+        path(tw.run(lecture, method, steps=1), "PG")[1], expected["lecture inverse, step 1"], atol=1e-6
+    )
     local = path(tw.run(pbdl, method, start, steps=10), "PG")
     np.testing.assert_allclose(local[1], expected["local inverse, step 1"], atol=1e-6)
     assert np.all(local[:, 1] < 0)
@@ -209,7 +213,10 @@ def test_a18_several_intermediate_spaces(pbdl):
     """The lecture's map cut into three stages: every space is kept, and the paths stay the same."""
     problem = tw.Problem(
         tw.Stage(lambda x: 2 * x, lambda y, x: y / 2),
-        tw.Stage(lambda u: jnp.array([u[0] / 2, u[1] ** 2 / 4]), lambda y, u: jnp.array([2 * y[0], jnp.copysign(2 * jnp.sqrt(y[1]), u[1])])),
+        tw.Stage(
+            lambda u: jnp.array([u[0] / 2, u[1] ** 2 / 4]),
+            lambda y, u: jnp.array([2 * y[0], jnp.copysign(2 * jnp.sqrt(y[1]), u[1])]),
+        ),
         tw.Stage(lambda v: v[::-1], lambda y, v: y[::-1], name="swapped"),
         loss=lambda y: jnp.sum(y**2),
         start=[3.0, 3.0],
@@ -223,7 +230,9 @@ def test_a18_several_intermediate_spaces(pbdl):
 
 def test_a19_adaptive_methods(lectures, pbdl):
     methods = {
-        "adagrad lr0.3 (torch form: acc0=0, eps 1e-10)": tw.methods.adagrad(0.3, initial_accumulator_value=0.0, eps=1e-10),
+        "adagrad lr0.3 (torch form: acc0=0, eps 1e-10)": tw.methods.adagrad(
+            0.3, initial_accumulator_value=0.0, eps=1e-10
+        ),
         "rmsprop lr0.1 decay0.99 eps outside sqrt (torch form)": tw.methods.rmsprop(0.1, decay=0.99, eps_in_sqrt=False),
         "rmsprop centered, same": tw.methods.rmsprop(0.1, decay=0.99, eps_in_sqrt=False, centered=True),
         "rmsprop momentum0.9, same": tw.methods.rmsprop(0.1, decay=0.99, eps_in_sqrt=False, momentum=0.9),
@@ -290,7 +299,10 @@ def test_c22_cost_of_differences(lectures, d):
         return jax.pure_callback(count, jax.ShapeDtypeStruct((), jnp.float32), x, vmap_method="sequential")
 
     i = [1, 2, 3, 5, 10].index(d)
-    for derivative, expected in (("gradient", lectures["C22"]["gradient"][i]), ("hessian", lectures["C22"]["hessian"][i])):
+    for derivative, expected in (
+        ("gradient", lectures["C22"]["gradient"][i]),
+        ("hessian", lectures["C22"]["hessian"][i]),
+    ):
         calls.clear()
         jax.block_until_ready(getattr(tw.FiniteDifference(), derivative)(f, jnp.ones(d)))
         assert len(calls) == expected

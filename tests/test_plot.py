@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import jax.numpy as jnp
 import matplotlib
@@ -80,7 +81,8 @@ def deep():
 
 @pytest.fixture(scope="module")
 def deep_trace(deep):
-    return tw.run(deep, {"GD": methods.gradient_descent(0.01), "Adam": methods.adam(0.05)}, steps=10)
+    rates = {"slow": methods.gradient_descent(0.001), "fast": methods.gradient_descent(0.01)}
+    return tw.run(deep, rates, steps=10)
 
 
 def recorded(loss, first_step=0):
@@ -163,9 +165,10 @@ def test_starts_ends_and_minima_are_marked(physics, trace):
 
 
 def test_minima_are_drawn_as_their_images():
-    shifted = tw.Problem(SQUARE, loss=lambda y: jnp.sum((y - 4) ** 2), start=[1.0, 1.0], minima=[[4.0, 2.0], [4.0, -2.0]])
+    minima = [[4.0, 2.0], [4.0, -2.0]]
+    shifted = tw.Problem(SQUARE, loss=lambda y: jnp.sum((y - 4) ** 2), start=[1.0, 1.0], minima=minima)
     run = tw.run(shifted, methods.gradient_descent(0.01), steps=2)
-    np.testing.assert_allclose(line(plot.paths(run, shifted).axes[0], "minimum").get_xydata(), [[4, 2], [4, -2]])
+    np.testing.assert_allclose(line(plot.paths(run, shifted).axes[0], "minimum").get_xydata(), minima)
     np.testing.assert_allclose(line(plot.paths(run, shifted, "y").axes[0], "minimum").get_xydata(), [[4, 4], [4, 4]])
 
 
@@ -218,7 +221,7 @@ def test_badly_scaled_components_get_an_axis_each():
         minima=[{"b1": 238.9, "b2": 5.5e-4}],
         name="Misra1a",
     )
-    run = tw.run(fit, methods.GaussNewton(), steps=5)
+    run = tw.run(fit, methods.gradient_descent(1e-13), steps=2)
     ax = rendered(plot.paths(run, fit)).axes[0]
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("b1", "b2", "Misra1a")
     assert 235 < ax.get_xlim()[0] < 238.9 < 250 < ax.get_xlim()[1] < 270
@@ -241,7 +244,7 @@ def test_paths_takes_a_selection_of_the_trace(physics, trace):
 
 def test_a_space_of_one_component_is_drawn_on_its_loss():
     wave = tw.Problem(loss=lambda x: jnp.sin(3 * x[0]) + 0.3 * x[0] ** 2, start=[3.0], minima=[[-0.49]])
-    run = tw.run(wave, {"GD": methods.gradient_descent(0.05), "Newton": methods.Newton()}, steps=20)
+    run = tw.run(wave, methods.gradient_descent(0.05), steps=20)
     ax = rendered(plot.paths(run, wave)).axes[0]
     curve = line(ax, "loss").get_xydata()
     np.testing.assert_allclose(curve[:, 1], np.sin(3 * curve[:, 0]) + 0.3 * curve[:, 0] ** 2, atol=1e-5)
@@ -252,9 +255,10 @@ def test_a_space_of_one_component_is_drawn_on_its_loss():
 
 
 def test_components_choose_a_slice_through_the_best_point(deep, deep_trace):
-    figure = rendered(plot.paths(deep_trace, deep, space=["x", "mid", "y"], components=(1, 3)))
+    figure = plot.paths(deep_trace, deep, space=["x", "mid", "y"], components=(1, 3))
     x, mid, y = figure.axes
-    assert (x.get_xlabel(), x.get_ylabel(), mid.get_xlabel(), mid.get_ylabel()) == ("a[1] [m]", "b[1] [m]", "mid1", "mid3")
+    assert (x.get_xlabel(), x.get_ylabel()) == ("a[1] [m]", "b[1] [m]")
+    assert (mid.get_xlabel(), mid.get_ylabel()) == ("mid1", "mid3")
     assert "slice through the best point" in x.get_title() and "slice" not in y.get_title()
     np.testing.assert_array_equal(lines(x, "_steps")[1].get_xydata(), deep_trace.x.values[1, 0][:, [1, 3]])
     by_label = plot.paths(deep_trace, deep, components=("a[1]", "b[1]")).axes[0]
@@ -299,7 +303,8 @@ def test_many_variants_without_a_sweep_are_all_named(bowl):
 
 
 def test_very_many_starts_are_thinned_and_the_title_says_so(bowl):
-    run = tw.run(bowl, {"slow": methods.gradient_descent(0.001)}, starts=tw.starts.uniform(bowl.domain, 1500), steps=15)
+    starts = tw.starts.uniform(bowl.domain, 1500)
+    run = tw.run(bowl, methods.gradient_descent(0.001), starts=starts, steps=20)
     ax = rendered(plot.paths(run, bowl)).axes[0]
     assert "1000 of 1500 starts" in ax.get_title()
     assert not lines(ax, "_steps") and len(line(ax, "start").get_xdata()) == 1000
@@ -311,7 +316,7 @@ def test_a_long_path_keeps_its_shape(bowl):
     ax = plot.paths(run, bowl).axes[0]
     pieces = collections(ax)[0].get_segments()
     kept = np.concatenate(pieces)
-    assert len(kept) < 6000 and all((a[-1] == b[0]).all() for a, b in zip(pieces, pieces[1:], strict=False))
+    assert len(kept) < 6000 and all((a[-1] == b[0]).all() for a, b in pairwise(pieces))
     width = np.diff([ax.get_xlim(), ax.get_ylim()], axis=1)[:, 0]
     closest = [np.abs((kept - point) / width).max(axis=1).min() for point in run.x.values[0, 0, ::500]]
     assert max(closest) < 1e-3
@@ -352,7 +357,13 @@ def test_a_gap_within_a_path_is_a_gap():
 
 @pytest.mark.parametrize(
     ("loss", "scale"),
-    [([1, 50, 99], "linear"), ([1e-3, 1], "log"), ([-1, 1e4], "linear"), ([0, 1e-5, 1], "log"), ([np.nan, np.inf], "linear")],
+    [
+        ([1, 50, 99], "linear"),
+        ([1e-3, 1], "log"),
+        ([-1, 1e4], "linear"),
+        ([0, 1e-5, 1], "log"),
+        ([np.nan, np.inf], "linear"),
+    ],
 )
 def test_the_vertical_scale_follows_the_range(loss, scale):
     ax = rendered(plot.curves(recorded([[loss]]))).axes[0]
@@ -392,8 +403,8 @@ def test_a_sweep_of_curves_has_a_color_bar_and_no_means(swept):
     assert words(figure)[:3] == ["GD", "momentum", "median"]
 
 
-def test_curves_draws_a_component_an_observer_and_a_target(deep, bowl):
-    run = tw.run(deep, methods.adam(0.05), steps=3, record={"size": lambda problem, x: jnp.linalg.norm(x)})
+def test_curves_draws_a_component_an_observer_and_a_target(deep):
+    run = tw.run(deep, methods.gradient_descent(0.01), steps=3, record={"size": lambda problem, x: jnp.linalg.norm(x)})
     ax = rendered(plot.curves(run, "x", component="b[1]")).axes[0]
     np.testing.assert_array_equal(line(ax, run.variant.values[0]).get_ydata(), run.x.values[0, 0, :, 3])
     assert ax.get_ylabel() == "b[1] [m]" and ax.get_title() == "deep"
@@ -479,6 +490,11 @@ def test_landscape_of_a_later_space_is_the_loss_of_the_rest(deep, physics):
 def test_any_landscape_can_be_drawn(loss):
     odd = tw.Problem(loss=loss, start=[1.0, 1.0], domain=(-2.0, 2.0))
     rendered(plot.landscape(odd))
+
+
+@pytest.mark.parametrize("top", [0.0, jnp.inf], ids=["constant", "not finite"])
+def test_an_odd_surface_can_be_drawn(top):
+    odd = tw.Problem(loss=lambda x: jnp.where(x[0] > 0, top, 0.0), start=[1.0, 1.0], domain=(-2.0, 2.0))
     rendered(plot.landscape(odd, kind="surface"))
 
 

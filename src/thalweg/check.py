@@ -99,7 +99,9 @@ def _inverse(problem: Problem, i: int, points: np.ndarray) -> Finding | None:
 def _minimum(problem: Problem, minimum: np.ndarray, size: np.ndarray) -> Finding:
     at_start = np.max(np.abs(np.asarray(problem.gradient(problem.start)) * size))
     gradient = np.max(np.abs(np.asarray(problem.gradient(minimum)) * size))
-    curvatures = np.linalg.eigvalsh(np.nan_to_num(np.asarray(problem.hessian(minimum)) * np.outer(size, size), nan=-np.inf))
+    curvatures = np.linalg.eigvalsh(
+        np.nan_to_num(np.asarray(problem.hessian(minimum)) * np.outer(size, size), nan=-np.inf)
+    )
     ratio = gradient / at_start if at_start > 0 else gradient
     lowest = curvatures[0] / max(abs(curvatures[-1]), 1e-300)
     where = ", ".join(f"{value:.4g}" for value in minimum[:4]) + (", …" if len(minimum) > 4 else "")

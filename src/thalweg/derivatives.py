@@ -48,7 +48,6 @@ class AutoDiff:
         return jax.hessian(f)(x)
 
 
-
 @final
 @dataclass(frozen=True)
 class FiniteDifference:

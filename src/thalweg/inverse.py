@@ -27,14 +27,17 @@ def numerical_inverse(
     "levenberg-marquardt" takes Gauss-Newton steps damped by the gain ratio (Marquardt 1963; Nielsen 1999), which ends
     quadratically at a regular solution: each step costs one Jacobian of the stage and one d x d solution. "lbfgs" takes
     quasi-Newton steps with a line search (Liu, Nocedal 1989, by optax), each at the cost of a few gradients, for many
-    components; its line search may leave the branch of x for a target far away. Both stop when a step no longer changes u or the residual vanishes, so that the result is exact to
-    rounding: to about 1e-7 in float32 and 1e-15 in float64, relative to u, where the Jacobian is well conditioned. Where
-    no u with forward(u) = y is found, the nearest point in y that was reached is returned.
+    components; its line search may leave the branch of x for a target far away. Both stop when a step no longer changes
+    u or the residual vanishes, so that the result is exact to rounding: to about 1e-7 in float32 and 1e-15 in float64,
+    relative to u, where the Jacobian is well conditioned. Where no u with forward(u) = y is found, the nearest point in
+    y that was reached is returned.
 
     Raises ValueError for an unknown solver or max_steps below 1.
     """
     if solver not in _SOLVERS:
-        raise ValueError(f"solver is {solver!r}, but an inverse is found by {' or '.join(map(repr, _SOLVERS))}; choose one.")
+        raise ValueError(
+            f"solver is {solver!r}, but an inverse is found by {' or '.join(map(repr, _SOLVERS))}; choose one."
+        )
     if max_steps < 1:
         raise ValueError(f"max_steps is {max_steps}, but a solver needs at least 1.")
     stage = stage if isinstance(stage, Stage) else Stage(stage)
@@ -52,7 +55,7 @@ def _levenberg_marquardt(residual: Residual, start: Array, max_steps: int, deriv
     eps = jnp.finfo(start.dtype).eps
 
     def go_on(state: tuple[Array, ...]) -> Array:
-        k, u, r, _, _, moved = state
+        k, _, r, _, _, moved = state
         return (k < max_steps) & (moved > eps) & jnp.any(r != 0)
 
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:

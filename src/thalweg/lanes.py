@@ -1,6 +1,7 @@
 """The engine: many (variant, start) pairs, the lanes, stepped together by compiled chunks of steps."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,10 @@ CACHE_BYTES = 4 << 20  # record buffer of one chunk: fits the cache beside the s
 MOST_ROWS = 256
 # XLA's CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+# Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait for
+# each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each still
+# spreads its batch over all cores.
+LAPACK = Lock()
 
 
 @final
@@ -29,8 +34,9 @@ CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"
 class Program:
     """Two compiled functions for lanes of one width, and what they record.
 
-    ``begin(hyper, x, key, lane)`` gives the carry and the first row; ``chunk(hyper, carry, records, rows, every)`` takes
-    ``every`` steps and records, ``rows`` times. ``carry`` and ``records`` are donated. Lanes are the last axis of all.
+    ``begin(hyper, x, key, lane)`` gives the carry and the first row; ``chunk(hyper, carry, records, rows, every)``
+    takes ``every`` steps and records, ``rows`` times. ``carry`` and ``records`` are donated. Lanes are the last axis of
+    all.
     """
 
     begin: Callable[..., Any]
@@ -38,6 +44,7 @@ class Program:
     rows: int
     width: int
     shapes: dict[str, tuple[tuple[int, ...], Any]]
+    turn: AbstractContextManager[Any]
 
     def buffers(self) -> dict[str, Array]:
         """Fresh record buffers for one thread; ``chunk`` uses them up and returns them filled."""
@@ -52,9 +59,7 @@ def observe(problem: Problem, record: Sequence[tuple[str, Observer]], x: Array) 
 
 def _lanes_minor(tree: Any) -> Any:
     """Lanes are the first axis to ``vmap`` and the fastest one in memory, so that operations run along lanes."""
-    return jax.tree.map(
-        lambda a: with_layout_constraint(a, Layout((*range(1, a.ndim), 0))) if a.ndim > 1 else a, tree
-    )
+    return jax.tree.map(lambda a: with_layout_constraint(a, Layout((*range(1, a.ndim), 0))) if a.ndim > 1 else a, tree)
 
 
 def _flat(f: Callable[..., Any]) -> Callable[..., list[Array]]:
@@ -92,7 +97,9 @@ def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dt
     def init(hyper: list[Array], x: Array, key: Array) -> list[Array]:
         return [jnp.asarray(a) for a in jax.tree.leaves(treedef.unflatten(hyper).init(problem, x, key))]
 
-    structure = jax.tree.structure(jax.eval_shape(lambda h, x, k: treedef.unflatten(h).init(problem, x, k), scalars, x, key))
+    structure = jax.tree.structure(
+        jax.eval_shape(lambda h, x, k: treedef.unflatten(h).init(problem, x, k), scalars, x, key)
+    )
     state = jax.eval_shape(init, scalars, x, key)
 
     def step(hyper: list[Array], x: Array, leaves: list[Array]) -> tuple[Array, list[Array]]:
@@ -100,7 +107,9 @@ def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dt
         return following.astype(x.dtype), [jnp.asarray(a) for a in jax.tree.leaves(state)]
 
     following, following_state = jax.eval_shape(step, scalars, x, state)
-    if following.shape != x.shape or [(a.shape, a.dtype) for a in following_state] != [(a.shape, a.dtype) for a in state]:
+    if following.shape != x.shape or [(a.shape, a.dtype) for a in following_state] != [
+        (a.shape, a.dtype) for a in state
+    ]:
         raise ValueError(
             f"a step of {type(method).__name__} returns x of shape {following.shape} and a state of other shapes or dtypes "
             f"than it took, but both must stay as they were: x of shape {x.shape}, state {[(a.shape, str(a.dtype)) for a in state]}."
@@ -109,7 +118,9 @@ def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dt
     varying = _varying(init, (hyper_axes, 0, 0), (many, *_batched((x, key), (0, 0))))
     while True:
         axes = [0 if v else None for v in varying]
-        more = _varying(lambda *a: step(*a)[1], (hyper_axes, 0, axes), (many, *_batched(x, (0,)), _batched(state, axes)))
+        more = _varying(
+            lambda *a: step(*a)[1], (hyper_axes, 0, axes), (many, *_batched(x, (0,)), _batched(state, axes))
+        )
         if [a or b for a, b in zip(varying, more, strict=True)] == varying:
             return init, step, axes
         varying = [a or b for a, b in zip(varying, more, strict=True)]
@@ -180,7 +191,6 @@ def program(
     return _once(problem, signature, make)
 
 
-
 def _build(
     problem: Problem,
     method: Method,
@@ -232,12 +242,15 @@ def _build(
     row_bytes = sum(a.size * a.dtype.itemsize for a in first.values())
     rows = int(np.clip(CACHE_BYTES // row_bytes, 1, MOST_ROWS))
     records = {k: jax.ShapeDtypeStruct((rows, *a.shape), a.dtype) for k, a in first.items()}
+    start = _compile(jax.jit(begin), some, x, key, lane)
+    go_on = _compile(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count)
     return Program(
-        begin=_compile(jax.jit(begin), some, x, key, lane),
-        chunk=_compile(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count),
+        begin=start,
+        chunk=go_on,
         rows=rows,
         width=width,
         shapes={k: (a.shape, a.dtype) for k, a in records.items()},
+        turn=LAPACK if "lapack" in start.as_text() + go_on.as_text() else nullcontext(),
     )
 
 
@@ -249,7 +262,13 @@ class Tile:
     """
 
     def __init__(
-        self, program: Program, hyper: list[np.ndarray], x: np.ndarray, key: Array, lane: np.ndarray, into: dict[str, np.ndarray]
+        self,
+        program: Program,
+        hyper: list[np.ndarray],
+        x: np.ndarray,
+        key: Array,
+        lane: np.ndarray,
+        into: dict[str, np.ndarray],
     ) -> None:
         self.program, self.hyper, self.x, self.key, self.lane, self.into = program, hyper, x, key, lane, into
         self.rows = 0
@@ -259,18 +278,21 @@ class Tile:
         pad, dtype = (0, self.program.width - len(self.lane)), self.x.dtype
         self.arguments = [jnp.asarray(np.pad(h, pad, "edge") if h.ndim else h, dtype) for h in self.hyper]
         lane, x = np.pad(self.lane, pad, "edge"), np.pad(self.x, (pad, (0, 0)), "edge")
-        self.carry, first = self.program.begin(self.arguments, x, self.key, lane)
+        with self.program.turn:
+            self.carry, first = jax.block_until_ready(self.program.begin(self.arguments, x, self.key, lane))
         self._keep({name: value[None] for name, value in first.items()}, 1)
 
     def _keep(self, records: dict[str, Any], rows: int) -> None:
-        jax.block_until_ready(records)  # outside Python's lock, which from_dlpack would hold
         for name, target in self.into.items():
             seen = np.from_dlpack(records[name])
             target[self.rows : self.rows + rows] = seen[:rows, ..., : target.shape[-1]]
         self.rows += rows
 
     def advance(self, records: dict[str, Array], rows: int, every: int) -> dict[str, Array]:
-        """Record ``rows`` more rows, ``every`` steps apart, through the buffers ``records``, which are used up; returns new ones."""
-        self.carry, records = self.program.chunk(self.arguments, self.carry, records, np.int32(rows), np.int32(every))
+        """Record ``rows`` more rows, ``every`` steps apart, through the buffers ``records``, which are used up; returns
+        new ones."""
+        with self.program.turn:  # and wait for the end outside Python's lock, which from_dlpack would hold
+            many = np.int32(rows), np.int32(every)
+            self.carry, records = jax.block_until_ready(self.program.chunk(self.arguments, self.carry, records, *many))
         self._keep(records, rows)
         return records

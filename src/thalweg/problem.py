@@ -25,8 +25,8 @@ RESERVED = ("x", "loss", "variant", "start", "step", "method")
 class Stage:
     """One map between two spaces, ``forward(x) -> y``.
 
-    ``inverse(y, x)`` is the *local* inverse: the solution u of ``forward(u) = y`` that is nearest to the guess x, so that
-    inverse(forward(x), x) = x. Where y is outside the range of forward it may return anything, NaN by custom.
+    ``inverse(y, x)`` is the *local* inverse: the solution u of ``forward(u) = y`` that is nearest to the guess x, so
+    that inverse(forward(x), x) = x. Where y is outside the range of forward it may return anything, NaN by custom.
     ``name`` names the space that the stage leads to; without one, a single stage leads to ``y`` and several lead to
     ``y1 … yn``.
     """
@@ -49,7 +49,7 @@ class SquaredError:
     factor: float = 1.0
 
     def __call__(self, y: Array) -> Array:
-        return self.factor * jnp.sum((y - jnp.asarray(self.target)) ** 2)
+        return self.factor * jnp.sum((y - jnp.asarray(self.target, y.dtype)) ** 2)
 
 
 @final
@@ -57,11 +57,11 @@ class Problem:
     """A loss over a chain of stages, L(y(x)), with what is known of it.
 
     Args:
-        *stages: ``Stage``s or plain callables (stages without an inverse), x -> y1 -> … -> y. With no stage at all, y is x
-            and the loss is a plain function of x.
+        *stages: ``Stage``s or plain callables (stages without an inverse), x -> y1 -> … -> y. With no stage at all, y
+            is x and the loss is a plain function of x.
         loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares.
-        start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this structure;
-            methods see its ravelled vector of d components.
+        start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this
+            structure; methods see its ravelled vector of d components.
         minima: known minima of L in x, a sequence of points like ``start``.
         domain: (low, high), the box of interest in [x]; each a number, a vector or a pytree like ``start``.
         derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``; every method takes its derivatives from here.
@@ -69,8 +69,8 @@ class Problem:
         units: names of the units of spaces, such as ``{"x": "m", "loss": "J"}``; recorded in the trace.
 
     Raises ValueError, before anything is compiled, where start is not finite, where a stage cannot take what the one
-    before it gives, where an inverse does not return the shape of its stage's input, where the loss is not a scalar, and
-    where minima or domain do not fit start.
+    before it gives, where an inverse does not return the shape of its stage's input, where the loss is not a scalar,
+    and where minima or domain do not fit start.
 
     Below, x is a vector of d components and y one of m; L is a scalar. All methods can be traced, mapped and compiled.
     """
@@ -218,7 +218,8 @@ class Problem:
         }
 
     def check(self) -> "Report":
-        """Test what was stated: the gradient by its Taylor remainder, the inverses, the minima (see ``check.check``)."""
+        """Test what was stated: the gradient by its Taylor remainder, the inverses, the minima (see
+        ``check.check``)."""
         from thalweg.check import check
 
         return check(self)

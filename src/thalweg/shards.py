@@ -16,25 +16,25 @@ from thalweg.lanes import Program, Tile
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def build(calls: Sequence[tuple[Callable[..., Program], tuple[Any, ...]]]) -> list[Program]:
-    """Every compilation on a thread of its own; ``enable_x64`` holds for one thread, so each takes it along."""
-    x64 = bool(jax.config.jax_enable_x64)
+def build(makers: Sequence[Callable[[], Program]], x64: bool) -> list[Program]:
+    """Every compilation on a thread of its own; ``enable_x64`` holds for one thread, so each sets it."""
 
-    def one(call: tuple[Callable[..., Program], tuple[Any, ...]]) -> Program:
+    def one(make: Callable[[], Program]) -> Program:
         with jax.enable_x64(x64):
-            return call[0](*call[1])
+            return make()
 
     with ThreadPoolExecutor(CORES) as pool:
-        return list(pool.map(one, calls))
+        return list(pool.map(one, makers))
 
 
-def advance(tiles: Sequence[Tile], rows: np.ndarray, every: int, progress: bool | None) -> int:
+def advance(tiles: Sequence[Tile], rows: np.ndarray, every: int, x64: bool, progress: bool | None) -> int:
     """Bring all tiles to the last row, a chunk of rows at a time in turn; returns how many rows all have reached.
 
-    ``rows`` are the recorded steps, ``every`` apart but for the last. A tile in need waits in the queue for the next free
-    thread, so all stay near the same row. KeyboardInterrupt lets the chunks under way end and returns what is done.
+    ``rows`` are the recorded steps, ``every`` apart but for the last. A tile in need waits in the queue for the next
+    free thread, so all stay near the same row. KeyboardInterrupt lets the chunks under way end and returns what is
+    done.
     """
-    x64, stop, queue = bool(jax.config.jax_enable_x64), Event(), deque(tiles)
+    stop, queue = Event(), deque(tiles)
     last = rows[-1] - rows[-2] if len(rows) > 1 else every  # steps before the last row
     even = len(rows) if last == every else len(rows) - 1
 

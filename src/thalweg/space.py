@@ -13,12 +13,24 @@ if TYPE_CHECKING:
     from thalweg.problem import Stage
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def _abstract(f: Callable[..., Any], what: str, *arguments: Any) -> Any:
-    """The shapes that f returns; a ValueError naming what f is where it cannot be traced."""
+def real(values: Any) -> np.ndarray:
+    """``values`` in float64; TypeError for text, complex numbers and objects, which NumPy would convert or cut."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biufV":
+        raise TypeError(f"{array.dtype} is not real")
+    return array.astype(np.float64)
+
+
+def abstract(f: Callable[..., Any], what: str, *arguments: Any) -> Any:
+    """The shapes that f returns; a ValueError naming what f is where it is no function or cannot be traced."""
+    if not callable(f):
+        raise ValueError(f"{what} is {f!r}, but it must be a function; give the function and not its value.")
+    name = getattr(f, "__name__", "<lambda>")
+    what = what if name == "<lambda>" else f"{what}, {name},"
     try:
         # A function of its own for each trace: JAX keeps traces of f, and with them float32 copies of the arrays that f
         # closes over, which a later float64 run would be given instead of the arrays.
@@ -28,7 +40,7 @@ def _abstract(f: Callable[..., Any], what: str, *arguments: Any) -> Any:
         shapes = ", ".join(str(jax.tree.map(lambda leaf: leaf.shape, argument)) for argument in arguments)
         raise ValueError(
             f"{what} cannot take input of shape {shapes}; write it with jax.numpy for that shape "
-            f"({type(error).__name__}: {_first_line(error)})."
+            f"({type(error).__name__}: {first_line(error)})."
         ) from error
 
 
@@ -77,31 +89,39 @@ class Space:
         """A point given by a person as a float64 vector; ValueError where it does not fit or is not finite."""
         try:
             leaves, treedef = jax.tree.flatten(_vectors(point))
-            vector = np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in leaves])
+            vector = np.concatenate([np.ravel(real(leaf)) for leaf in leaves])
+            if vector.size == 0:
+                raise ValueError("there is no number")
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{what} is {point!r}, but it must be real numbers; give a vector such as [3.0, 3.0].") from error
+            raise ValueError(
+                f"{what} is {point!r}, but it must be real numbers; give a vector such as [3.0, 3.0]."
+            ) from error
         fits = treedef == self.treedef and tuple(np.shape(leaf) for leaf in leaves) == self.shapes
-        if vector.size == 0 or not (fits or (len(leaves) == 1 and vector.shape == (self.size,) == np.shape(leaves[0]))):
+        if not (fits or (len(leaves) == 1 and vector.shape == (self.size,) == np.shape(leaves[0]))):
             given = [np.shape(leaf) for leaf in leaves] if len(leaves) != 1 else np.shape(leaves[0])
             raise ValueError(
-                f"{what} has shape {given}, but {self.name} has {self.size} components; give a vector of shape ({self.size},)."
+                f"{what} has shape {given}, but {self.name} has shape ({self.size},); give a vector of that shape."
             )
         if not np.all(np.isfinite(vector)):
-            raise ValueError(f"{what} is {vector.tolist()}, but it must be finite; replace NaN and infinity by numbers.")
+            raise ValueError(
+                f"{what} is {vector.tolist()}, but it must be finite; replace NaN and infinity by numbers."
+            )
         return vector
 
     def ravel_box(self, box: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
         """(low, high) as two vectors; ValueError unless low < high in every component."""
-        try:
-            low, high = (
-                np.full(self.size, float(side)) if np.ndim(side) == 0 and not isinstance(side, dict)
-                else self.ravel_point(side, "a side of the domain")
-                for side in box
-            )
-        except TypeError as error:
-            raise ValueError(f"domain is {box!r}, but it must be a pair (low, high); give e.g. (-5.0, 5.0).") from error
+        if not isinstance(box, (tuple, list, np.ndarray)) or len(box) != 2:
+            raise ValueError(f"domain is {box!r}, but it must be a pair (low, high); give e.g. (-5.0, 5.0).")
+        low, high = (
+            np.full(self.size, float(side))
+            if isinstance(side, (int, float, np.number))
+            else self.ravel_point(side, "a side of the domain")
+            for side in box
+        )
         if not np.all(low < high):
-            raise ValueError(f"domain is ({low.tolist()}, {high.tolist()}), but low must be below high in every component.")
+            raise ValueError(
+                f"domain is ({low.tolist()}, {high.tolist()}), but low must be below high in every component."
+            )
         return low, high
 
     def points(self) -> Any:
@@ -110,14 +130,15 @@ class Space:
         return jax.tree.unflatten(self.treedef, leaves)
 
     def after(self, stage: "Stage") -> Self:
-        """The space that ``stage`` leads to from here; ValueError where it does not fit or its inverse does not lead back."""
-        outcome = _abstract(stage.forward, f"stage {stage.name!r}", self.points())
+        """The space that ``stage`` leads to from here; ValueError where it does not fit or its inverse does not lead
+        back."""
+        outcome = abstract(stage.forward, f"stage {stage.name!r}", self.points())
         if not jax.tree.leaves(outcome) or any(leaf.dtype.kind not in "fV" for leaf in jax.tree.leaves(outcome)):
             raise ValueError(f"stage {stage.name!r} returns {outcome}, but a stage maps real arrays to real arrays.")
         space = type(self).of(str(stage.name), outcome)
         if stage.inverse is not None:
             what = f"the inverse of stage {stage.name!r}"
-            back = _abstract(stage.inverse, what, space.points(), self.points())
+            back = abstract(stage.inverse, what, space.points(), self.points())
             shapes = tuple(leaf.shape for leaf in jax.tree.leaves(back))
             if jax.tree.structure(back) != self.treedef or shapes != self.shapes:
                 raise ValueError(
@@ -128,10 +149,11 @@ class Space:
 
     def check_loss(self, loss: Callable[[Any], Any]) -> None:
         """ValueError unless ``loss`` maps a point of this space to one real number."""
-        outcome = _abstract(loss, "the loss", self.points())
+        outcome = abstract(loss, "the loss", self.points())
         shape = getattr(outcome, "shape", None)
         if shape != () or outcome.dtype.kind not in "fV":
-            given = f"an array of shape {shape}" if shape is not None else "no single array"
+            given = f"a scalar of {outcome.dtype}" if shape == () else f"an array of shape {shape}"
+            given = "no single array" if shape is None else given
             raise ValueError(f"the loss returns {given}, but gradients need one real scalar; sum over the components.")
 
 
@@ -141,6 +163,7 @@ def _shown(shapes: tuple[tuple[int, ...], ...]) -> str:
 
 def _vectors(tree: Any) -> Any:
     """Lists and tuples of numbers as arrays, so that [3, 3] is one vector and not a pytree of two scalars."""
+
     def is_row(node: Any) -> bool:
         return isinstance(node, (list, tuple)) and all(isinstance(entry, (int, float, np.number)) for entry in node)
 

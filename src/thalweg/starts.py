@@ -9,36 +9,52 @@ Box = tuple[Any, Any]
 
 def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
     if domain is None:
-        raise ValueError("the domain is None, but starts are drawn from a box (low, high); give one, or state it in the Problem.")
-    low, high = np.broadcast_arrays(*(np.atleast_1d(np.asarray(side, float)) for side in domain))
+        raise ValueError(
+            "the domain is None, but starts are drawn from a box (low, high); give one, or state it in the Problem."
+        )
+    try:
+        low, high = np.broadcast_arrays(*(np.atleast_1d(np.asarray(side, float)) for side in domain))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the domain is {domain!r}, but it must be a pair (low, high); give (-5.0, 5.0).") from error
     if low.ndim != 1 or not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
-        raise ValueError(f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box with low below high.")
+        raise ValueError(
+            f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box with low below high."
+        )
     return low, high
 
 
-def _count(n: int, what: str) -> int:
-    if int(n) != n or n < 1:
-        raise ValueError(f"{what} is {n}, but it must be a whole number of at least 1.")
+def _whole(n: Any, what: str, least: int) -> int:
+    if not (isinstance(n, (int, float, np.integer, np.floating)) and n >= least and n % 1 == 0):
+        raise ValueError(f"{what} is {n!r}, but it must be a whole number of at least {least}.")
     return int(n)
+
+
+def _generator(key: int) -> np.random.Generator:
+    return np.random.default_rng(_whole(key, "key", 0))
 
 
 def grid(domain: Box, n: int) -> np.ndarray:
     """n points along each side of the box, ends included: n^d points, the last component running fastest."""
     low, high = _box(domain)
-    sides = [np.linspace(a, b, _count(n, "n")) for a, b in zip(low, high, strict=True)]
+    sides = [np.linspace(a, b, _whole(n, "n", 1)) for a, b in zip(low, high, strict=True)]
     return np.stack([side.ravel() for side in np.meshgrid(*sides, indexing="ij")], axis=1)
 
 
 def uniform(domain: Box, n: int, key: int = 0) -> np.ndarray:
     """n points drawn uniformly from the box by NumPy's generator seeded with ``key``."""
     low, high = _box(domain)
-    return np.random.default_rng(key).uniform(low, high, (_count(n, "n"), low.size))
+    return _generator(key).uniform(low, high, (_whole(n, "n", 1), low.size))
 
 
 def sphere(center: Any, radius: float, n: int, key: int = 0) -> np.ndarray:
     """n points drawn uniformly from the sphere |x - center| = radius by NumPy's generator seeded with ``key``."""
-    middle = np.atleast_1d(np.asarray(center, float))
-    if not (np.isfinite(radius) and radius >= 0):
-        raise ValueError(f"radius is {radius}, but it must be finite and not negative.")
-    directions = np.random.default_rng(key).normal(size=(_count(n, "n"), middle.size))
+    if not (isinstance(radius, (int, float, np.number)) and 0 <= radius < np.inf):
+        raise ValueError(f"radius is {radius!r}, but it must be finite and not negative; give e.g. 1.0.")
+    try:
+        middle = np.atleast_1d(np.asarray(center, float))
+    except (TypeError, ValueError):
+        middle = np.empty((0, 0))
+    if middle.ndim != 1 or not np.all(np.isfinite(middle)):
+        raise ValueError(f"center is {center!r}, but it must be a vector of finite numbers; give e.g. [0.0, 0.0].")
+    directions = _generator(key).normal(size=(_whole(n, "n", 1), middle.size))
     return middle + radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from thalweg.space import real
+
 AnyMethod = TypeVar("AnyMethod")
 
 
@@ -18,7 +20,10 @@ def _leaf_name(path: tuple[Any, ...]) -> str:
 def hyperparameters(method: Any) -> dict[str, np.ndarray]:
     """The numeric leaves of a method by name: shape () each, or (variants,) where swept."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(method)
-    return {_leaf_name(path): np.asarray(leaf, np.float64) for path, leaf in leaves}
+    try:
+        return {_leaf_name(path): real(leaf) for path, leaf in leaves}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{method!r} has a hyperparameter that is not a number; give numbers.") from error
 
 
 def variants(method: Any) -> int:
@@ -27,23 +32,37 @@ def variants(method: Any) -> int:
 
 
 def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
-    """The method at every combination of ``values``: ``sweep(adam(0.1), learning_rate=np.geomspace(1e-4, 1, 40), b1=[0.8, 0.9])``.
+    """The method at every combination of ``values``: ``sweep(adam(0.1), learning_rate=np.geomspace(1e-4, 1, 40),
+    b1=[0.8, 0.9])``.
 
     The combinations are those of nested loops, the last name running fastest. A sweep is one compiled program, since
     hyperparameters are its arguments. Raises ValueError for a name that the method does not have, for an empty or
     nested list, and for a method that is swept already.
     """
+    if isinstance(method, type) or not hasattr(method, "step"):
+        raise ValueError(
+            f"sweep was given {method!r}, but it takes a method with its numbers; "
+            "write e.g. sweep(adam(learning_rate=0.1), learning_rate=[0.01, 0.1])."
+        )
     known = hyperparameters(method)
     if any(leaf.ndim for leaf in known.values()):
         raise ValueError("the method is swept already; give all values to one call of sweep.")
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}" if near else f"choose from {', '.join(known) or 'none'}"
-            raise ValueError(f"{name!r} is not a number that {type(method).__name__} can sweep; {hint}.")
-    axes = {name: np.atleast_1d(np.asarray(list(v) if isinstance(v, Iterable) else v, float)) for name, v in values.items()}
-    for name, axis in axes.items():
-        if axis.ndim != 1 or axis.size == 0:
-            raise ValueError(f"{name} has shape {axis.shape}, but a sweep takes a flat list of at least one number.")
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}."
+            raise ValueError(f"{name!r} is not a number that {type(method).__name__} can sweep; {hint}")
+    axes = {name: _axis(name, value) for name, value in values.items()}
     grid = dict(zip(axes, (g.ravel() for g in np.meshgrid(*axes.values(), indexing="ij")), strict=True))
     return jax.tree_util.tree_map_with_path(lambda path, leaf: grid.get(_leaf_name(path), leaf), method)
+
+
+def _axis(name: str, value: Any) -> np.ndarray:
+    """The values of one hyperparameter, shape (n,) with n >= 1."""
+    try:
+        axis = np.atleast_1d(real(list(value) if isinstance(value, Iterable) else value))
+    except (TypeError, ValueError):
+        axis = np.empty(0)
+    if axis.ndim != 1 or axis.size == 0:
+        raise ValueError(f"{name} is {value!r}, but a sweep takes a flat list of numbers; give e.g. [0.01, 0.1].")
+    return axis

@@ -13,7 +13,10 @@ PAIRS = {
     "nesterov": (tw.methods.nesterov(1e-3), optax.sgd(1e-3, momentum=0.9, nesterov=True)),
     "adagrad": (tw.methods.adagrad(0.1), optax.adagrad(0.1)),
     "rmsprop": (tw.methods.rmsprop(0.01), optax.rmsprop(0.01)),
-    "rmsprop centered": (tw.methods.rmsprop(0.01, momentum=0.5, centered=True), optax.rmsprop(0.01, centered=True, momentum=0.5)),
+    "rmsprop centered": (
+        tw.methods.rmsprop(0.01, momentum=0.5, centered=True),
+        optax.rmsprop(0.01, centered=True, momentum=0.5),
+    ),
     "adam": (tw.methods.adam(0.01, b1=0.8), optax.adam(0.01, b1=0.8)),
     "adamw": (tw.methods.adamw(0.01, weight_decay=0.1), optax.adamw(0.01, weight_decay=0.1)),
     "lion, by from_optax": (tw.methods.from_optax(optax.lion, learning_rate=0.01), optax.lion(0.01)),

@@ -10,7 +10,9 @@ PATH_DIMS = ("variant", "start", "step")
 
 def _known(problem: Problem) -> np.ndarray:
     if not len(problem.minima):
-        raise ValueError(f"{problem.name!r} states no minima, but a direction and a distance need one; give Problem(minima=…).")
+        raise ValueError(
+            f"{problem.name!r} states no minima, but a direction and a distance need one; give Problem(minima=…)."
+        )
     return problem.minima
 
 
@@ -49,7 +51,9 @@ def alignment(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
     solution = _to_nearest(trace, problem)[:, :, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         update = np.diff(x, axis=2)
-        cosine = np.sum(update * solution, axis=-1) / (np.linalg.norm(update, axis=-1) * np.linalg.norm(solution, axis=-1))
+        cosine = np.sum(update * solution, axis=-1) / (
+            np.linalg.norm(update, axis=-1) * np.linalg.norm(solution, axis=-1)
+        )
     values = np.concatenate([cosine, np.full((*cosine.shape[:2], 1), np.nan)], axis=2)
     return xr.DataArray(values, _coordinates(trace), PATH_DIMS, "alignment")
 

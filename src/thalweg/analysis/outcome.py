@@ -17,13 +17,13 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
     """One of ``OUTCOMES`` per path as an integer with flag meanings, dims (variant, start); judged at the last row.
 
     - diverged: x or loss is not finite, or the loss has ended above its start and its maximum rose in every quarter.
-    - converged: the decrease of L still predicted at the last point, g^T |H|^-1 g / 2 (half the squared Newton decrement,
-      Boyd and Vandenberghe 2004, section 9.5.1), is below 1e-6 (float64: 1e-10) of the decrease so far or rounding, and
-      H has no negative eigenvalue. It does not depend on the units of x. Above 100 components, where H would be too
-      large, the gradient has fallen below 1e-4 (1e-6) of its largest recorded bound instead.
+    - converged: the decrease of L still predicted at the last point, g^T |H|^-1 g / 2 (half the squared Newton
+      decrement, Boyd and Vandenberghe 2004, section 9.5.1), is below 1e-6 (float64: 1e-10) of the decrease so far or
+      rounding, and H has no negative eigenvalue. It does not depend on the units of x. Above 100 components, where H
+      would be too large, the gradient has fallen below 1e-4 (1e-6) of its largest recorded bound instead.
     - cycling: the last rows come back after 2 to 32 recorded steps to within 1e-3 of the moves between them.
-    - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or did not move; so at
-      this pace a thousand such quarters would not do. Saddle points count here.
+    - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or did not move; so
+      at this pace a thousand such quarters would not do. Saddle points count here.
     - moving: none of these.
     """
     x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"), np.float64)

@@ -32,7 +32,10 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     reached = finite <= goal[None, :, None]
     steps = np.where(reached.any(-1), trace.step.values[reached.argmax(-1)], np.inf)
 
-    columns: dict[str, object] = {"final_loss": np.median(loss[..., -1], -1), "best_loss": np.median(finite.min(-1), -1)}
+    columns: dict[str, object] = {
+        "final_loss": np.median(loss[..., -1], -1),
+        "best_loss": np.median(finite.min(-1), -1),
+    }
     if len(problem.minima):
         columns["distance"] = np.median(distance(trace, problem).values[..., -1], -1)
         columns["alignment"] = np.median(alignment(trace, problem).values[..., 0], -1)

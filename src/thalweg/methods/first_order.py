@@ -52,7 +52,8 @@ def from_optax(
     """A method from an optax rule: ``from_optax(optax.lion, learning_rate=1e-3, b1=0.95)``.
 
     Numbers become hyperparameters that can be swept; flags, functions (such as schedules), None and what the rule
-    annotates as a whole number (a memory, a period) become structure. A finished transformation, ``from_optax(optax.lion(1e-3))``, serves too, with nothing to sweep.
+    annotates as a whole number (a memory, a period) become structure. A finished transformation,
+    ``from_optax(optax.lion(1e-3))``, serves too, with nothing to sweep.
     """
     if isinstance(rule, optax.GradientTransformation):
         if arguments:
@@ -118,8 +119,8 @@ def rmsprop(
 ) -> FirstOrder:
     """v <- decay v + (1 - decay) g^2, x <- x - learning_rate g / sqrt(v + eps), g = dL/dx (Tieleman, Hinton 2012).
 
-    ``centered`` subtracts the squared running mean of g from v (Graves 2013); ``eps_in_sqrt=False`` adds eps to the root,
-    as torch does (with its decay of 0.99); ``momentum`` accumulates the steps.
+    ``centered`` subtracts the squared running mean of g from v (Graves 2013); ``eps_in_sqrt=False`` adds eps to the
+    root, as torch does (with its decay of 0.99); ``momentum`` accumulates the steps.
     """
     return from_optax(
         optax.rmsprop,
@@ -133,7 +134,8 @@ def rmsprop(
 
 
 def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> FirstOrder:
-    """x <- x - learning_rate m^ / (sqrt(v^) + eps), bias-corrected means of g and g^2 (Kingma, Ba 2015, algorithm 1)."""
+    """x <- x - learning_rate m^ / (sqrt(v^) + eps), bias-corrected means of g and g^2 (Kingma, Ba 2015, algorithm
+    1)."""
     return from_optax(optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
 
 

@@ -8,12 +8,11 @@ if TYPE_CHECKING:
     from thalweg.problem import Problem
 
 
-
 class Method(Protocol):
     """A frozen dataclass, registered as a pytree, whose leaves are its scalar hyperparameters.
 
-    What changes the structure of a step (a rule, a flag) is a static field. A method is written for one point x of shape
-    (d,); ``run`` maps it over lanes. It draws no conclusions, prints nothing and never stops.
+    What changes the structure of a step (a rule, a flag) is a static field. A method is written for one point x of
+    shape (d,); ``run`` maps it over lanes. It draws no conclusions, prints nothing and never stops.
     """
 
     def init(self, problem: "Problem", x: Array, key: Array) -> Any:

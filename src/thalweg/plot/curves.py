@@ -95,7 +95,7 @@ def curves(
 
 
 def _column(trace: xr.Dataset, variable: str, component: str | int | None) -> tuple[np.ndarray, str]:
-    """One number for each variant, start and step, NaN where it is not finite, and its name with units."""
+    """One number for each variant, start and step, and its name with units."""
     known = [str(name) for name, column in trace.items() if column.dims[:3] == ("variant", "start", "step")]
     if variable not in known:
         raise ValueError(f"variable is {variable!r}, but the trace has {', '.join(known)}; choose one of them.")

@@ -18,7 +18,7 @@ from thalweg.problem import Problem
 from thalweg.space import Space
 
 RESOLUTION = 200  # points along each side of the grid
-CHUNK = 4096  # points evaluated at once, so that a wide y does not fill the memory
+CHUNK = 4000  # points evaluated at once, so that a wide y does not fill the memory; a divisor of all, to compile once
 LEVELS = 20
 RELIEF = LinearSegmentedColormap.from_list("relief", ["#fbfcfd", "#d5dde5", "#a3b1c0"])  # pale: paths lie on it
 NOWHERE = "#efe6d8"  # where the loss is not finite
@@ -148,8 +148,9 @@ def evaluate(
     mesh = np.meshgrid(*sides)
     points = jnp.asarray(np.stack([side.ravel() for side in mesh], axis=1))
     center, where = jnp.asarray(at, points.dtype), jnp.asarray(picked)
-    grid = jax.jit(lambda points: jax.lax.map(lambda p: loss(center.at[where].set(p)), points, batch_size=CHUNK))
-    values = np.asarray(grid(points)).reshape(mesh[0].shape)
+    chunks = points.reshape(-1, min(CHUNK, len(points)), len(picked))
+    grid = jax.jit(lambda chunks: jax.lax.map(jax.vmap(lambda point: loss(center.at[where].set(point))), chunks))
+    values = np.asarray(grid(chunks)).reshape(mesh[0].shape)
     return sides, np.where(is_finite(values), values, np.nan)
 
 

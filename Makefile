@@ -1,0 +1,32 @@
+# Each target does all of its own set-up in .venv: Python 3.11 or newer and pip are all it needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo test lint bench clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[plot,test,lint]'
+	touch $@
+
+demo: .venv/installed
+	mkdir -p demo
+	$(BIN)/thalweg run pbdl gradient_descent:learning_rate=0.01 newton:learning_rate=1/3 inverse_simulator:learning_rate=0.3 \
+		--steps 10 --figure demo/pbdl.png --out demo/pbdl.nc
+	$(BIN)/thalweg run misra1a:start=2 gradient_descent:learning_rate=1e-12 adam:learning_rate=0.1 newton gauss_newton \
+		--steps 100 --dtype float64 --figure demo/misra1a.png
+
+test: .venv/installed
+	$(BIN)/python -m pytest --numprocesses 2
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright src
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/trace.py
+
+clean:
+	rm -rf .venv demo

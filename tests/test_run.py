@@ -1,0 +1,281 @@
+"""The engine: lanes do not know of each other, hyperparameters are data, and only what is asked for is held."""
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import psutil
+import pytest
+
+import thalweg as tw
+from thalweg import lanes
+
+COMPILED: list[str] = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, duration, **_: COMPILED.append(event) if event == "/jax/core/compile/backend_compile_duration" else None
+)
+
+FIRST_ORDER = {
+    "GD": tw.methods.gradient_descent(1e-3),
+    "momentum": tw.methods.momentum(1e-3),
+    "RMSProp": tw.methods.rmsprop(0.01, centered=True),
+    "Adam": tw.methods.adam(0.01),
+}
+ON_LOSSES = {**FIRST_ORDER, "Newton": tw.methods.Newton(0.5, 1e-3)}
+ON_CHAINS = {
+    "GD": tw.methods.gradient_descent(1e-3),
+    "Newton": tw.methods.Newton(0.5),
+    "saddle-free": tw.methods.Newton(0.5, saddle_free=True),
+    "GN": tw.methods.GaussNewton(0.3),
+    "IG": tw.methods.InverseGradient(0.3),
+    "PG": tw.methods.InverseSimulator(0.3),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("problem", "methods"),
+    [
+        (tw.problems.rosenbrock(2), ON_LOSSES),
+        (tw.problems.rosenbrock(10), ON_LOSSES),
+        (tw.problems.rastrigin(1), FIRST_ORDER),
+        (tw.problems.ackley(5), FIRST_ORDER),
+        (tw.problems.pbdl(), ON_CHAINS),
+        (tw.problems.sine(2.0, 30.0), ON_CHAINS),
+    ],
+    ids=lambda value: value.name if isinstance(value, tw.Problem) else "",
+)
+def test_64_starts_together_equal_each_alone_bit_for_bit(problem, methods, dtype):
+    starts = np.random.default_rng(0).uniform(-2, 2, (64, problem.dimension))
+    together = tw.run(problem, methods, starts, steps=50, dtype=dtype)
+    tiles = tw.run(problem, methods, np.tile(starts, (17, 1))[:1030], steps=50, dtype=dtype)
+    for k in (0, 17, 63):
+        alone = tw.run(problem, methods, starts[k], steps=50, dtype=dtype)
+        for name in together.data_vars:
+            np.testing.assert_array_equal(alone[name][:, 0], together[name][:, k], err_msg=name)
+            np.testing.assert_array_equal(tiles[name][:, 64 * 9 + k], together[name][:, k], err_msg=name)
+
+
+def test_a_diverging_lane_changes_no_other():
+    problem, starts = tw.problems.rosenbrock(2), np.random.default_rng(0).uniform(-2, 2, (32, 2))
+    poisoned = np.concatenate([starts, [[1e30, -1e30], [1e3, 1e3]]])
+    for method in ({"GD": tw.methods.gradient_descent(1e-3)}, {"Newton": tw.methods.Newton()}):
+        clean, spoiled = tw.run(problem, method, starts, 200), tw.run(problem, method, poisoned, 200)
+        np.testing.assert_array_equal(clean.x, spoiled.x[:, :32])
+    assert not np.isfinite(tw.run(problem, FIRST_ORDER["GD"], poisoned, 200).x[0, -2, -1]).all()
+    swept = tw.sweep(tw.methods.gradient_descent(1e-3), learning_rate=[1e-3, 1e30])
+    np.testing.assert_array_equal(tw.run(problem, swept, starts).x[0], tw.run(problem, FIRST_ORDER["GD"], starts).x[0])
+
+
+def test_a_second_run_with_other_values_compiles_nothing():
+    problem, draw = tw.problems.rosenbrock(3), np.random.default_rng(0)
+
+    def run(rate: float, steps: int, every: int) -> None:
+        methods = {"GD": tw.methods.gradient_descent(rate), "Adam": tw.methods.adam(rate, b1=1 - rate)}
+        trace = tw.run(problem, methods, draw.uniform(-1, 1, (20, 3)), steps, every=every, key=int(1e6 * rate))
+        assert trace.sizes["step"] == 1 + -(-steps // every)
+
+    run(1e-3, 100, 1)
+    run(1e-3, 100, 3)
+    before = len(COMPILED)
+    assert before > 0  # the listener hears
+    run(2e-3, 50, 1)
+    run(3e-4, 700, 7)
+    assert len(COMPILED) == before
+
+
+def test_a_thousand_learning_rates_are_one_program():
+    problem = tw.problems.rosenbrock(2)
+    rates = np.geomspace(1e-6, 1e-2, 1000)
+    trace = tw.run(problem, tw.sweep(tw.methods.adam(0.1), learning_rate=rates), steps=20, dtype="float64")
+    assert len([key for key in lanes._compiled[problem] if not isinstance(key[0], str)]) == 1
+    np.testing.assert_array_equal(trace.learning_rate, rates)
+    assert trace.sizes["variant"] == len(set(trace.variant.values)) == 1000
+    for k in (0, 500, 999):
+        alone = tw.run(problem, tw.methods.adam(rates[k]), steps=20, dtype="float64")
+        np.testing.assert_allclose(trace.x[k], alone.x[0], rtol=1e-12)
+
+
+def test_programs_go_with_their_problem():
+    problem = tw.problems.rosenbrock(2)
+    tw.run(problem, FIRST_ORDER["GD"], steps=1)
+    before = len(lanes._compiled)
+    assert problem in lanes._compiled
+    del problem
+    assert len(lanes._compiled) == before - 1
+
+
+@pytest.mark.parametrize(("steps", "every"), [(0, 1), (1, 5), (12, 4), (13, 4), (999, 10), (700, 1)])
+def test_every_thins_the_record_and_keeps_the_last_step(steps, every):
+    problem = tw.problems.pbdl()
+    full = tw.run(problem, ON_CHAINS, steps=steps)
+    thin = tw.run(problem, ON_CHAINS, steps=steps, every=every)
+    kept = sorted({*range(0, steps + 1, every), steps})
+    assert thin.step.values.tolist() == kept
+    for name in full.data_vars:
+        np.testing.assert_allclose(thin[name], full[name].isel(step=kept), rtol=1e-4, atol=1e-6)
+
+
+def test_every_holds_no_more_than_it_records():
+    """A million steps of 2048 lanes thinned to 11 rows: the full record would be 25 GB."""
+    problem, starts = tw.problems.quadratic([1.0, 2.0]), np.random.default_rng(0).normal(size=(2048, 2))
+    tw.run(problem, FIRST_ORDER["GD"], starts, 10, every=2)
+    peak, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            peak[0] = max(peak[0], psutil.Process().memory_info().rss)
+
+    before, watcher = psutil.Process().memory_info().rss, threading.Thread(target=watch)
+    watcher.start()
+    trace = tw.run(problem, FIRST_ORDER["GD"], starts, 100_000, every=10_000)
+    done.set()
+    watcher.join()
+    assert trace.sizes["step"] == 11
+    assert peak[0] - before < 64 << 20
+
+
+def test_schema_of_the_trace():
+    methods = {"a": tw.sweep(tw.methods.adam(0.1), learning_rate=[0.1, 0.2], b1=[0.8, 0.9]), "n": tw.methods.Newton()}
+    problem = tw.Problem(
+        tw.problems.pbdl().stages[0], loss=lambda y: jnp.sum(y**2), start={"a": 3.0, "b": [1.0]}["b"] * 2, units={"x": "m"}
+    )
+    record = {"gradient": tw.Problem.gradient, "sharpness": lambda problem, x: jnp.linalg.eigvalsh(problem.hessian(x))[-1]}
+    trace = tw.run(problem, methods, [[3.0, 3.0], [1.0, -2.0], [0.5, 0.5]], steps=7, record=record, key=5)
+    assert list(trace.data_vars) == ["x", "y", "loss", "gradient", "sharpness"]
+    assert trace.x.dims == ("variant", "start", "step", "x_dim")
+    assert trace.gradient.dims == ("variant", "start", "step", "gradient_dim")
+    assert trace.sharpness.dims == trace.loss.dims == ("variant", "start", "step")
+    assert dict(trace.sizes) == {"variant": 5, "start": 3, "step": 8, "x_dim": 2, "y_dim": 2, "gradient_dim": 2}
+    assert trace.method.values.tolist() == ["a"] * 4 + ["n"]
+    np.testing.assert_array_equal(trace.learning_rate, [0.1, 0.1, 0.2, 0.2, 1.0])
+    np.testing.assert_array_equal(trace.b1, [0.8, 0.9, 0.8, 0.9, np.nan])
+    np.testing.assert_array_equal(trace.damping, [np.nan] * 4 + [0.0])
+    np.testing.assert_allclose(trace.gradient, jax.vmap(problem.gradient)(trace.x.values.reshape(-1, 2)).reshape(5, 3, 8, 2), rtol=1e-5)
+    assert trace.x.attrs["units"] == "m"
+    assert trace.attrs["key"] == 5 and trace.attrs["dtype"] == "float32"
+    assert trace.attrs["compile_seconds"] > 0 and trace.attrs["run_seconds"] > 0
+    np.testing.assert_array_equal(trace.sel(variant="a b1=0.9 learning_rate=0.2").x, trace.x[3])
+
+
+def test_start_of_any_structure():
+    def loss(p):
+        return (p["scale"] - 2) ** 2 + jnp.sum((p["shift"] - jnp.arange(4.0).reshape(2, 2)) ** 2)
+
+    start = {"scale": 1.0, "shift": np.zeros((2, 2))}
+    problem = tw.Problem(loss=loss, start=start, minima=[{"scale": 2.0, "shift": np.arange(4.0).reshape(2, 2)}])
+    starts = {"scale": np.array([1.0, 5.0]), "shift": np.zeros((2, 2, 2))}
+    trace = tw.run(problem, tw.methods.Newton(), starts, steps=1)
+    assert trace.x_dim.values.tolist() == ["scale", "shift[0,0]", "shift[0,1]", "shift[1,0]", "shift[1,1]"]
+    np.testing.assert_allclose(trace.x[0, :, 1], [[2, 0, 1, 2, 3]] * 2, atol=1e-6)
+    assert problem.check()
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """A method of a user: gradient descent with noise of its own key."""
+
+    learning_rate: float
+    scale: float = 0.1
+
+    def init(self, problem, x, key):
+        return {"key": key, "count": jnp.zeros((), int)}
+
+    def step(self, problem, x, state):
+        key, draw = jax.random.split(state["key"])
+        noise = self.scale * jax.random.normal(draw, x.shape, x.dtype)
+        return x - self.learning_rate * problem.gradient(x) + noise, {"key": key, "count": state["count"] + 1}
+
+
+def test_keys_belong_to_lanes_and_not_to_tiles():
+    problem, starts = tw.problems.quadratic([1.0, 3.0]), np.zeros((2100, 2))
+    trace, again = (tw.run(problem, Noise(0.1), starts, steps=5, key=3) for _ in range(2))
+    few, other = tw.run(problem, Noise(0.1), starts[:70], steps=5, key=3), tw.run(problem, Noise(0.1), starts, steps=5, key=4)
+    np.testing.assert_array_equal(trace.x, again.x)
+    np.testing.assert_allclose(few.x, trace.x[:, :70], rtol=1e-5, atol=1e-7)
+    assert len(np.unique(trace.x[0, :, 1, 0])) > 2090
+    assert not np.array_equal(trace.x, other.x)
+
+
+def test_shared_state_stays_shared():
+    """Adam's step count is one number for all lanes, also in a sweep; the means are one vector per lane."""
+    problem = tw.problems.rosenbrock(2)
+    _, _, axes = lanes._trace(problem, tw.methods.adam(0.1), [False, False, False, True], np.dtype("float32"))
+    assert axes == [None, 0, 0]
+    _, _, axes = lanes._trace(problem, Noise(0.1), [False, False], np.dtype("float32"))
+    assert axes == [None, 0]
+
+
+def test_lanes_are_minor_in_the_compiled_loop():
+    """No transpose or copy of the state between steps: the body holds lanes fastest, layout {0,1}, throughout."""
+    problem = tw.problems.rosenbrock(10)
+    program = lanes.program(problem, tw.methods.adam(0.1), [False] * 4, (), 512, np.dtype("float32"), True)
+    text = program.chunk.as_text()
+    body = max((part for part in text.split("\n\n") if "get-tuple-element" in part and "ENTRY" not in part), key=len)
+    moved = [line for line in body.splitlines() if (" copy(" in line or " transpose(" in line) and "[512,10]" in line]
+    assert "f32[512,10]{0,1}" in body
+    assert moved == []
+    assert "f32[512,10]{1,0}" not in body
+
+
+def test_float64_is_a_choice_of_the_run_alone():
+    problem = tw.problems.rosenbrock(2)
+    single, double = (tw.run(problem, FIRST_ORDER, steps=30, dtype=dtype) for dtype in ("float32", "float64"))
+    again = tw.run(problem, FIRST_ORDER, steps=30)
+    assert single.x.dtype == again.x.dtype == np.float32 and double.x.dtype == np.float64
+    assert not jax.config.jax_enable_x64
+    np.testing.assert_array_equal(single.x, again.x)
+    np.testing.assert_allclose(single.x, double.x, rtol=1e-3)
+    assert np.abs(single.x - double.x).max() > 0
+
+
+def test_constants_of_a_loss_keep_their_digits_in_either_order():
+    center = np.array([1.1, 2.2])
+
+    def final(problem, dtype):
+        return tw.run(problem, tw.methods.Newton(), steps=1, dtype=dtype).x.values[0, 0, 1]
+
+    problem = tw.Problem(loss=lambda x: jnp.sum((x - center) ** 2), start=[0.0, 0.0])
+    for dtype, exact in (("float32", 1e-6), ("float64", 1e-15), ("float32", 1e-6), ("float64", 1e-15)):
+        np.testing.assert_allclose(final(problem, dtype), center, rtol=exact)
+
+
+@pytest.mark.parametrize("scheme", ["central", "forward", "backward"])
+def test_every_method_works_with_finite_differences(scheme):
+    exact, stage = tw.problems.pbdl(), tw.problems.pbdl().stages[0]
+    problem = tw.Problem(stage, loss=exact.loss, start=[3.0, 3.0], derivatives=tw.FiniteDifference(scheme=scheme))
+    methods = {**ON_CHAINS, **FIRST_ORDER}
+    differences, automatic = (tw.run(p, methods, steps=10, dtype="float64") for p in (problem, exact))
+    np.testing.assert_allclose(differences.x, automatic.x, rtol=1e-6 if scheme == "central" else 1e-3)
+    assert np.abs(differences.x - automatic.x).max() > 0
+
+
+def test_interrupt_returns_what_is_done():
+    problem, starts = tw.problems.rosenbrock(2), np.random.default_rng(0).uniform(-1, 1, (4096, 2))
+    methods = {"GD": tw.methods.gradient_descent(1e-3), "Adam": tw.methods.adam(1e-2)}
+    full = tw.run(problem, methods, starts, 1000, every=100)
+    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.perf_counter()
+    trace = tw.run(problem, methods, starts, 10**9, every=100 * 10**3 // 10**3 * 10, progress=False)
+    assert time.perf_counter() - began < 30
+    rows = trace.sizes["step"]
+    assert trace.attrs["interrupted"] == 1
+    assert 1 <= rows < 10**6
+    assert np.isfinite(trace.loss).all()
+    np.testing.assert_allclose(trace.x[:, :, :1], full.x[:, :, :1])
+
+
+def test_progress_bar_is_shown_when_asked_for(capsys):
+    problem = tw.problems.rosenbrock(2)
+    tw.run(problem, FIRST_ORDER, np.zeros((2048, 2)), steps=300, progress=False)
+    assert capsys.readouterr() == ("", "")
+    tw.run(problem, FIRST_ORDER["Adam"], np.zeros((4096, 2)), steps=400_000, every=1000, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "rows" in err
