@@ -17,7 +17,9 @@ from thalweg import lanes
 
 COMPILED: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(
-    lambda event, duration, **_: COMPILED.append(event) if event == "/jax/core/compile/backend_compile_duration" else None
+    lambda event, duration, **_: (
+        COMPILED.append(event) if event == "/jax/core/compile/backend_compile_duration" else None
+    )
 )
 
 FIRST_ORDER = {
@@ -143,9 +145,15 @@ def test_every_holds_no_more_than_it_records():
 def test_schema_of_the_trace():
     methods = {"a": tw.sweep(tw.methods.adam(0.1), learning_rate=[0.1, 0.2], b1=[0.8, 0.9]), "n": tw.methods.Newton()}
     problem = tw.Problem(
-        tw.problems.pbdl().stages[0], loss=lambda y: jnp.sum(y**2), start={"a": 3.0, "b": [1.0]}["b"] * 2, units={"x": "m"}
+        tw.problems.pbdl().stages[0],
+        loss=lambda y: jnp.sum(y**2),
+        start={"a": 3.0, "b": [1.0]}["b"] * 2,
+        units={"x": "m"},
     )
-    record = {"gradient": tw.Problem.gradient, "sharpness": lambda problem, x: jnp.linalg.eigvalsh(problem.hessian(x))[-1]}
+    record = {
+        "gradient": tw.Problem.gradient,
+        "sharpness": lambda problem, x: jnp.linalg.eigvalsh(problem.hessian(x))[-1],
+    }
     trace = tw.run(problem, methods, [[3.0, 3.0], [1.0, -2.0], [0.5, 0.5]], steps=7, record=record, key=5)
     assert list(trace.data_vars) == ["x", "y", "loss", "gradient", "sharpness"]
     assert trace.x.dims == ("variant", "start", "step", "x_dim")
@@ -156,7 +164,9 @@ def test_schema_of_the_trace():
     np.testing.assert_array_equal(trace.learning_rate, [0.1, 0.1, 0.2, 0.2, 1.0])
     np.testing.assert_array_equal(trace.b1, [0.8, 0.9, 0.8, 0.9, np.nan])
     np.testing.assert_array_equal(trace.damping, [np.nan] * 4 + [0.0])
-    np.testing.assert_allclose(trace.gradient, jax.vmap(problem.gradient)(trace.x.values.reshape(-1, 2)).reshape(5, 3, 8, 2), rtol=1e-5)
+    np.testing.assert_allclose(
+        trace.gradient, jax.vmap(problem.gradient)(trace.x.values.reshape(-1, 2)).reshape(5, 3, 8, 2), rtol=1e-5
+    )
     assert trace.x.attrs["units"] == "m"
     assert trace.attrs["key"] == 5 and trace.attrs["dtype"] == "float32"
     assert trace.attrs["compile_seconds"] > 0 and trace.attrs["run_seconds"] > 0
@@ -196,7 +206,10 @@ class Noise:
 def test_keys_belong_to_lanes_and_not_to_tiles():
     problem, starts = tw.problems.quadratic([1.0, 3.0]), np.zeros((2100, 2))
     trace, again = (tw.run(problem, Noise(0.1), starts, steps=5, key=3) for _ in range(2))
-    few, other = tw.run(problem, Noise(0.1), starts[:70], steps=5, key=3), tw.run(problem, Noise(0.1), starts, steps=5, key=4)
+    few, other = (
+        tw.run(problem, Noise(0.1), starts[:70], steps=5, key=3),
+        tw.run(problem, Noise(0.1), starts, steps=5, key=4),
+    )
     np.testing.assert_array_equal(trace.x, again.x)
     np.testing.assert_allclose(few.x, trace.x[:, :70], rtol=1e-5, atol=1e-7)
     assert len(np.unique(trace.x[0, :, 1, 0])) > 2090
@@ -259,17 +272,17 @@ def test_every_method_works_with_finite_differences(scheme):
 def test_interrupt_returns_what_is_done():
     problem, starts = tw.problems.rosenbrock(2), np.random.default_rng(0).uniform(-1, 1, (4096, 2))
     methods = {"GD": tw.methods.gradient_descent(1e-3), "Adam": tw.methods.adam(1e-2)}
-    full = tw.run(problem, methods, starts, 1000, every=100)
+    tw.run(problem, methods, starts, 10, every=2)  # compiled: the interrupt meets the steps
     timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     began = time.perf_counter()
-    trace = tw.run(problem, methods, starts, 10**9, every=100 * 10**3 // 10**3 * 10, progress=False)
+    trace = tw.run(problem, methods, starts, 10**7, every=10**5, progress=False)
     assert time.perf_counter() - began < 30
     rows = trace.sizes["step"]
     assert trace.attrs["interrupted"] == 1
-    assert 1 <= rows < 10**6
+    assert 1 <= rows < 101 and trace.step.values.tolist() == [10**5 * k for k in range(rows)]
     assert np.isfinite(trace.loss).all()
-    np.testing.assert_allclose(trace.x[:, :, :1], full.x[:, :, :1])
+    np.testing.assert_allclose(trace.x[:, :, 0], np.broadcast_to(starts, (2, 4096, 2)), rtol=1e-6)
 
 
 def test_progress_bar_is_shown_when_asked_for(capsys):
@@ -278,4 +291,4 @@ def test_progress_bar_is_shown_when_asked_for(capsys):
     assert capsys.readouterr() == ("", "")
     tw.run(problem, FIRST_ORDER["Adam"], np.zeros((4096, 2)), steps=400_000, every=1000, progress=True)
     out, err = capsys.readouterr()
-    assert out == "" and "rows" in err
+    assert out == "" and "steps" in err

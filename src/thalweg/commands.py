@@ -44,9 +44,13 @@ def run(
     """``thalweg run``: print the table, write the files and say where they went."""
     for file in (out, figure):
         if file is not None and not file.resolve().parent.is_dir():
-            raise ValueError(f"{file} cannot be written, because its folder does not exist; create the folder or name another.")
+            raise ValueError(
+                f"{file} cannot be written, because its folder does not exist; create the folder or name another."
+            )
     if start is not None and count is not None:
-        raise ValueError("--start and --starts were both given, but a run begins at one point or at drawn ones; give one.")
+        raise ValueError(
+            "--start and --starts were both given, but a run begins at one point or at drawn ones; give one."
+        )
     _keep_compilations()
     point = None if start is None else [formula.number(word) for word in start.split(",")]
     chosen = _problem(problem, point)
@@ -79,7 +83,9 @@ def listing(what: str) -> list[str]:
     """``thalweg list``: a line per name, with its parameters and the first sentence of its documentation."""
     lines = []
     for name, make in (PROBLEMS if what == "problems" else METHODS).items():
-        parameters = [str(p).split(":")[0] + (f"={p.default}" if p.default is not p.empty else "") for p in _parameters(make)]
+        parameters = [
+            str(p).split(":")[0] + (f"={p.default}" if p.default is not p.empty else "") for p in _parameters(make)
+        ]
         heading = name + (":" + ",".join(parameters) if parameters else "")
         lines.append(f"{heading}\n    {' '.join((inspect.getdoc(make) or '').split(chr(10) * 2)[0].split())}")
     return lines
@@ -124,7 +130,11 @@ def _arguments(text: str, make: Callable[..., Any], name: str) -> dict[str, Any]
         if not equals or not value:
             raise ValueError(f"{pair!r} after {name!r} has no value; write key=value, such as learning_rate=0.1.")
         if key not in known:
-            raise ValueError(_nearest(key, known, f"a parameter of {name}") if known else f"{name} takes no parameters, but {pair!r} was given.")
+            raise ValueError(
+                _nearest(key, known, f"a parameter of {name}")
+                if known
+                else f"{name} takes no parameters, but {pair!r} was given."
+            )
         if key in given:
             raise ValueError(f"{key} is given twice for {name!r}; give it once, as a list with ';' for several values.")
         given[key] = _value(value)
@@ -141,7 +151,9 @@ def _value(text: str) -> Any:
     if spaced:
         numbers = [formula.number(part) for part in spaced[1].split(",")]
         if len(numbers) != 3 or min(numbers[:2]) <= 0 or numbers[2] < 1 or numbers[2] % 1:
-            raise ValueError(f"{text!r} is not a geometric list; write geom(first,last,count) with positive ends, such as geom(1e-4,1,40).")
+            raise ValueError(
+                f"{text!r} is not a geometric list; write geom(first,last,count) with positive ends, such as geom(1e-4,1,40)."
+            )
         return np.geomspace(numbers[0], numbers[1], int(numbers[2]))
     if ";" in text:
         return np.array([formula.number(part) for part in text.split(";")])
@@ -180,7 +192,9 @@ def _method(spec: str) -> methods.Method:
     for key, value in scalars.items():
         default = inspect.signature(METHODS[name]).parameters[key].default
         if isinstance(value, bool) != isinstance(default, bool) or isinstance(value, str) != isinstance(default, str):
-            raise ValueError(f"{key}={value} does not fit {name}, whose default there is {default}; give a value of that kind.")
+            raise ValueError(
+                f"{key}={value} does not fit {name}, whose default there is {default}; give a value of that kind."
+            )
     method = METHODS[name](**scalars)
     return sweep(method, **lists) if lists else method
 
@@ -190,7 +204,9 @@ def _problem(spec: str, point: list[float] | None) -> Problem:
     name, _, text = spec.partition(":")
     if name in PROBLEMS:
         arguments = _arguments(text, PROBLEMS[name], name)
-        return PROBLEMS[name](**{key: int(v) if isinstance(v, float) and v % 1 == 0 else v for key, v in arguments.items()})
+        return PROBLEMS[name](
+            **{key: int(v) if isinstance(v, float) and v % 1 == 0 else v for key, v in arguments.items()}
+        )
     if name.endswith(".py"):
         return _from_file(Path(name), text)
     if name.endswith(".dat") or (Path(name).is_file() and not name.endswith(".csv")):
@@ -205,7 +221,9 @@ def _problem(spec: str, point: list[float] | None) -> Problem:
 def _from_file(path: Path, name: str) -> Problem:
     """``file.py:name``: a Problem in the file, or a function that makes one."""
     if not path.is_file():
-        raise ValueError(f"{path} is not a file; give the path of a Python file and a name in it, such as problem.py:problem.")
+        raise ValueError(
+            f"{path} is not a file; give the path of a Python file and a name in it, such as problem.py:problem."
+        )
     described = importlib.util.spec_from_file_location(path.stem, path)
     if described is None or described.loader is None:
         raise ValueError(f"{path} cannot be imported; give a Python file.")

@@ -21,6 +21,7 @@ from thalweg.problem import Problem
 Observer = Callable[[Problem, Array], Any]
 CACHE_BYTES = 4 << 20  # record buffer of one chunk: fits the cache beside the state
 MOST_ROWS = 256
+MOST_STEPS = 500  # of one chunk, so that Ctrl-C and the progress bar need not wait long
 # XLA's CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait for
@@ -106,13 +107,12 @@ def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dt
         following, state = treedef.unflatten(hyper).step(problem, x, structure.unflatten(leaves))
         return following.astype(x.dtype), [jnp.asarray(a) for a in jax.tree.leaves(state)]
 
-    following, following_state = jax.eval_shape(step, scalars, x, state)
-    if following.shape != x.shape or [(a.shape, a.dtype) for a in following_state] != [
-        (a.shape, a.dtype) for a in state
-    ]:
+    taken = [(a.shape, a.dtype) for a in (x, *state)]
+    given = [(a.shape, a.dtype) for a in jax.tree.leaves(jax.eval_shape(step, scalars, x, state))]
+    if given != taken:
         raise ValueError(
-            f"a step of {type(method).__name__} returns x of shape {following.shape} and a state of other shapes or dtypes "
-            f"than it took, but both must stay as they were: x of shape {x.shape}, state {[(a.shape, str(a.dtype)) for a in state]}."
+            f"a step of {type(method).__name__} turns x and state of shapes and dtypes {taken} into {given}, but both must "
+            "stay as they were; return arrays like those that were taken."
         )
     many = _batched(scalars, hyper_axes)
     varying = _varying(init, (hyper_axes, 0, 0), (many, *_batched((x, key), (0, 0))))
@@ -235,8 +235,7 @@ def _build(
 
     some = [jax.ShapeDtypeStruct((width,) if s else (), dtype) for s in swept]
     x = jax.ShapeDtypeStruct((width, problem.dimension), dtype)
-    key, lane, count = jax.eval_shape(lambda: (jax.random.key(0), jnp.arange(width), 0))
-    count = jax.ShapeDtypeStruct((), jnp.int32)
+    key, count = jax.eval_shape(lambda: jax.random.key(0)), jax.ShapeDtypeStruct((), jnp.int32)
     lane = jax.ShapeDtypeStruct((width,), jnp.int32)
     carry, first = jax.eval_shape(begin, some, x, key, lane)
     row_bytes = sum(a.size * a.dtype.itemsize for a in first.values())
@@ -252,6 +251,12 @@ def _build(
         shapes={k: (a.shape, a.dtype) for k, a in records.items()},
         turn=LAPACK if "lapack" in start.as_text() + go_on.as_text() else nullcontext(),
     )
+
+
+def _host(array: Array) -> np.ndarray:
+    """The array on the host: on a CPU a view, without the reference that ``np.asarray`` would leave in the array and that
+    would forbid to donate it."""
+    return np.from_dlpack(array) if jax.default_backend() == "cpu" else np.asarray(array)
 
 
 @final
@@ -271,7 +276,7 @@ class Tile:
         into: dict[str, np.ndarray],
     ) -> None:
         self.program, self.hyper, self.x, self.key, self.lane, self.into = program, hyper, x, key, lane, into
-        self.rows = 0
+        self.rows, self.step = 0, 0
 
     def begin(self) -> None:
         """Set the methods up at the starts and record row 0. Lanes that only fill the width repeat the last one."""
@@ -284,15 +289,23 @@ class Tile:
 
     def _keep(self, records: dict[str, Any], rows: int) -> None:
         for name, target in self.into.items():
-            seen = np.from_dlpack(records[name])
+            seen = _host(records[name])
             target[self.rows : self.rows + rows] = seen[:rows, ..., : target.shape[-1]]
         self.rows += rows
 
-    def advance(self, records: dict[str, Array], rows: int, every: int) -> dict[str, Array]:
-        """Record ``rows`` more rows, ``every`` steps apart, through the buffers ``records``, which are used up; returns
-        new ones."""
+    def advance(self, records: dict[str, Array], schedule: np.ndarray) -> dict[str, Array]:
+        """Take the next chunk of at most ``MOST_STEPS`` steps on the way to the rows of ``schedule``, the steps to record.
+
+        ``records`` are buffers of the program, which are used up; returns new ones.
+        """
+        ahead = schedule[self.rows : self.rows + self.program.rows]
+        gap = int(ahead[0]) - self.step
+        even = int(np.sum(ahead == self.step + gap * np.arange(1, len(ahead) + 1)))  # only the last gap may differ
+        rows, every = (1, MOST_STEPS) if gap > MOST_STEPS else (min(even, MOST_STEPS // gap), gap)
         with self.program.turn:  # and wait for the end outside Python's lock, which from_dlpack would hold
-            many = np.int32(rows), np.int32(every)
-            self.carry, records = jax.block_until_ready(self.program.chunk(self.arguments, self.carry, records, *many))
-        self._keep(records, rows)
+            arguments = self.arguments, self.carry, records, np.int32(rows), np.int32(every)
+            self.carry, records = jax.block_until_ready(self.program.chunk(*arguments))
+        self.step += rows * every
+        if gap <= MOST_STEPS:
+            self._keep(records, rows)
         return records

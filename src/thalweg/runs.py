@@ -115,7 +115,7 @@ def _execute(
             into = {k: record[..., offset + lane[0] : offset + lane[-1] + 1] for k, record in records.items()}
             tiles.append(Tile(compiled_program, hyper, points[start].astype(dtype), seed, lane, into))
         offset += lanes[name]
-    done = advance(tiles, rows, every, x64, progress)
+    done = advance(tiles, rows, x64, progress)
     if done == 0:  # only after Ctrl-C, before some lane had its first row
         raise KeyboardInterrupt
     attributes = {

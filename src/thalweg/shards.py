@@ -27,16 +27,13 @@ def build(makers: Sequence[Callable[[], Program]], x64: bool) -> list[Program]:
         return list(pool.map(one, makers))
 
 
-def advance(tiles: Sequence[Tile], rows: np.ndarray, every: int, x64: bool, progress: bool | None) -> int:
-    """Bring all tiles to the last row, a chunk of rows at a time in turn; returns how many rows all have reached.
+def advance(tiles: Sequence[Tile], schedule: np.ndarray, x64: bool, progress: bool | None) -> int:
+    """Bring all tiles through the steps of ``schedule``, a chunk at a time in turn; returns how many rows all have reached.
 
-    ``rows`` are the recorded steps, ``every`` apart but for the last. A tile in need waits in the queue for the next
-    free thread, so all stay near the same row. KeyboardInterrupt lets the chunks under way end and returns what is
-    done.
+    A tile with work left waits in the queue for the next free thread, so all stay near the same row. KeyboardInterrupt
+    lets the chunks under way end and returns what is done.
     """
     stop, queue = Event(), deque(tiles)
-    last = rows[-1] - rows[-2] if len(rows) > 1 else every  # steps before the last row
-    even = len(rows) if last == every else len(rows) - 1
 
     def work() -> None:
         buffers: dict[int, Any] = {}
@@ -48,21 +45,16 @@ def advance(tiles: Sequence[Tile], rows: np.ndarray, every: int, x64: bool, prog
                     return
                 if tile.rows == 0:
                     tile.begin()
-                if tile.rows == len(rows):
-                    continue
-                program = tile.program
-                records = buffers.pop(id(program), None) or program.buffers()
-                if tile.rows < even:
-                    records = tile.advance(records, min(program.rows, even - tile.rows), every)
-                else:
-                    records = tile.advance(records, 1, int(last))
-                buffers[id(program)] = records
-                queue.append(tile)
+                if tile.rows < len(schedule):
+                    program = tile.program
+                    records = buffers.pop(id(program), None) or program.buffers()
+                    buffers[id(program)] = tile.advance(records, schedule)
+                    queue.append(tile)
 
     with ThreadPoolExecutor(CORES) as pool:
         crew = [pool.submit(work) for _ in range(min(CORES, len(tiles)))]
         try:
-            _watch(crew, tiles, len(rows), progress)
+            _watch(crew, tiles, schedule, progress)
         except KeyboardInterrupt:
             stop.set()
         for worker in crew:
@@ -70,15 +62,15 @@ def advance(tiles: Sequence[Tile], rows: np.ndarray, every: int, x64: bool, prog
     return min(tile.rows for tile in tiles)
 
 
-def _watch(crew: Sequence[Any], tiles: Sequence[Tile], rows: int, progress: bool | None) -> None:
+def _watch(crew: Sequence[Any], tiles: Sequence[Tile], schedule: np.ndarray, progress: bool | None) -> None:
     """Wait for the crew; after a second, where a person is looking, with a progress bar."""
     show = sys.stderr.isatty() if progress is None else progress
     if wait(crew, timeout=1.0 if show else None).not_done:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-        columns = ("run", BarColumn(), "{task.completed}/{task.total} rows", TimeRemainingColumn())
+        columns = ("run", BarColumn(), "{task.completed}/{task.total} steps", TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("run", total=rows)
+            task = bar.add_task("run", total=int(schedule[-1]))
             while wait(crew, timeout=0.1).not_done:
-                bar.update(task, completed=min(tile.rows for tile in tiles))
+                bar.update(task, completed=min(tile.step for tile in tiles))

@@ -79,6 +79,6 @@ def _judge(x: np.ndarray, loss: np.ndarray, predicted: np.ndarray, eps: float) -
         return_to = np.linalg.norm(x[:, :, -period:] - x[:, :, -2 * period : -period], axis=-1).max(-1)
         cycling |= ~still & (return_to <= 1e-3 * moves[..., -period:].max(-1))
     gained = loss[..., -1 - quarter] - end if loss.shape[-1] > quarter else np.zeros_like(end)
-    stalled = still | ((gained < 1e-3 * predicted) & (np.abs(gained) <= 1e-3 * np.abs(start - end))) if exact else still
+    stalled = still | (exact & (np.abs(gained) < 1e-3 * predicted))
 
     return np.select([diverged, converged, cycling, stalled], [2, 0, 3, 1], 4).astype(np.int8)

@@ -1,0 +1,86 @@
+"""What is said of paths, on paths whose fate is known."""
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.analysis import OUTCOMES
+
+
+def fates(problem, methods, starts=None, **options) -> list[str]:
+    trace = tw.run(problem, methods, starts, **options)
+    return [OUTCOMES[code] for code in tw.analysis.outcome(trace, problem).values.ravel()]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outcomes_of_gradient_descent_on_a_parabola(dtype):
+    problem = tw.problems.quadratic([1.0])
+    rates = {"converged": 0.5, "moving": 1e-2, "cycling": 2.0, "diverged": 2.1, "stalled": 1e-9}
+    swept = tw.sweep(tw.methods.gradient_descent(0.1), learning_rate=rates.values())
+    assert fates(problem, swept, steps=100, dtype=dtype) == list(rates)
+
+
+def test_overflow_is_divergence_and_spares_the_others():
+    methods = {"GD": tw.methods.gradient_descent(1e-3)}
+    assert fates(tw.problems.rosenbrock(2), methods, [[1e20, 0.0], [1.0, 1.0]]) == ["diverged", "converged"]
+
+
+def test_a_longer_cycle_and_a_saddle():
+    problem = tw.problems.quadratic([1.0, 1.0])
+    turn = tw.Problem(loss=lambda x: (x[0] ** 2 - x[1] ** 2) / 2, start=[1.0, 0.0])
+    assert fates(turn, tw.methods.gradient_descent(0.5), steps=200) == ["stalled"]
+    assert fates(problem, tw.methods.gradient_descent(2.0), steps=20) == ["cycling"]
+
+
+def test_convergence_does_not_depend_on_units():
+    """A start at the certified values has converged, and a path stuck in the valley has not, whatever their gradients."""
+    problem = tw.problems.fits.misra1a()
+    methods = {"GD": tw.methods.gradient_descent(1e-12), "GN": tw.methods.GaussNewton()}
+    assert fates(problem, methods, steps=50, dtype="float64") == ["stalled", "converged"]
+    assert fates(problem, {"GN": tw.methods.GaussNewton()}, problem.minima, steps=3, dtype="float64") == ["converged"]
+
+
+def test_large_problems_are_judged_by_their_gradients():
+    problem = tw.problems.quadratic(np.ones(150))
+    methods = {"good": tw.methods.gradient_descent(0.5), "slow": tw.methods.gradient_descent(1e-3)}
+    assert fates(problem, methods, steps=60) == ["converged", "moving"]
+
+
+def test_alignment_and_distance_go_by_the_nearest_minimum():
+    problem = tw.problems.himmelblau()
+    trace = tw.run(problem, tw.methods.gradient_descent(1e-3), problem.minima + 1e-2, steps=2, dtype="float64")
+    np.testing.assert_allclose(tw.analysis.distance(trace, problem)[0, :, 0], 1e-2 * np.sqrt(2), rtol=1e-9)
+    cosines = tw.analysis.alignment(trace, problem)
+    assert cosines.dims == ("variant", "start", "step") and "x_dim" not in cosines.coords
+    assert np.all(cosines[..., :-1] > 0.8) and np.all(np.abs(cosines[..., :-1]) <= 1 + 1e-12)
+    assert np.isnan(cosines[..., -1]).all()
+
+
+def test_newton_is_aligned_on_a_quadratic():
+    problem = tw.problems.quadratic([1.0, 100.0])
+    trace = tw.run(problem, {"n": tw.methods.Newton(0.5), "g": tw.methods.gradient_descent(1e-3)}, steps=1)
+    newton, gradient = tw.analysis.alignment(trace, problem)[:, 0, 0].values
+    assert newton == pytest.approx(1, abs=1e-6)
+    assert gradient == pytest.approx(101 / np.sqrt(2) / np.hypot(1, 100), rel=1e-5)
+
+
+def test_minima_are_needed_for_directions():
+    problem = tw.Problem(loss=lambda x: x @ x, start=[1.0])
+    trace = tw.run(problem, tw.methods.gradient_descent(0.1), steps=1)
+    for judge in (tw.analysis.alignment, tw.analysis.distance):
+        with pytest.raises(ValueError, match="states no minima"):
+            judge(trace, problem)
+    assert list(tw.analysis.table(trace, problem).columns) == ["final_loss", "best_loss", "outcome", "steps"]
+
+
+def test_table_is_of_medians_over_starts():
+    problem = tw.problems.quadratic([1.0])
+    methods = {"half": tw.methods.gradient_descent(0.5), "bad": tw.methods.gradient_descent(3.0)}
+    trace = tw.run(problem, methods, [[1.0], [2.0], [4.0]], steps=10, dtype="float64")
+    table = tw.analysis.table(trace, problem)
+    assert table.index.tolist() == ["half", "bad"]
+    assert table.final_loss["half"] == pytest.approx(2 * 4.0**-10)
+    assert table.best_loss["bad"] == pytest.approx(2)
+    assert table.steps["half"] == 4 and np.isinf(table.steps["bad"])  # 4^-4 < 1 % < 4^-3
+    assert table.outcome["bad"] == "diverged" and table.distance["half"] == pytest.approx(2 * 2.0**-10)
+    assert tw.analysis.table(trace, problem, target=0.5).steps["half"] == 1
