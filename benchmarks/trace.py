@@ -1,8 +1,8 @@
 """``run`` against the loop an expert would write: the same record in NumPy, the same numbers, one process.
 
 Adam and gradient descent, 4096 lanes x 1000 steps, Rosenbrock with d = 2 and d = 10, x and loss recorded, float32. Runs
-are interleaved and the medians compared; compilation is timed apart. The lecture's own loop (one start, Python, compiled
-gradient) is timed on 200 of its steps of one lane and scaled to all.
+are interleaved and the medians compared; compilation is timed apart. The lecture's own loop (one start, Python,
+compiled gradient) is timed on 200 of its steps of one lane and scaled to all.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 import optax
 
 import thalweg as tw
-from thalweg.shards import CORES
+from thalweg.lanes import CORES
 
 LANES, STEPS, RATE = 4096, 1000, 1e-4
 RULES = {"gradient descent": optax.sgd, "Adam": optax.adam}

@@ -33,7 +33,7 @@ def test_a_longer_cycle_and_a_saddle():
 
 
 def test_convergence_does_not_depend_on_units():
-    """A start at the certified values has converged, and a path stuck in the valley has not, whatever their gradients."""
+    """A start at the certified values has converged; a path stuck in the valley has not."""
     problem = tw.problems.fits.misra1a()
     methods = {"GD": tw.methods.gradient_descent(1e-12), "GN": tw.methods.GaussNewton()}
     assert fates(problem, methods, steps=50, dtype="float64") == ["stalled", "converged"]

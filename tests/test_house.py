@@ -18,6 +18,7 @@ LAYERS = {
     "space": {"problem"},  # for the type of a stage alone
     "formula": set(),
     "sweeps": {"space"},
+    "memory": set(),
     "starts": set(),
     "problem": {"derivatives", "space", "check"},
     "check": {"problem"},
@@ -27,7 +28,7 @@ LAYERS = {
     "lanes": {"problem", "methods"},
     "shards": {"lanes"},
     "trace": {"problem", "sweeps"},
-    "runs": {"lanes", "methods", "problem", "shards", "space", "sweeps", "trace"},
+    "runs": {"lanes", "memory", "methods", "problem", "shards", "space", "sweeps", "trace"},
     "analysis": {"problem", "analysis"},
     "plot": {"problem", "space", "analysis", "plot"},
     "commands": {"analysis", "formula", "methods", "plot", "problem", "problems", "runs", "starts", "sweeps"},
@@ -85,7 +86,8 @@ def test_public_names_are_documented():
 
 
 def test_import_alone_loads_nothing_heavy():
-    code = "import sys, thalweg; print([m for m in ('jax', 'numpy', 'xarray', 'matplotlib', 'pandas') if m in sys.modules])"
+    heavy = {"jax", "numpy", "xarray", "matplotlib", "pandas"}
+    code = f"import sys, thalweg; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg import memory
 
 
 def test_sweep_is_the_product_with_the_last_name_fastest():
@@ -128,3 +129,24 @@ def test_residual_is_known_of_squares_alone():
     assert float(residual @ residual) / 2 == pytest.approx(float(square.value([1.0, 4.0])))
     with pytest.raises(ValueError, match="SquaredError"):
         tw.problems.pbdl().residual([1.0, 1.0])
+
+
+def test_memory_of_a_record_is_used_again_only_when_nobody_holds_it():
+    memory.release()
+    first = memory.empty((1000, 700), np.dtype("float32"))
+    first[:] = 7
+    held = first.reshape(-1)[::2]
+    del first
+    second = memory.empty((1000, 700), np.dtype("float32"))
+    second[:] = 0
+    assert np.all(held == 7) and not np.shares_memory(held, second)
+    address = held.ctypes.data
+    del held
+    third = memory.empty((900, 700), np.dtype("float32"))
+    assert third.ctypes.data == address and third.shape == (900, 700)
+    assert memory.release() == 0
+    del second, third
+    assert memory.release() == 2 * 1000 * 700 * 4
+    blocks = [memory.empty((1 << 28,), np.dtype("uint8")) for _ in range(3)]
+    del blocks
+    assert memory.release() <= memory.KEPT

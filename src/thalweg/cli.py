@@ -1,10 +1,56 @@
 """The command line. Imports of JAX, xarray and matplotlib wait until a command runs, so that --help is quick."""
 
+import os
 import sys
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Token
+
+INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 and the number of the signal, as shells have it
+RUN = """\
+Run methods on a problem and print what became of each.
+
+PROBLEM is a name that 'thalweg list problems' shows (pbdl, ackley:d=2, quadratic:spectrum=1;10), a NIST regression \
+(Misra1a.dat, or Misra1a.dat:start=2 from its second start), a formula in x0, x1, … or x, y, z ("x**2 + y**2"), or \
+file.py:name, where name is a Problem, a function that makes one (file.py:name:key=value gives it parameters), or a \
+loss of x.
+
+METHOD is a name that 'thalweg list methods' shows, with name:key=value,… for its hyperparameters. A value is a \
+number (0.1), an expression (1/3), a list (0.1;0.2), geom(first,last,count), true, false, or a word. Of a list, every \
+value is run. Without a METHOD, some that suit the problem are run. Quote what the shell would read: ; * ( ) and space.\
+"""
+MORE = """\
+The table has a row for each method and value: the last and the lowest loss; where minima are known, the distance of \
+the last point from the nearest, and the alignment of the first step with the direction there, a cosine; how the path \
+ended; and the first step at which 99 % of the possible decrease was won, or inf. Of several starts it has medians.
+
+Ctrl-C ends a run early: the table is of what is done, and the exit status 130. A mistake in the input is one line on \
+stderr, and the exit status 2. Compiled programs are kept in ~/.cache/thalweg, or in JAX_COMPILATION_CACHE_DIR.
+
+Examples:
+
+thalweg run pbdl gradient_descent:learning_rate=0.01 newton:learning_rate=1/3 --figure paths.png
+
+thalweg run "x**2 + 0.5*sin(30*x)" "adam:learning_rate=geom(1e-3,1,20)" --start -1.2 --steps 200\
+"""
+
+
+def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
+    def convert(_: Any, tokens: Sequence[Token]) -> int:
+        word = tokens[0].value
+        try:
+            n = float(word)
+        except ValueError:
+            n = float("nan")
+        if not (least <= n < 2**63 and n % 1 == 0):
+            raise ValueError(f"{word!r} is not a whole number of at least {least}.")
+        return int(n)
+
+    return convert
+
 
 app = App(
     name="thalweg",
@@ -13,82 +59,77 @@ app = App(
 )
 
 
-@app.command
+@app.command(help=RUN, help_epilogue=MORE, usage="Usage: thalweg run [OPTIONS] PROBLEM [METHOD ...]")
 def run(
-    problem: str,
-    *methods: str,
-    steps: int = 100,
-    start: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    starts: int | None = None,
-    seed: int = 0,
-    every: int = 1,
-    dtype: Literal["float32", "float64"] = "float32",
-    out: Path | None = None,
-    figure: Path | None = None,
+    problem: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to minimize.")],
+    /,
+    *methods: Annotated[str, Parameter(name="METHOD", help="How to minimize it.")],
+    steps: Annotated[int, Parameter(converter=_whole(0), help="How many steps each path takes.")] = 100,
+    start: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="Where paths begin, numbers between commas; else at the problem's own start (ones for a formula).",
+        ),
+    ] = None,
+    starts: Annotated[
+        int | None, Parameter(converter=_whole(1), help="Begin at this many random points of the problem's domain.")
+    ] = None,
+    seed: Annotated[int, Parameter(converter=_whole(0), help="Seed of random starts and of random methods.")] = 0,
+    every: Annotated[int, Parameter(converter=_whole(1), help="Record each such step only, and the last.")] = 1,
+    dtype: Annotated[Literal["float32", "float64"], Parameter(help="Precision of the run.")] = "float32",
+    out: Annotated[Path | None, Parameter(help="Write every path to this NetCDF file, for xarray.")] = None,
+    figure: Annotated[
+        Path | None,
+        Parameter(
+            help="Draw the paths into this file (.png, .pdf, .svg), or the losses where x has over 2 components."
+        ),
+    ] = None,
 ) -> None:
-    """Run methods on a problem and print what became of each.
-
-    Example: thalweg run pbdl gradient_descent:learning_rate=0.01 newton:learning_rate=1/3 --figure paths.png
-
-    Parameters
-    ----------
-    problem
-        A library name (pbdl, ackley:d=2), file.py:name, a NIST .dat file (file.dat or file.dat:start=2), or a quoted
-        formula in x0, x1, … or x, y, z.
-    methods
-        name:key=value,… with numbers (0.1, 1/3), lists (0.1;0.2) or geom(1e-4,1,40) as values; a choice fit for the
-        problem without any.
-    steps
-        How many steps each path takes.
-    start
-        Where paths begin, as numbers between commas; the problem's own start without it (ones for a formula).
-    starts
-        Begin at this many points drawn from the problem's domain instead.
-    seed
-        Seed of the drawn starts and of random methods.
-    every
-        Record each such step only, and the last.
-    dtype
-        Precision of the run.
-    out
-        Write the trace to this NetCDF file.
-    figure
-        Draw the paths (or the loss curves, above two dimensions) into this file.
-    """
+    _keep_compilations()
     from thalweg import commands
 
-    commands.run(problem, methods, steps, start, starts, seed, every, dtype, out, figure)
+    if not commands.run(problem, methods, steps, start, starts, seed, every, dtype, out, figure):
+        sys.exit(INTERRUPTED)
 
 
 @app.command(name="list")
-def list_(what: Literal["problems", "methods"]) -> None:
-    """List the problems or the methods of the library, with their parameters.
-
-    Parameters
-    ----------
-    what
-        problems or methods
-    """
+def list_(what: Annotated[Literal["problems", "methods"], Parameter(help="Which of them to list.")], /) -> None:
+    """List the problems or the methods of the library, with their parameters and what these are by default."""
     from thalweg import commands
 
     print("\n".join(commands.listing(what)))
+
+
+def _keep_compilations() -> None:
+    """The second run of a command compiles nothing. JAX reads these when it is imported; a person's own come first."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "thalweg"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    # A cache that cannot be written, or that another machine wrote, costs time and no result: no word of it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", module=r"jax\b")
 
 
 def main() -> None:
     """Entry point: a mistake in the input is one sentence on stderr and exit status 2."""
     try:
         app(exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        _refuse(str(error))
-    except ValueError as error:
-        _refuse(str(error))
-    except BrokenPipeError:
-        sys.exit(141)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_CLOSED)
+    except KeyboardInterrupt:
+        _end("interrupted before there was anything to show.", INTERRUPTED)
+    except MissingArgumentError as error:
+        _end(f"{error} See thalweg {' '.join(error.command_chain or ())} --help.", 2)
+    except (CycloptsError, ValueError, OSError, MemoryError) as error:
+        _end(str(error), 2)
 
 
-def _refuse(sentence: str) -> None:
+def _end(sentence: str, status: int) -> None:
     print(f"thalweg: {' '.join(sentence.split())}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

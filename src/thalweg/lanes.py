@@ -1,8 +1,10 @@
 """The engine: many (variant, start) pairs, the lanes, stepped together by compiled chunks of steps."""
 
+import os
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -19,14 +21,15 @@ from thalweg.methods.method import Method
 from thalweg.problem import Problem
 
 Observer = Callable[[Problem, Array], Any]
-CACHE_BYTES = 4 << 20  # record buffer of one chunk: fits the cache beside the state
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CACHE_BYTES = 5 << 19  # record buffer of one chunk: fits the cache beside the state
 MOST_ROWS = 256
 MOST_STEPS = 500  # of one chunk, so that Ctrl-C and the progress bar need not wait long
 # XLA's CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
-# Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait for
-# each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each still
-# spreads its batch over all cores.
+# Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
+# for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
+# still spreads its batch over all cores.
 LAPACK = Lock()
 
 
@@ -35,7 +38,7 @@ LAPACK = Lock()
 class Program:
     """Two compiled functions for lanes of one width, and what they record.
 
-    ``begin(hyper, x, key, lane)`` gives the carry and the first row; ``chunk(hyper, carry, records, rows, every)``
+    ``begin(hyper, x, seed, lane)`` gives the carry and the first row; ``chunk(hyper, carry, records, rows, every)``
     takes ``every`` steps and records, ``rows`` times. ``carry`` and ``records`` are donated. Lanes are the last axis of
     all.
     """
@@ -46,10 +49,15 @@ class Program:
     width: int
     shapes: dict[str, tuple[tuple[int, ...], Any]]
     turn: AbstractContextManager[Any]
+    spare: "deque[dict[str, Array]]"
 
     def buffers(self) -> dict[str, Array]:
-        """Fresh record buffers for one thread; ``chunk`` uses them up and returns them filled."""
-        return {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in self.shapes.items()}
+        """Record buffers for one thread; ``chunk`` uses them up and returns them filled. Fresh pages cost more than a
+        short run, so those of the last run, one set for each thread at most, are kept in ``spare``."""
+        try:
+            return self.spare.pop()
+        except IndexError:
+            return {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in self.shapes.items()}
 
 
 def observe(problem: Problem, record: Sequence[tuple[str, Observer]], x: Array) -> dict[str, Array]:
@@ -111,8 +119,8 @@ def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dt
     given = [(a.shape, a.dtype) for a in jax.tree.leaves(jax.eval_shape(step, scalars, x, state))]
     if given != taken:
         raise ValueError(
-            f"a step of {type(method).__name__} turns x and state of shapes and dtypes {taken} into {given}, but both must "
-            "stay as they were; return arrays like those that were taken."
+            f"a step of {type(method).__name__} turns x and state of shapes and dtypes {taken} into {given}, but both "
+            "must stay as they were; return arrays like those that were taken."
         )
     many = _batched(scalars, hyper_axes)
     varying = _varying(init, (hyper_axes, 0, 0), (many, *_batched((x, key), (0, 0))))
@@ -215,9 +223,9 @@ def _build(
     def unpacked(carry: Any) -> Any:
         return carry[0].T, [turn(leaf, axis, -1, 0) for leaf, axis in zip(carry[1], state_axes, strict=True)]
 
-    def begin(hyper: list[Array], x: Array, key: Array, lane: Array) -> Any:
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, lane)
-        return packed(x, all_init(hyper, x, keys)), {k: jnp.moveaxis(v, 0, -1) for k, v in look(x).items()}
+    def begin(hyper: list[Array], x: Array, seed: Array, lane: Array) -> Any:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), lane)
+        return packed(x, all_init(hyper, x, keys)), {k: jnp.moveaxis(v, 0, -1)[None] for k, v in look(x).items()}
 
     def chunk(hyper: list[Array], carry: Any, records: dict[str, Array], rows: Array, every: Array) -> Any:
         def advance(_: Any, carry: Any) -> Any:
@@ -235,13 +243,13 @@ def _build(
 
     some = [jax.ShapeDtypeStruct((width,) if s else (), dtype) for s in swept]
     x = jax.ShapeDtypeStruct((width, problem.dimension), dtype)
-    key, count = jax.eval_shape(lambda: jax.random.key(0)), jax.ShapeDtypeStruct((), jnp.int32)
+    count, seed = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.uint32)
     lane = jax.ShapeDtypeStruct((width,), jnp.int32)
-    carry, first = jax.eval_shape(begin, some, x, key, lane)
+    carry, first = jax.eval_shape(begin, some, x, seed, lane)
     row_bytes = sum(a.size * a.dtype.itemsize for a in first.values())
     rows = int(np.clip(CACHE_BYTES // row_bytes, 1, MOST_ROWS))
-    records = {k: jax.ShapeDtypeStruct((rows, *a.shape), a.dtype) for k, a in first.items()}
-    start = _compile(jax.jit(begin), some, x, key, lane)
+    records = {k: jax.ShapeDtypeStruct((rows, *a.shape[1:]), a.dtype) for k, a in first.items()}
+    start = _compile(jax.jit(begin), some, x, seed, lane)
     go_on = _compile(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count)
     return Program(
         begin=start,
@@ -249,13 +257,14 @@ def _build(
         rows=rows,
         width=width,
         shapes={k: (a.shape, a.dtype) for k, a in records.items()},
+        spare=deque(maxlen=CORES),
         turn=LAPACK if "lapack" in start.as_text() + go_on.as_text() else nullcontext(),
     )
 
 
 def _host(array: Array) -> np.ndarray:
-    """The array on the host: on a CPU a view, without the reference that ``np.asarray`` would leave in the array and that
-    would forbid to donate it."""
+    """The array on the host: on a CPU a view, without the reference that ``np.asarray`` would leave in the array and
+    that would forbid to donate it."""
     return np.from_dlpack(array) if jax.default_backend() == "cpu" else np.asarray(array)
 
 
@@ -271,21 +280,21 @@ class Tile:
         program: Program,
         hyper: list[np.ndarray],
         x: np.ndarray,
-        key: Array,
+        seed: int,
         lane: np.ndarray,
         into: dict[str, np.ndarray],
     ) -> None:
-        self.program, self.hyper, self.x, self.key, self.lane, self.into = program, hyper, x, key, lane, into
+        self.program, self.hyper, self.x, self.seed, self.lane, self.into = program, hyper, x, seed, lane, into
         self.rows, self.step = 0, 0
 
     def begin(self) -> None:
         """Set the methods up at the starts and record row 0. Lanes that only fill the width repeat the last one."""
-        pad, dtype = (0, self.program.width - len(self.lane)), self.x.dtype
-        self.arguments = [jnp.asarray(np.pad(h, pad, "edge") if h.ndim else h, dtype) for h in self.hyper]
-        lane, x = np.pad(self.lane, pad, "edge"), np.pad(self.x, (pad, (0, 0)), "edge")
+        all_lanes = np.minimum(np.arange(self.program.width), len(self.lane) - 1)
+        self.arguments = [np.asarray(h[all_lanes] if h.ndim else h, self.x.dtype) for h in self.hyper]
+        start = self.arguments, self.x[all_lanes], np.uint32(self.seed % 2**32), self.lane[all_lanes]
         with self.program.turn:
-            self.carry, first = jax.block_until_ready(self.program.begin(self.arguments, x, self.key, lane))
-        self._keep({name: value[None] for name, value in first.items()}, 1)
+            self.carry, first = jax.block_until_ready(self.program.begin(*start))
+        self._keep(first, 1)
 
     def _keep(self, records: dict[str, Any], rows: int) -> None:
         for name, target in self.into.items():
@@ -294,7 +303,8 @@ class Tile:
         self.rows += rows
 
     def advance(self, records: dict[str, Array], schedule: np.ndarray) -> dict[str, Array]:
-        """Take the next chunk of at most ``MOST_STEPS`` steps on the way to the rows of ``schedule``, the steps to record.
+        """Take the next chunk of at most ``MOST_STEPS`` steps on the way to the rows of ``schedule``, the steps to
+        record.
 
         ``records`` are buffers of the program, which are used up; returns new ones.
         """

@@ -12,10 +12,11 @@ import numpy as np
 import psutil
 import xarray as xr
 
-from thalweg.lanes import Observer, Tile, program, row
+from thalweg.lanes import CORES, Observer, Tile, program, row
+from thalweg.memory import empty, release
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
-from thalweg.shards import CORES, advance, build
+from thalweg.shards import advance, build
 from thalweg.space import abstract, first_line, real
 from thalweg.sweeps import hyperparameters, variants
 from thalweg.trace import assemble
@@ -103,8 +104,8 @@ def _execute(
     ]
     programs = build(makers, x64)
     compiled = time.perf_counter()
-    records = {name: np.empty((len(rows), *shape, sum(lanes.values())), dtype) for name, shape in shapes.items()}
-    seed, tiles, offset = jax.random.key(key), [], 0
+    records = {name: empty((len(rows), *shape, sum(lanes.values())), dtype) for name, shape in shapes.items()}
+    tiles, offset = [], 0
     for compiled_program, (name, method) in zip(programs, methods.items(), strict=True):
         for first in range(0, lanes[name], compiled_program.width):
             lane = np.arange(first, min(first + compiled_program.width, lanes[name]), dtype=np.int32)
@@ -113,7 +114,7 @@ def _execute(
                 np.asarray(leaf[variant] if leaf.ndim else leaf, dtype) for leaf in hyperparameters(method).values()
             ]
             into = {k: record[..., offset + lane[0] : offset + lane[-1] + 1] for k, record in records.items()}
-            tiles.append(Tile(compiled_program, hyper, points[start].astype(dtype), seed, lane, into))
+            tiles.append(Tile(compiled_program, hyper, points[start].astype(dtype), key, lane, into))
         offset += lanes[name]
     done = advance(tiles, rows, x64, progress)
     if done == 0:  # only after Ctrl-C, before some lane had its first row
@@ -266,6 +267,8 @@ def _check_memory(shapes: dict[str, tuple[int, ...]], dtype: np.dtype, rows: int
     steps_bytes = 16  # of the coordinate and of a copy that is made on the way
     row_bytes = sum(math.prod(shape) for shape in shapes.values()) * dtype.itemsize * lanes + steps_bytes
     free = int(0.9 * psutil.virtual_memory().available)
+    if row_bytes * rows > free and release():
+        free = int(0.9 * psutil.virtual_memory().available)
     if row_bytes * rows > free:
         most = free // row_bytes - 2
         advice = f"every={-(-steps // most)} fits" if most > 0 else "no `every` helps, so take fewer starts or variants"

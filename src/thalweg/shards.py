@@ -1,19 +1,17 @@
 """Tiles of lanes on a thread per core: compiled code runs outside Python's lock."""
 
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from threading import Event
 from typing import Any
 
 import jax
 import numpy as np
 
-from thalweg.lanes import Program, Tile
-
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from thalweg.lanes import CORES, Program, Tile
 
 
 def build(makers: Sequence[Callable[[], Program]], x64: bool) -> list[Program]:
@@ -23,12 +21,15 @@ def build(makers: Sequence[Callable[[], Program]], x64: bool) -> list[Program]:
         with jax.enable_x64(x64):
             return make()
 
+    if len(makers) == 1:
+        return [one(makers[0])]
     with ThreadPoolExecutor(CORES) as pool:
         return list(pool.map(one, makers))
 
 
 def advance(tiles: Sequence[Tile], schedule: np.ndarray, x64: bool, progress: bool | None) -> int:
-    """Bring all tiles through the steps of ``schedule``, a chunk at a time in turn; returns how many rows all have reached.
+    """Bring all tiles through the steps of ``schedule``, a chunk at a time in turn; returns how many rows all have
+    reached.
 
     A tile with work left waits in the queue for the next free thread, so all stay near the same row. KeyboardInterrupt
     lets the chunks under way end and returns what is done.
@@ -36,7 +37,6 @@ def advance(tiles: Sequence[Tile], schedule: np.ndarray, x64: bool, progress: bo
     stop, queue = Event(), deque(tiles)
 
     def work() -> None:
-        buffers: dict[int, Any] = {}
         with jax.enable_x64(x64):
             while not stop.is_set():
                 try:
@@ -46,20 +46,24 @@ def advance(tiles: Sequence[Tile], schedule: np.ndarray, x64: bool, progress: bo
                 if tile.rows == 0:
                     tile.begin()
                 if tile.rows < len(schedule):
-                    program = tile.program
-                    records = buffers.pop(id(program), None) or program.buffers()
-                    buffers[id(program)] = tile.advance(records, schedule)
+                    records = tile.advance(tile.program.buffers(), schedule)
+                    tile.program.spare.append(records)
                     queue.append(tile)
 
-    with ThreadPoolExecutor(CORES) as pool:
-        crew = [pool.submit(work) for _ in range(min(CORES, len(tiles)))]
-        try:
-            _watch(crew, tiles, schedule, progress)
-        except KeyboardInterrupt:
-            stop.set()
-        for worker in crew:
-            worker.result()
+    crew = [_threads().submit(work) for _ in range(min(CORES, len(tiles)))]
+    try:
+        _watch(crew, tiles, schedule, progress)
+    except KeyboardInterrupt:
+        stop.set()
+    for worker in crew:
+        worker.result()
     return min(tile.rows for tile in tiles)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The crew of all runs: to start threads anew would take a millisecond of each."""
+    return ThreadPoolExecutor(CORES, thread_name_prefix="thalweg")
 
 
 def _watch(crew: Sequence[Any], tiles: Sequence[Tile], schedule: np.ndarray, progress: bool | None) -> None:
@@ -70,7 +74,7 @@ def _watch(crew: Sequence[Any], tiles: Sequence[Tile], schedule: np.ndarray, pro
         from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
         columns = ("run", BarColumn(), "{task.completed}/{task.total} steps", TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with Progress(*columns, console=Console(stderr=True, force_terminal=True), transient=True) as bar:
             task = bar.add_task("run", total=int(schedule[-1]))
             while wait(crew, timeout=0.1).not_done:
                 bar.update(task, completed=min(tile.step for tile in tiles))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from thalweg.problem import Stage
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

@@ -1,0 +1,44 @@
+"""Memory for records, used again when nobody holds it any more."""
+
+import math
+import weakref
+from threading import Lock
+
+import numpy as np
+
+SMALL = 1 << 20  # below this the C library reuses memory by itself
+KEPT = 512 << 20  # bytes of dropped records that are kept for the next run
+_spare: list[np.ndarray] = []
+_lock = Lock()
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Like ``np.empty``, from the memory of an earlier record that has been dropped where one of the size is at hand.
+
+    The first touch of fresh pages costs several times what writing to them costs, and a record is written once. Up to
+    ``KEPT`` bytes of dropped records are kept; ``release`` gives them back to the system.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size < SMALL:
+        return np.empty(shape, dtype)
+    with _lock:
+        fitting = [i for i, block in enumerate(_spare) if size <= block.nbytes <= 2 * size]
+        best = min(fitting, key=lambda i: _spare[i].nbytes, default=None)
+        block = np.empty(size, np.uint8) if best is None else _spare.pop(best)
+    array = np.frombuffer(memoryview(block)[:size], dtype)  # the base of all views, so it lives as long as any
+    weakref.finalize(array, _keep, block).atexit = False
+    return array.reshape(shape)
+
+
+def release() -> int:
+    """Give what is kept back to the system; returns its bytes."""
+    with _lock:
+        freed = sum(block.nbytes for block in _spare)
+        _spare.clear()
+    return freed
+
+
+def _keep(block: np.ndarray) -> None:
+    # No lock: a finalizer may run inside ``empty``. A race can only keep a block too many.
+    if sum(spare.nbytes for spare in tuple(_spare)) + block.nbytes <= KEPT:
+        _spare.append(block)
