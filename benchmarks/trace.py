@@ -71,9 +71,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
-    print(
-        f"{platform.machine()}, {CORES} cores, jax {jax.__version__}, {LANES} lanes x {STEPS} steps, medians of {repeats}"
-    )
+    machine = f"{platform.machine()}, {CORES} cores, jax {jax.__version__}"
+    print(f"{machine}, {LANES} lanes x {STEPS} steps, medians of {repeats}")
     print(
         f"{'method':<18}{'d':>3}{'expert':>11}{'run':>10}{'ratio':>8}{'lecture':>12}{'ratio':>8}{'compile':>18}{'error':>9}"
     )

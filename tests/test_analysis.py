@@ -84,3 +84,21 @@ def test_table_is_of_medians_over_starts():
     assert table.steps["half"] == 4 and np.isinf(table.steps["bad"])  # 4^-4 < 1 % < 4^-3
     assert table.outcome["bad"] == "diverged" and table.distance["half"] == pytest.approx(2 * 2.0**-10)
     assert tw.analysis.table(trace, problem, target=0.5).steps["half"] == 1
+
+
+@pytest.mark.parametrize("start", [1, 2])
+def test_the_scale_problem_on_real_data(start):
+    """Gauss-Newton has NIST's certified parameters to six digits; gradient descent fails at every learning rate."""
+    problem = tw.problems.fits.misra1a(start)
+    methods = {
+        "GD": tw.sweep(tw.methods.gradient_descent(1.0), learning_rate=np.geomspace(1e-14, 1e-6, 33)),
+        "GN": tw.methods.GaussNewton(),
+    }
+    trace = tw.run(problem, methods, steps=300, every=3, dtype="float64")
+    table = tw.analysis.table(trace, problem)
+    np.testing.assert_allclose(trace.x.sel(variant="GN").values[0, -1], problem.minima[0], rtol=1e-6)
+    assert table.outcome["GN"] == "converged" and table.final_loss["GN"] == pytest.approx(1.2455138894e-01, rel=1e-9)
+    descent = table.drop("GN")
+    assert len(descent) == 33 and not (descent.outcome == "converged").any()
+    assert not (descent.final_loss < 2 * table.final_loss["GN"]).any()  # NaN where it has left
+    assert not (descent.distance < 10).any()

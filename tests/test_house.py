@@ -31,7 +31,8 @@ LAYERS = {
     "runs": {"lanes", "memory", "methods", "problem", "shards", "space", "sweeps", "trace"},
     "analysis": {"problem", "analysis"},
     "plot": {"problem", "space", "analysis", "plot"},
-    "commands": {"analysis", "formula", "methods", "plot", "problem", "problems", "runs", "starts", "sweeps"},
+    "words": {"formula", "methods", "problem", "problems", "space", "sweeps"},
+    "commands": {"analysis", "plot", "problem", "runs", "starts", "words"},
     "cli": {"commands"},
 }
 HEAVY = {"matplotlib": {"plot"}, "xarray": {"trace", "runs", "analysis", "plot"}, "pandas": {"analysis"}}

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Token
 
+MOST = 9 * 10**15  # a float still holds each whole number
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 and the number of the signal, as shells have it
 RUN = """\
 Run methods on a problem and print what became of each.
@@ -45,8 +46,8 @@ def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
             n = float(word)
         except ValueError:
             n = float("nan")
-        if not (least <= n < 2**63 and n % 1 == 0):
-            raise ValueError(f"{word!r} is not a whole number of at least {least}.")
+        if not (least <= n <= MOST and n % 1 == 0):
+            raise ValueError(f"{word!r} is not a whole number from {least} to {MOST:.0e}.")
         return int(n)
 
     return convert
@@ -56,6 +57,7 @@ app = App(
     name="thalweg",
     help="An optimization laboratory: run methods on a problem, keep every path in every space, see which won.",
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # main says what it means
 )
 
 
@@ -114,7 +116,7 @@ def _keep_compilations() -> None:
 def main() -> None:
     """Entry point: a mistake in the input is one sentence on stderr and exit status 2."""
     try:
-        app(exit_on_error=False, print_error=False, result_action="return_value")
+        app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,7 +125,9 @@ def main() -> None:
         _end("interrupted before there was anything to show.", INTERRUPTED)
     except MissingArgumentError as error:
         _end(f"{error} See thalweg {' '.join(error.command_chain or ())} --help.", 2)
-    except (CycloptsError, ValueError, OSError, MemoryError) as error:
+    except MemoryError as error:
+        _end(f"{error}; take fewer starts, values or components.", 2)
+    except (CycloptsError, ValueError, OSError) as error:
         _end(str(error), 2)
 
 

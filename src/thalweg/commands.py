@@ -33,7 +33,7 @@ def run(
         )
     _check_file(out)
     _check_figure(figure)
-    point = None if start is None else [words.number(word) for word in start.split(",")]
+    point = None if start is None else [words.number(word, "--start") for word in start.split(",")]
     chosen = words.problem(problem, point)
     named = words.chosen_methods(methods or words.fitting(chosen))
     trace = run_all(chosen, named, _begin(chosen, point, count, seed), steps, every=every, key=seed, dtype=dtype)

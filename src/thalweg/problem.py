@@ -49,7 +49,10 @@ class SquaredError:
     factor: float = 1.0
 
     def __call__(self, y: Array) -> Array:
-        return self.factor * jnp.sum((y - jnp.asarray(self.target, y.dtype)) ** 2)
+        target = jnp.asarray(self.target, y.dtype)
+        if jnp.broadcast_shapes(target.shape, y.shape) != y.shape:
+            raise ValueError(f"target has shape {target.shape}, but y {y.shape}; give a target like y")
+        return self.factor * jnp.sum((y - target) ** 2)
 
 
 @final

@@ -32,8 +32,8 @@ METHODS: dict[str, Callable[..., methods.Method]] = {
 }
 
 
-def number(text: str) -> float:
-    """A finite number, or the value of an expression such as 1/3 or 2*pi."""
+def number(text: str, what: str) -> float:
+    """A finite number, or the value of an expression such as 1/3 or 2*pi; ValueError says of ``what`` it is none."""
     try:
         value = float(text)  # first, because an expression is compiled
     except ValueError:
@@ -42,7 +42,7 @@ def number(text: str) -> float:
         except ValueError:
             value = np.nan
     if not np.isfinite(value):
-        raise ValueError(f"{text!r} is not a finite number; write one such as 0.1, 1e-3, 1/3 or 2*pi.")
+        raise ValueError(f"{what} is {text!r}, but it must be a finite number; write one such as 0.1, 1e-3 or 1/3.")
     return value
 
 
@@ -151,7 +151,7 @@ def _arguments(text: str, known: dict[str, inspect.Parameter], name: str) -> dic
         if not known:
             raise ValueError(f"{name} takes no parameters, but {pair!r} was given; leave it out.")
         if not equals or not value:
-            raise ValueError(f"{pair!r} after {name!r} is not key=value; write e.g. {name}:{next(iter(known))}=….")
+            raise ValueError(f"{pair!r} after {name!r} is not key=value; write {name}:{next(iter(known))}=….")
         if key not in known:
             raise ValueError(_nearest(key, known, f"a parameter of {name}"))
         if key in given:
@@ -180,19 +180,23 @@ def _value(text: str, parameter: inspect.Parameter) -> Any:
     if parameter.default is None and text.lower() == "none":
         return None
     if text.startswith("geom("):
-        return _geometric(text)
+        return _geometric(text, parameter.name)
     if ";" in text:
-        return np.array([number(part) for part in text.split(";")])
-    value = number(text)
+        return np.array([number(part, parameter.name) for part in text.split(";")])
+    value = number(text, parameter.name)
     real = isinstance(parameter.default, float) or "float" in str(parameter.annotation)
     return int(value) if value % 1 == 0 and not real else value
 
 
-def _geometric(text: str) -> np.ndarray:
+def _geometric(text: str, what: str) -> np.ndarray:
     parts = text.removeprefix("geom(").removesuffix(")").split(",")
-    first, last, count = map(number, parts) if len(parts) == 3 and text.endswith(")") else (0, 0, 0)
+    complete = len(parts) == 3 and text.endswith(")")
+    first, last, count = (number(part, what) for part in parts) if complete else (0, 0, 0)
     if min(first, last) <= 0 or not 1 <= count <= MOST or count % 1:
-        raise ValueError(f"{text!r} is not a geometric list; write geom(first,last,count), such as geom(1e-4,1,40).")
+        raise ValueError(
+            f"{what} is {text!r}, which is no list of 1 to {MOST:,} positive numbers; "
+            "write geom(first,last,count), such as geom(1e-4,1,40)."
+        )
     return np.geomspace(first, last, int(count))
 
 
