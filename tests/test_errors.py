@@ -1,4 +1,4 @@
-"""Bad input is one sentence of a ValueError: what was given, what is allowed, what to do. Nothing is compiled for it."""
+"""Bad input is one sentence of a ValueError, which says what to do. Nothing is compiled for it."""
 
 import math
 import re
@@ -56,10 +56,16 @@ PROBLEMS = {
     "loss an integer": (lambda: sums(loss=lambda x: jnp.sum(x > 0)), "a scalar of int32, but .* one real scalar"),
     "loss complex": (lambda: sums(loss=lambda x: jnp.sum(x * 1j)), "a scalar of complex64, but .* one real scalar"),
     "loss None": (lambda: sums(loss=lambda x: None), "no single array"),
-    "loss of NumPy": (lambda: sums(loss=of_numpy), r"^the loss, of_numpy, cannot take .*\(2,\); write it with jax\.numpy"),
+    "loss of NumPy": (
+        lambda: sums(loss=of_numpy),
+        r"^the loss, of_numpy, cannot take .*\(2,\); write it with jax\.numpy",
+    ),
     "loss of math": (lambda: sums(loss=lambda x: math.sin(x[0])), r"^the loss cannot .*write it with jax\.numpy"),
     "loss with if": (lambda: sums(loss=lambda x: x[0] if x[0] > 0 else x[1]), r"write it with jax\.numpy"),
-    "loss of another shape": (lambda: sums(loss=lambda x: jnp.dot(x, np.ones(3))), r"cannot take input of shape \(2,\)"),
+    "loss of another shape": (
+        lambda: sums(loss=lambda x: jnp.dot(x, np.ones(3))),
+        r"cannot take input of shape \(2,\)",
+    ),
     "target of another length": (lambda: sums(loss=tw.SquaredError([1.0, 2.0, 3.0])), r"\(2,\).*\(3,\)"),
     "target a column": (lambda: sums(loss=tw.SquaredError(np.ones((2, 1)))), r"target .* \(2, 1\), but y \(2,\)"),
     "stage a value": (lambda: staged(3.0), "must be a function"),
@@ -68,7 +74,10 @@ PROBLEMS = {
     "stage named x": (lambda: staged(name="x"), "choose another name"),
     "inverse a value": (lambda: staged(inverse=3.0), "the inverse of stage 'y' is 3.0, but it must be a function"),
     "inverse of NumPy": (lambda: staged(inverse=lambda y, x: np.arcsin(y)), r"^the inverse of stage 'y' .*jax\.numpy"),
-    "inverse of another shape": (lambda: staged(inverse=lambda y, x: y[0]), r"returns shape \(\), .* shape \(2,\); let"),
+    "inverse of another shape": (
+        lambda: staged(inverse=lambda y, x: y[0]),
+        r"returns shape \(\), .* shape \(2,\); let",
+    ),
     "inverse without guess": (lambda: staged(inverse=lambda y: y), r"takes 1 positional argument but 2 were given"),
     "start of another shape": (lambda: sums(loss=lambda x: x @ np.ones(3)), r"cannot take input of shape \(2,\)"),
     "start NaN": (lambda: sums(start=[1.0, math.nan]), r"^start is \[1\.0, nan\], but it must be finite; replace"),
@@ -93,7 +102,10 @@ PROBLEMS = {
 }
 
 METHODS = {
-    "class": (lambda: run(methods.Newton), r"class .*Newton'>, but a method has init and step; give an instance such as"),
+    "class": (
+        lambda: run(methods.Newton),
+        r"class .*Newton'>, but a method has init and step; give an instance such as",
+    ),
     "function": (lambda: run(methods.adam), "^method 'adam' is <function adam .*give an instance"),
     "name": (lambda: run("adam"), "is 'adam', but a method has init and step"),
     "None": (lambda: run(None), "is None, but a method has init and step"),
@@ -102,7 +114,10 @@ METHODS = {
     "none": (lambda: run([]), "no method, but it needs at least one; give"),
     "none by name": (lambda: run({}), "no method, but it needs at least one; give"),
     "no problem": (lambda: run(problem=jnp.sum), r"given a PjitFunction|given a function, but it takes a Problem"),
-    "no inverse": (lambda: run(methods.InverseSimulator(), problem=TALL), "^stage 'y' of 'tall' has no inverse.*; give"),
+    "no inverse": (
+        lambda: run(methods.InverseSimulator(), problem=TALL),
+        "^stage 'y' of 'tall' has no inverse.*; give",
+    ),
     "not square": (lambda: run(methods.InverseGradient(), problem=TALL), "2 components to 4, .* use GaussNewton"),
     "loss step": (lambda: run(methods.InverseSimulator(loss_step="newtn")), "'newton' or 'gradient'; choose one"),
     "text for a number": (lambda: run(methods.Newton("fast")), "hyperparameter that is not a number; give numbers"),
@@ -112,7 +127,10 @@ METHODS = {
     "stacked by hand": (lambda: run(methods.Newton(np.ones(2), np.ones(3))), "different shapes; make them with sweep"),
     "unknown for optax": (lambda: run(methods.from_optax(optax.adam, lr=1.0)), "unexpected keyword argument 'lr'"),
     "sweep of an unknown": (lambda: tw.sweep(methods.adam(0.1), learning_rte=[1]), "did you mean 'learning_rate'"),
-    "sweep of a function": (lambda: tw.sweep(methods.adam, learning_rate=[1]), r"function adam .*write e\.g\. sweep\(adam"),
+    "sweep of a function": (
+        lambda: tw.sweep(methods.adam, learning_rate=[1]),
+        r"function adam .*write e\.g\. sweep\(adam",
+    ),
     "sweep of a class": (lambda: tw.sweep(methods.Newton, damping=[1]), r"Newton'>, but it takes a method"),
     "sweep of nothing": (lambda: tw.sweep(methods.adam(0.1), b1=[]), r"^b1 is \[\], but .* a flat list of numbers"),
     "sweep of None": (lambda: tw.sweep(methods.adam(0.1), b1=None), "^b1 is None, but .* a flat list of numbers"),
