@@ -102,7 +102,7 @@ def assert_table(printed, trace, problem):
     assert header.split() == ["variant", *table.columns]
     for line, (variant, row) in zip(lines, table.iterrows(), strict=False):
         assert line.startswith(f"{variant} ")
-        expected = [value if isinstance(value, str) else f"{value:.4g}" for value in row.iloc[:-1]]
+        expected = [v if isinstance(v, str) else f"{v:.4g}".replace("nan", "NaN") for v in row.iloc[:-1]]
         assert line.removeprefix(variant).split() == " ".join([*expected, f"{row.steps:.12g}"]).split()
 
 
@@ -112,81 +112,99 @@ PBDL = tw.problems.pbdl()
 ADAM, GD, NEWTON = tw.methods.adam, tw.methods.gradient_descent, tw.methods.Newton
 
 
-def formula(text, start):
-    return tw.Problem(loss=tw.formula.compile(text), start=start, name=text)
+@pytest.fixture
+def request_of(call, monkeypatch):
+    """What a command line asks of ``run``, which then does nothing: problem, methods, starts, steps, the others."""
+    from thalweg import commands
+
+    asked = []
+
+    def record(problem, methods, starts, steps, **others):
+        asked.append((problem, methods, starts, steps, others))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "run_all", record)
+
+    def request(line):
+        assert call(f"run {line}")[:2] == (cli.INTERRUPTED, "")
+        return asked.pop()
+
+    return request
 
 
 @pytest.mark.parametrize(
-    ("line", "problem", "methods", "options"),
+    ("word", "name", "start"),
     [
-        ("ackley:d=3 newton:damping=0.5", lambda: tw.problems.ackley(3), {"newton": NEWTON(1.0, 0.5)}, {}),
-        (
-            "'quadratic:spectrum=1;10;100' newton:saddle_free=true",
-            lambda: tw.problems.quadratic([1, 10, 100]),
-            {"newton": NEWTON(saddle_free=True)},
-            {},
-        ),
-        ("'quadratic:spectrum=geom(1,100,3)' newton", lambda: tw.problems.quadratic([1, 10, 100]), NEWTON(), {}),
-        ("quadratic:spectrum=2,rotation_key=none newton", lambda: tw.problems.quadratic([2.0]), NEWTON(), {}),
-        (
-            "sine:xi=2,phi=45 inverse_simulator:loss_step=gradient,learning_rate=1/3 --steps 5",
-            lambda: tw.problems.sine(2.0, 45.0),
-            {"inverse_simulator": tw.methods.InverseSimulator(1 / 3, "gradient")},
-            {"steps": 5},
-        ),
-        (
-            "'x0**2 + 0.5*sin(30*x0)' 'adam:learning_rate=0.1;0.2,b1=0.5' newton --start 0.3 --dtype float64",
-            lambda: formula("x0**2 + 0.5*sin(30*x0)", [0.3]),
-            {"adam": tw.sweep(ADAM(0.1, b1=0.5), learning_rate=[0.1, 0.2]), "newton": NEWTON()},
-            {"dtype": "float64"},
-        ),
-        (
-            "x**2+y**2 'gradient_descent:learning_rate=geom(1e-4,1,40)' --steps 1e1 --every 3",
-            lambda: formula("x**2+y**2", [1.0, 1.0]),
-            {"gradient_descent": tw.sweep(GD(0.1), learning_rate=np.geomspace(1e-4, 1, 40))},
-            {"steps": 10, "every": 3},
-        ),
-        ("-x**2+x**4 newton --start=-2", lambda: formula("-x**2+x**4", [-2.0]), NEWTON(), {}),
-        ("pbdl newton --start -1.2,1", lambda: PBDL, NEWTON(), {"starts": [-1.2, 1.0]}),
-        ("pbdl newton --start=-1.2,1", lambda: PBDL, NEWTON(), {"starts": [-1.2, 1.0]}),
-        ("pbdl newton --start 2*pi,-1/3", lambda: PBDL, NEWTON(), {"starts": [2 * np.pi, -1 / 3]}),
-        (
-            "pbdl newton newton:learning_rate=1/3 --starts 5 --seed 3",
-            lambda: PBDL,
-            {"newton": NEWTON(), "newton:learning_rate=1/3": NEWTON(1 / 3)},
-            {"starts": tw.starts.uniform((-4, [4, 4]), 5, 3), "key": 3},
-        ),
-        ("model.py:bowl newton", lambda: tw.Problem(loss=lambda x: ((x - 3) ** 2).sum(), start=[1, 2]), NEWTON(), {}),
-        ("model.py:pbdl newton", lambda: PBDL, NEWTON(), {}),
-        ("model.py:made:d=3,alpha=3,kind=b,flag=true newton", lambda: tw.problems.ackley(3), NEWTON(), {}),
-        ("model.py:loss newton --start 1,2,3", lambda: formula("x**2+y**2+z**2", [1, 2, 3]), NEWTON(), {}),
+        ("ackley", "ackley(d=2)", [4, 4]),
+        ("ackley:d=3", "ackley(d=3)", [4, 4, 4]),
+        ("'quadratic:spectrum=1;10;100'", "quadratic(d=3)", [1, 1, 1]),
+        ("'quadratic:spectrum=geom(1,100,4),rotation_key=2'", "quadratic(d=4)", [1, 1, 1, 1]),
+        ("quadratic:spectrum=2,rotation_key=none", "quadratic(d=1)", [1]),
+        ("sine:xi=2,phi=45", "sine(xi=2, phi=45)", [0, 0]),
+        ("scaling:alpha=1/4", "scaling(alpha=0.25)", [3, 3]),
+        ("misra1a:start=2", "Misra1a", [250, 5e-4]),
+        ("{nist}/Misra1a.dat", "Misra1a", [500, 1e-4]),
+        ("{nist}/Misra1a.dat:start=2", "Misra1a", [250, 5e-4]),
+        ("'x0**2 + 0.5*sin(30*x0)'", "x0**2 + 0.5*sin(30*x0)", [1]),
+        ("x**2+z**2", "x**2+z**2", [1, 1, 1]),
+        ("-x1", "-x1", [1, 1]),
+        ("model.py:bowl", "bowl", [1, 2]),
+        ("model.py:pbdl", "pbdl", [3, 3]),
+        ("model.py:made:d=3,alpha=3,kind=b,flag=true", "ackley(d=3)", [4, 4, 4]),
+        ("model.py:loss --start 1,2,3", "loss", [1, 2, 3]),
     ],
 )
-def test_words_mean_what_python_says(line, problem, methods, options, call):
-    status, out, err = call(f"run {line} --out trace.nc")
-    chosen = problem()
-    trace = tw.run(chosen, methods if isinstance(methods, dict) else {"newton": methods}, **options)
-    assert (status, err) == (0, "")
-    assert out.endswith("trace: trace.nc\n")
-    with xr.open_dataset("trace.nc", engine="h5netcdf") as saved:
-        assert dict(saved.sizes) == dict(trace.sizes)
-        for name in ("x", "loss"):
-            np.testing.assert_array_equal(saved[name], trace[name])
-        assert list(saved.variant.values) == list(trace.variant.values)
-        if "model.py" not in line:  # whose known minima need not be these
-            assert_table(out, saved, chosen)
+def test_words_for_problems(word, name, start, request_of, shared):
+    problem = request_of(word.format(nist=shared / "data/nist"))[0]
+    assert problem.name == name
+    np.testing.assert_array_equal(problem.start, start)
 
 
-@pytest.mark.parametrize("start", [1, 2])
-@pytest.mark.parametrize("name", ["Misra1a", "DanWood"])
-def test_nist_files_reach_their_certified_values(name, start, call, shared):
-    file = shared / f"data/nist/{name}.dat"
-    word = f"{file}:start={start}" if start == 2 else file
-    status, out, err = call(f"run {word} gauss_newton --dtype float64 --out trace.nc")
-    assert (status, err) == (0, "") and "converged" in out
-    with xr.open_dataset("trace.nc", engine="h5netcdf") as saved:
-        certified = tw.problems.nist(file).minima[0]
-        np.testing.assert_allclose(saved.x[0, 0, -1], certified, rtol=1e-8)
+@pytest.mark.parametrize(
+    ("words", "methods"),
+    [
+        ("newton", {"newton": NEWTON()}),
+        ("newton:", {"newton": NEWTON()}),
+        ("newton:saddle_free=true,damping=1e-3", {"newton": NEWTON(1.0, 1e-3, True)}),
+        ("newton newton:learning_rate=1/3", {"newton": NEWTON(), "newton:learning_rate=1/3": NEWTON(1 / 3)}),
+        ("inverse_simulator:loss_step=gradient", {"inverse_simulator": tw.methods.InverseSimulator(1.0, "gradient")}),
+        ("rmsprop:learning_rate=2*pi,momentum=none", {"rmsprop": tw.methods.rmsprop(2 * np.pi)}),
+        ("rmsprop:learning_rate=1,momentum=0.5", {"rmsprop": tw.methods.rmsprop(1.0, momentum=0.5)}),
+        (
+            "'adam:learning_rate=0.1;-0.2,b1=0.5,b2=0.9;1/3'",
+            {"adam": tw.sweep(ADAM(0.1, b1=0.5), learning_rate=[0.1, -0.2], b2=[0.9, 1 / 3])},
+        ),
+        (
+            "'gradient_descent:learning_rate=geom(1e-4,1,40)'",
+            {"gradient_descent": tw.sweep(GD(0.1), learning_rate=np.geomspace(1e-4, 1, 40))},
+        ),
+    ],
+)
+def test_words_for_methods(words, methods, request_of):
+    asked = request_of(f"pbdl {words}")[1]
+    assert list(asked) == list(methods)
+    for name, method in methods.items():
+        assert jax.tree.structure(asked[name]) == jax.tree.structure(method)
+        jax.tree.map(np.testing.assert_array_equal, asked[name], method)
+
+
+@pytest.mark.parametrize(
+    ("line", "starts", "steps", "others"),
+    [
+        ("", None, 100, {}),
+        ("--start -1.2,1", [-1.2, 1], 100, {}),
+        ("--start=-1.2,1", [-1.2, 1], 100, {}),
+        ("--start 2*pi,-1/3", [2 * np.pi, -1 / 3], 100, {}),
+        ("--starts 5 --seed 3", tw.starts.uniform((-4, [4, 4]), 5, 3), 100, {"key": 3}),
+        ("--steps 0 --every 7 --dtype float64", None, 0, {"every": 7, "dtype": "float64"}),
+        ("--steps 1e3", None, 1000, {}),
+    ],
+)
+def test_options(line, starts, steps, others, request_of):
+    asked = request_of(f"pbdl newton {line}")
+    assert (asked[2] is None) == (starts is None) and asked[3] == steps
+    np.testing.assert_array_equal(asked[2], starts)
+    assert asked[4] == {"every": 1, "key": 0, "dtype": "float32", **others}
 
 
 @pytest.mark.parametrize(
@@ -198,10 +216,44 @@ def test_nist_files_reach_their_certified_values(name, start, call, shared):
         ("rosenbrock:d=2000", ["gradient_descent", "adam"]),
     ],
 )
-def test_without_a_method_some_that_suit_are_run(problem, suiting, call):
-    status, out, err = call(f"run {problem} --steps 2")
-    assert (status, err) == (0, "")
-    assert list(dict.fromkeys(line.split()[0] for line in out.splitlines()[1:])) == suiting
+def test_without_a_method_some_that_suit_are_run(problem, suiting, request_of):
+    assert list(request_of(problem)[1]) == suiting
+
+
+@pytest.mark.parametrize(
+    ("line", "problem", "methods", "options"),
+    [
+        ("pbdl", PBDL, None, {"steps": 100}),
+        (
+            "pbdl newton newton:learning_rate=1/3 --starts 5 --seed 3 --steps 10 --every 4 --dtype float64",
+            PBDL,
+            {"newton": NEWTON(), "newton:learning_rate=1/3": NEWTON(1 / 3)},
+            {"starts": tw.starts.uniform((-4, [4, 4]), 5, 3), "key": 3, "steps": 10, "every": 4, "dtype": "float64"},
+        ),
+        (
+            "x**2+sin(9*y) 'adam:learning_rate=0.1;0.2' --start 0.3,-2",
+            tw.Problem(loss=tw.formula.compile("x**2+sin(9*y)"), start=[0.3, -2.0]),
+            {"adam": tw.sweep(ADAM(0.1), learning_rate=[0.1, 0.2])},
+            {},
+        ),
+    ],
+)
+def test_a_run_is_that_of_python(line, problem, methods, options, call):
+    status, out, err = call(f"run {line} --out trace.nc")
+    assert (status, err) == (0, "") and out.endswith("\ntrace: trace.nc\n")
+    trace = tw.run(problem, methods or words.chosen_methods(words.fitting(problem)), **options)
+    assert_table(out, trace, problem)
+    with xr.open_dataset("trace.nc", engine="h5netcdf") as saved:
+        xr.testing.assert_identical(saved.drop_attrs(deep=False), trace.drop_attrs(deep=False))
+
+
+@pytest.mark.parametrize(("name", "start"), [("Misra1a", 2), ("DanWood", 1)])
+def test_nist_files_reach_their_certified_values(name, start, call, shared):
+    file = shared / f"data/nist/{name}.dat"
+    status, out, err = call(f"run {file}:start={start} gauss_newton --dtype float64 --out trace.nc")
+    assert (status, err) == (0, "") and "converged" in out
+    with xr.open_dataset("trace.nc", engine="h5netcdf") as saved:
+        np.testing.assert_allclose(saved.x[0, 0, -1], tw.problems.nist(file).minima[0], rtol=1e-8)
 
 
 def test_of_many_variants_the_best_are_shown(call):

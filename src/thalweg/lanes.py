@@ -265,7 +265,9 @@ def _build(
 def _host(array: Array) -> np.ndarray:
     """The array on the host: on a CPU a view, without the reference that ``np.asarray`` would leave in the array and
     that would forbid to donate it."""
-    return np.from_dlpack(array) if jax.default_backend() == "cpu" else np.asarray(array)
+    if jax.default_backend() == "cpu":
+        return np.from_dlpack(array)  # pyright: ignore[reportArgumentType]
+    return np.asarray(array)
 
 
 @final

@@ -25,7 +25,10 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         fitting = [i for i, block in enumerate(_spare) if size <= block.nbytes <= 2 * size]
         best = min(fitting, key=lambda i: _spare[i].nbytes, default=None)
         block = np.empty(size, np.uint8) if best is None else _spare.pop(best)
-    array = np.frombuffer(memoryview(block)[:size], dtype)  # the base of all views, so it lives as long as any
+    view = memoryview(block)[:size]  # pyright: ignore[reportArgumentType]
+    array = np.frombuffer(
+        view, dtype
+    )  # not an array of its own memory, so it is the base of all views and lives as long
     weakref.finalize(array, _keep, block).atexit = False
     return array.reshape(shape)
 
