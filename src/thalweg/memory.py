@@ -26,9 +26,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         best = min(fitting, key=lambda i: _spare[i].nbytes, default=None)
         block = np.empty(size, np.uint8) if best is None else _spare.pop(best)
     view = memoryview(block)[:size]  # pyright: ignore[reportArgumentType]
-    array = np.frombuffer(
-        view, dtype
-    )  # not an array of its own memory, so it is the base of all views and lives as long
+    array = np.frombuffer(view, dtype)  # the base of all its views, so that it lives as long as any of them
     weakref.finalize(array, _keep, block).atexit = False
     return array.reshape(shape)
 
