@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
+
 from thalweg import starts, words
 from thalweg.problem import Problem
 from thalweg.runs import run as run_all
@@ -110,7 +112,8 @@ def _begin(chosen: Problem, point: list[float] | None, count: int | None, seed: 
 def _table(trace: Any, chosen: Problem) -> list[str]:
     from thalweg import analysis
 
-    table = analysis.table(trace, chosen)
+    with np.errstate(all="ignore"):  # infinity and NaN are results, here as in the trace
+        table = analysis.table(trace, chosen)
     shown = table if len(table) <= MOST else table.sort_values("final_loss").head(MOST // 2)
     text = shown.rename_axis(index=None, columns=str(table.index.name)).to_string(
         float_format=lambda value: f"{value:.4g}", formatters={"steps": lambda value: f"{value:.12g}"}
