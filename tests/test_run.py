@@ -28,6 +28,7 @@ FIRST_ORDER = {
     "RMSProp": tw.methods.rmsprop(0.01, centered=True),
     "Adam": tw.methods.adam(0.01),
 }
+PBDL = tw.problems.pbdl()
 ON_LOSSES = {**FIRST_ORDER, "Newton": tw.methods.Newton(0.5, 1e-3)}
 ON_CHAINS = {
     "GD": tw.methods.gradient_descent(1e-3),
@@ -47,7 +48,7 @@ ON_CHAINS = {
         (tw.problems.rosenbrock(10), ON_LOSSES),
         (tw.problems.rastrigin(1), FIRST_ORDER),
         (tw.problems.ackley(5), FIRST_ORDER),
-        (tw.problems.pbdl(), ON_CHAINS),
+        (PBDL, ON_CHAINS),
         (tw.problems.sine(2.0, 30.0), ON_CHAINS),
     ],
     ids=lambda value: value.name if isinstance(value, tw.Problem) else "",
@@ -114,9 +115,8 @@ def test_programs_go_with_their_problem():
 
 @pytest.mark.parametrize(("steps", "every"), [(0, 1), (1, 5), (12, 4), (13, 4), (999, 10), (700, 1)])
 def test_every_thins_the_record_and_keeps_the_last_step(steps, every):
-    problem = tw.problems.pbdl()
-    full = tw.run(problem, ON_CHAINS, steps=steps)
-    thin = tw.run(problem, ON_CHAINS, steps=steps, every=every)
+    full = tw.run(PBDL, ON_CHAINS, steps=steps)
+    thin = tw.run(PBDL, ON_CHAINS, steps=steps, every=every)
     kept = sorted({*range(0, steps + 1, every), steps})
     assert thin.step.values.tolist() == kept
     for name in full.data_vars:
@@ -261,12 +261,12 @@ def test_constants_of_a_loss_keep_their_digits_in_either_order():
 
 @pytest.mark.parametrize("scheme", ["central", "forward", "backward"])
 def test_every_method_works_with_finite_differences(scheme):
-    exact, stage = tw.problems.pbdl(), tw.problems.pbdl().stages[0]
-    problem = tw.Problem(stage, loss=exact.loss, start=[3.0, 3.0], derivatives=tw.FiniteDifference(scheme=scheme))
+    differences = tw.FiniteDifference(scheme=scheme)
+    problem = tw.Problem(PBDL.stages[0], loss=PBDL.loss, start=[3.0, 3.0], derivatives=differences)
     methods = {**ON_CHAINS, **FIRST_ORDER}
-    differences, automatic = (tw.run(p, methods, steps=10, dtype="float64") for p in (problem, exact))
-    np.testing.assert_allclose(differences.x, automatic.x, rtol=1e-6 if scheme == "central" else 1e-3)
-    assert np.abs(differences.x - automatic.x).max() > 0
+    numeric, automatic = (tw.run(p, methods, steps=10, dtype="float64") for p in (problem, PBDL))
+    np.testing.assert_allclose(numeric.x, automatic.x, rtol=1e-6 if scheme == "central" else 1e-3)
+    assert np.abs(numeric.x - automatic.x).max() > 0
 
 
 def test_interrupt_returns_what_is_done():
