@@ -237,6 +237,30 @@ def test_lanes_are_minor_in_the_compiled_loop():
     assert "f32[512,10]{1,0}" not in body
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class FlattestDescent:
+    """Descent on |dL/dx|^2: a method that differentiates the gradient of the problem in reverse."""
+
+    learning_rate: float
+
+    def init(self, problem, x, key):
+        return ()
+
+    def step(self, problem, x, state):
+        return x - self.learning_rate * jax.grad(lambda x: jnp.sum(problem.gradient(x) ** 2))(x), state
+
+
+def test_a_method_may_differentiate_the_gradient_of_the_problem():
+    problem = tw.problems.rosenbrock(3)
+    trace = tw.run(problem, FlattestDescent(1e-7), steps=3, dtype="float64")
+    x = problem.start
+    with jax.enable_x64(True):
+        for k in range(3):
+            x = x - 2e-7 * problem.hessian(x) @ problem.gradient(x)
+            np.testing.assert_allclose(trace.x[0, 0, k + 1], x, rtol=1e-12)
+
+
 def test_float64_is_a_choice_of_the_run_alone():
     problem = tw.problems.rosenbrock(2)
     single, double = (tw.run(problem, FIRST_ORDER, steps=30, dtype=dtype) for dtype in ("float32", "float64"))

@@ -4,7 +4,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -15,22 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.experimental.layout import Layout, with_layout_constraint
 
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
+from thalweg.xla import LAPACK, Settled, compiled, lanes_minor
 
 Observer = Callable[[Problem, Array], Any]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-CACHE_BYTES = 5 << 19  # record buffer of one chunk: fits the cache beside the state
-MOST_ROWS = 256
+CHUNK_BYTES = 12 << 20  # record of one chunk: each chunk costs a quarter of a millisecond to start and to hand over
 MOST_STEPS = 500  # of one chunk, so that Ctrl-C and the progress bar need not wait long
-# XLA's CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
-CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
-# Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
-# for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
-# still spreads its batch over all cores.
-LAPACK = Lock()
 
 
 @final
@@ -38,9 +32,9 @@ LAPACK = Lock()
 class Program:
     """Two compiled functions for lanes of one width, and what they record.
 
-    ``begin(hyper, x, seed, lane)`` gives the carry and the first row; ``chunk(hyper, carry, records, rows, every)``
-    takes ``every`` steps and records, ``rows`` times. ``carry`` and ``records`` are donated. Lanes are the last axis of
-    all.
+    ``begin(hyper, x, seed, lane, records)`` gives the carry and records row 0; ``chunk(hyper, carry, records, rows,
+    every)`` takes ``every`` steps and records, ``rows`` times. Both give (carry, records), and donate what they take of
+    these. Lanes are the last axis of all.
     """
 
     begin: Callable[..., Any]
@@ -48,27 +42,31 @@ class Program:
     rows: int
     width: int
     shapes: dict[str, tuple[tuple[int, ...], Any]]
-    turn: AbstractContextManager[Any]
-    spare: "deque[dict[str, Array]]"
+    lapack: bool
 
     def buffers(self) -> dict[str, Array]:
-        """Record buffers for one thread; ``chunk`` uses them up and returns them filled. Fresh pages cost more than a
-        short run, so those of the last run, one set for each thread at most, are kept in ``spare``."""
-        try:
-            return self.spare.pop()
-        except IndexError:
-            return {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in self.shapes.items()}
+        """Record buffers for one call of ``begin`` or ``chunk``, which returns them filled, for ``give_back``."""
+        with _lock:
+            for i, (shapes, buffers) in enumerate(_spare):
+                if shapes == self.shapes:
+                    del _spare[i]
+                    return buffers
+        return {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in self.shapes.items()}
+
+    def give_back(self, buffers: dict[str, Array]) -> None:
+        """Keep buffers for the next chunk or run: fresh pages cost more than a short run."""
+        with _lock:
+            _spare.append((self.shapes, buffers))
+
+
+_lock = Lock()
+_spare: deque[tuple[Any, dict[str, Array]]] = deque(maxlen=2 * CORES)
 
 
 def observe(problem: Problem, record: Sequence[tuple[str, Observer]], x: Array) -> dict[str, Array]:
     """Everything a trace holds of one point."""
     seen = {**problem.spaces(x), **{name: jnp.asarray(f(problem, x)) for name, f in record}}
     return {name: jnp.asarray(value, x.dtype) for name, value in seen.items()}
-
-
-def _lanes_minor(tree: Any) -> Any:
-    """Lanes are the first axis to ``vmap`` and the fastest one in memory, so that operations run along lanes."""
-    return jax.tree.map(lambda a: with_layout_constraint(a, Layout((*range(1, a.ndim), 0))) if a.ndim > 1 else a, tree)
 
 
 def _flat(f: Callable[..., Any]) -> Callable[..., list[Array]]:
@@ -98,6 +96,8 @@ def _batched(tree: Any, axes: Sequence[Any]) -> list[Any]:
 
 def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dtype) -> Any:
     """(init, step, state axes): the method on flat lists of leaves, and which leaves of its state vary over lanes."""
+    problem = copy(problem)
+    problem.derivatives = Settled(problem.derivatives)
     leaves, treedef = jax.tree.flatten(method)
     scalars = [jax.ShapeDtypeStruct((), dtype) for _ in leaves]
     hyper_axes = [0 if s else None for s in swept]
@@ -134,19 +134,7 @@ def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dt
         varying = [a or b for a, b in zip(varying, more, strict=True)]
 
 
-def _compile(f: Any, *shapes: Any) -> Any:
-    lowered = f.lower(*shapes)
-    if jax.default_backend() == "cpu":
-        try:
-            return lowered.compile(CPU_OPTIONS)
-        except jax.errors.JaxRuntimeError as error:
-            if "No such compile option" not in str(error):
-                raise
-    return lowered.compile()
-
-
 _compiled: WeakKeyDictionary[Problem, dict[Any, Future[Any]]] = WeakKeyDictionary()
-_lock = Lock()
 
 
 def _once(problem: Problem, signature: Any, make: Callable[[], Any]) -> Any:
@@ -223,20 +211,23 @@ def _build(
     def unpacked(carry: Any) -> Any:
         return carry[0].T, [turn(leaf, axis, -1, 0) for leaf, axis in zip(carry[1], state_axes, strict=True)]
 
-    def begin(hyper: list[Array], x: Array, seed: Array, lane: Array) -> Any:
+    def put(records: dict[str, Array], x: Array, i: Any) -> dict[str, Array]:
+        seen = look(x)
+        into = jax.lax.dynamic_update_index_in_dim
+        return {k: into(record, jnp.moveaxis(seen[k], 0, -1), i, 0) for k, record in records.items()}
+
+    def begin(hyper: list[Array], x: Array, seed: Array, lane: Array, records: dict[str, Array]) -> Any:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), lane)
-        return packed(x, all_init(hyper, x, keys)), {k: jnp.moveaxis(v, 0, -1)[None] for k, v in look(x).items()}
+        return packed(x, all_init(hyper, x, keys)), put(records, x, 0)
 
     def chunk(hyper: list[Array], carry: Any, records: dict[str, Array], rows: Array, every: Array) -> Any:
         def advance(_: Any, carry: Any) -> Any:
-            return _lanes_minor(all_step(hyper, *_lanes_minor(carry)))
+            return lanes_minor(all_step(hyper, *lanes_minor(carry)))
 
         def row(i: Array, loop: Any) -> Any:
             (x, state), records = loop
             x, state = advance(i, (x, state)) if single else jax.lax.fori_loop(0, every, advance, (x, state))
-            seen = look(x)
-            put = jax.lax.dynamic_update_index_in_dim
-            return (x, state), {k: put(records[k], jnp.moveaxis(seen[k], 0, -1), i, 0) for k in records}
+            return (x, state), put(records, x, i)
 
         carry, records = jax.lax.fori_loop(0, rows, row, (unpacked(carry), records))
         return packed(*carry), records
@@ -245,21 +236,14 @@ def _build(
     x = jax.ShapeDtypeStruct((width, problem.dimension), dtype)
     count, seed = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.uint32)
     lane = jax.ShapeDtypeStruct((width,), jnp.int32)
-    carry, first = jax.eval_shape(begin, some, x, seed, lane)
-    row_bytes = sum(a.size * a.dtype.itemsize for a in first.values())
-    rows = int(np.clip(CACHE_BYTES // row_bytes, 1, MOST_ROWS))
-    records = {k: jax.ShapeDtypeStruct((rows, *a.shape[1:]), a.dtype) for k, a in first.items()}
-    start = _compile(jax.jit(begin), some, x, seed, lane)
-    go_on = _compile(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count)
-    return Program(
-        begin=start,
-        chunk=go_on,
-        rows=rows,
-        width=width,
-        shapes={k: (a.shape, a.dtype) for k, a in records.items()},
-        spare=deque(maxlen=CORES),
-        turn=LAPACK if "lapack" in start.as_text() + go_on.as_text() else nullcontext(),
-    )
+    seen = jax.eval_shape(look, x)
+    rows = int(np.clip(CHUNK_BYTES // sum(a.size * a.dtype.itemsize for a in seen.values()), 1, MOST_STEPS))
+    shapes = {k: ((rows, *a.shape[1:], width), a.dtype) for k, a in seen.items()}
+    records = {k: jax.ShapeDtypeStruct(*shape) for k, shape in shapes.items()}
+    carry, _ = jax.eval_shape(begin, some, x, seed, lane, records)
+    start = compiled(jax.jit(begin, donate_argnums=4, keep_unused=True), some, x, seed, lane, records)
+    go_on = compiled(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count)
+    return Program(start, go_on, rows, width, shapes, "lapack" in start.as_text() + go_on.as_text())
 
 
 def _host(array: Array) -> np.ndarray:
@@ -289,35 +273,39 @@ class Tile:
         self.program, self.hyper, self.x, self.seed, self.lane, self.into = program, hyper, x, seed, lane, into
         self.rows, self.step = 0, 0
 
-    def begin(self) -> None:
-        """Set the methods up at the starts and record row 0. Lanes that only fill the width repeat the last one."""
-        all_lanes = np.minimum(np.arange(self.program.width), len(self.lane) - 1)
-        self.arguments = [np.asarray(h[all_lanes] if h.ndim else h, self.x.dtype) for h in self.hyper]
-        start = self.arguments, self.x[all_lanes], np.uint32(self.seed % 2**32), self.lane[all_lanes]
-        with self.program.turn:
-            self.carry, first = jax.block_until_ready(self.program.begin(*start))
-        self._keep(first, 1)
+    def advance(self, schedule: np.ndarray) -> tuple[dict[str, Array], slice]:
+        """Start the next chunk of at most ``MOST_STEPS`` steps on the way to the rows of ``schedule``, the steps to
+        record; the first only records row 0.
 
-    def _keep(self, records: dict[str, Any], rows: int) -> None:
-        for name, target in self.into.items():
-            seen = _host(records[name])
-            target[self.rows : self.rows + rows] = seen[:rows, ..., : target.shape[-1]]
-        self.rows += rows
-
-    def advance(self, records: dict[str, Array], schedule: np.ndarray) -> dict[str, Array]:
-        """Take the next chunk of at most ``MOST_STEPS`` steps on the way to the rows of ``schedule``, the steps to
-        record.
-
-        ``records`` are buffers of the program, which are used up; returns new ones.
+        Returns the records, which may still be on their way, and which rows they are, for ``keep``.
         """
-        ahead = schedule[self.rows : self.rows + self.program.rows]
-        gap = int(ahead[0]) - self.step
-        even = int(np.sum(ahead == self.step + gap * np.arange(1, len(ahead) + 1)))  # only the last gap may differ
-        rows, every = (1, MOST_STEPS) if gap > MOST_STEPS else (min(even, MOST_STEPS // gap), gap)
-        with self.program.turn:  # and wait for the end outside Python's lock, which from_dlpack would hold
-            arguments = self.arguments, self.carry, records, np.int32(rows), np.int32(every)
-            self.carry, records = jax.block_until_ready(self.program.chunk(*arguments))
-        self.step += rows * every
-        if gap <= MOST_STEPS:
-            self._keep(records, rows)
-        return records
+        at, records = self.rows, self.program.buffers()
+        if at == 0:  # lanes that only fill the width repeat the last one
+            lane = np.minimum(np.arange(self.program.width), len(self.lane) - 1)
+            self.arguments = [np.asarray(h[lane] if h.ndim else h, self.x.dtype) for h in self.hyper]
+            seed = np.uint32(self.seed % 2**32)
+            records = self._call(self.program.begin, self.arguments, self.x[lane], seed, self.lane[lane], records)
+            rows = 1
+        else:
+            ahead = schedule[at : at + self.program.rows]
+            gap = int(ahead[0]) - self.step
+            even = int(np.sum(ahead == self.step + gap * np.arange(1, len(ahead) + 1)))  # only the last gap may differ
+            rows, every = (1, MOST_STEPS) if gap > MOST_STEPS else (min(even, MOST_STEPS // gap), gap)
+            counts = np.int32(rows), np.int32(every)
+            records = self._call(self.program.chunk, self.arguments, self.carry, records, *counts)
+            self.step += rows * every
+            rows = 0 if gap > MOST_STEPS else rows
+        self.rows += rows
+        return records, slice(at, self.rows)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Array]:
+        with LAPACK if self.program.lapack else nullcontext():
+            self.carry, records = function(*arguments)
+            return jax.block_until_ready(records) if self.program.lapack else records
+
+    def keep(self, records: dict[str, Array], rows: slice) -> None:
+        """Wait for records and bring them home."""
+        jax.block_until_ready(records)  # outside Python's lock, which from_dlpack would hold
+        for name, target in self.into.items():
+            target[rows] = _host(records[name])[: rows.stop - rows.start, ..., : target.shape[-1]]
+        self.program.give_back(records)

@@ -4,7 +4,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from functools import cache, partial
 from threading import Event
 from typing import Any
 
@@ -31,24 +31,30 @@ def advance(tiles: Sequence[Tile], schedule: np.ndarray, x64: bool, progress: bo
     """Bring all tiles through the steps of ``schedule``, a chunk at a time in turn; returns how many rows all have
     reached.
 
-    A tile with work left waits in the queue for the next free thread, so all stay near the same row. KeyboardInterrupt
-    lets the chunks under way end and returns what is done.
+    A tile with work left waits in the queue for the next free thread, so all stay near the same row. Each thread starts
+    a chunk before it brings home the one it started before, so that no core waits. KeyboardInterrupt lets the chunks
+    under way end and returns what is done.
     """
     stop, queue = Event(), deque(tiles)
 
+    def start() -> Callable[[], None] | None:
+        """Start the next chunk; returns what brings its records home."""
+        try:
+            tile = queue.popleft()
+        except IndexError:
+            return None
+        bring_home = partial(tile.keep, *tile.advance(schedule))
+        if tile.rows < len(schedule):
+            queue.append(tile)
+        return bring_home
+
     def work() -> None:
         with jax.enable_x64(x64):
-            while not stop.is_set():
-                try:
-                    tile = queue.popleft()
-                except IndexError:
-                    return
-                if tile.rows == 0:
-                    tile.begin()
-                if tile.rows < len(schedule):
-                    records = tile.advance(tile.program.buffers(), schedule)
-                    tile.program.spare.append(records)
-                    queue.append(tile)
+            bring_home = start()
+            while bring_home:
+                following = None if stop.is_set() else start()
+                bring_home()
+                bring_home = following
 
     crew = [_threads().submit(work) for _ in range(min(CORES, len(tiles)))]
     try:
