@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
+import jax
 import pytest
+
+COMPILED: list[str] = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, duration, **_: (
+        COMPILED.append(event) if event == "/jax/core/compile/backend_compile_duration" else None
+    )
+)
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +20,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.fail(f"published data and figures are missing; put them in the folder {folder}, beside the repository.")
     return folder
+
+
+@pytest.fixture
+def compiled() -> list[str]:
+    """An entry for each program that XLA has compiled so far in this process."""
+    return COMPILED

@@ -18,12 +18,6 @@ import thalweg as tw
 from thalweg import cli, words
 
 THALWEG = Path(sys.executable).with_name("thalweg")
-COMPILED: list[str] = []
-jax.monitoring.register_event_duration_secs_listener(
-    lambda event, duration, **_: (
-        COMPILED.append(event) if event == "/jax/core/compile/backend_compile_duration" else None
-    )
-)
 # What the command line sets for JAX, if a person has not.
 SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "TF_CPP_MIN_LOG_LEVEL")
 MODEL = """
@@ -401,13 +395,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("line", REFUSED)
-def test_refusal_is_one_line_and_status_2(line, call, folder):
-    before, files = len(COMPILED), sorted(folder.iterdir())
+def test_refusal_is_one_line_and_status_2(line, call, folder, compiled):
+    before, files = len(compiled), sorted(folder.iterdir())
     status, out, err = call(line)
     assert (status, out) == (2, "")
     assert err.startswith("thalweg: ") and err.count("\n") == 1 and "Traceback" not in err
     assert re.search(REFUSED[line], err)
-    assert len(COMPILED) - before <= ("1/0" in line)  # an expression is computed to be judged
+    assert len(compiled) - before <= ("1/0" in line)  # an expression is computed to be judged
     assert [file for file in sorted(folder.iterdir()) if file.name != "__pycache__"] == files
 
 

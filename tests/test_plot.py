@@ -475,27 +475,38 @@ def test_landscape_of_a_later_space_is_the_loss_of_the_rest(deep, physics):
     assert (ax.get_xlabel(), ax.get_ylim()) == ("y0", (0, 10))
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        lambda x: 3.0 + 0 * jnp.sum(x),
-        lambda x: jnp.nan * jnp.sum(x),
-        lambda x: jnp.exp(40 * x[0] ** 2) + jnp.log(x[1]),
-        lambda x: -jnp.exp(-jnp.sum(x**2)),
-        lambda x: jnp.where(x[0] > 0, 1.0, 0.0),
-        lambda x: 1e6 + 1e-3 * jnp.sum(x),
-    ],
-    ids=["constant", "nowhere", "overflowing", "negative", "step", "below rounding"],
-)
-def test_any_landscape_can_be_drawn(loss):
+ODD = {
+    "constant": (lambda x: 3.0 + 0 * jnp.sum(x), False),
+    "nowhere": (lambda x: jnp.nan * jnp.sum(x), False),
+    "overflowing": (lambda x: jnp.exp(40 * x[0] ** 2) + jnp.log(x[1]), True),
+    "negative": (lambda x: -jnp.exp(-jnp.sum(x**2)), True),
+    "step": (lambda x: jnp.where(x[0] > 0, 1.0, 0.0), True),
+    "below rounding": (lambda x: 1e6 + 1e-3 * jnp.sum(x), False),
+}
+
+
+@pytest.mark.parametrize(("loss", "has_relief"), ODD.values(), ids=ODD)
+def test_any_landscape_can_be_drawn(loss, has_relief):
     odd = tw.Problem(loss=loss, start=[1.0, 1.0], domain=(-2.0, 2.0))
-    rendered(plot.landscape(odd))
+    figure = rendered(plot.landscape(odd))
+    ax = figure.axes[0]
+    assert ax.get_xlim() == ax.get_ylim() == (-2, 2)
+    assert len(relief(ax)) == 2 * has_relief and len(figure.axes) == 1 + has_relief  # areas and lines, a color bar
+    for contours in relief(ax):
+        assert np.isfinite(contours.levels).all() and (np.diff(contours.levels) > 0).all()
+        assert any(len(path.vertices) for path in contours.get_paths())
 
 
-@pytest.mark.parametrize("top", [0.0, jnp.inf], ids=["constant", "not finite"])
-def test_an_odd_surface_can_be_drawn(top):
+@pytest.mark.parametrize(("top", "faces"), [(0.0, 100 * 100), (jnp.inf, 50 * 100)], ids=["constant", "not finite"])
+def test_an_odd_surface_can_be_drawn(top, faces):
     odd = tw.Problem(loss=lambda x: jnp.where(x[0] > 0, top, 0.0), start=[1.0, 1.0], domain=(-2.0, 2.0))
-    rendered(plot.landscape(odd, kind="surface"))
+    ax = rendered(plot.landscape(odd, kind="surface")).axes[0]
+    (surface,) = ax.collections
+    heights = surface.get_array()
+    assert heights.size == faces  # one where the loss is finite
+    np.testing.assert_array_equal(heights, 0)
+    assert ax.get_xlim() == ax.get_ylim() == (-2, 2)
+    assert -1 < ax.get_zlim()[0] < 0 < ax.get_zlim()[1] < 1
 
 
 def test_levels_are_even_in_the_logarithm_of_height():

@@ -1,4 +1,4 @@
-"""What a person gave, read once: methods by name, starts as an array, whole numbers, precision, observers."""
+"""What a person gave, read once: methods by name, starts as an array, precision, observers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from thalweg.lanes import Observer
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
-from thalweg.space import real
+from thalweg.reading import real
 from thalweg.sweeps import hyperparameters
 
 
@@ -73,12 +73,6 @@ def points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarray:
             "give finite numbers, and dtype='float64' for very large ones."
         )
     return points
-
-
-def whole(n: Any, what: str, least: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not least <= n < 2**63:
-        raise ValueError(f"{what} is {n!r}, but it must be a whole number, at least {least} and below 2**63.")
-    return int(n)
 
 
 def precision(dtype: Any) -> np.dtype:

@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from thalweg.derivatives import AutoDiff, Derivatives
 from thalweg.problem import Stage
+from thalweg.reading import whole
 
 Residual = Callable[[Array], Array]
 
@@ -38,15 +39,13 @@ def numerical_inverse(
         raise ValueError(
             f"solver is {solver!r}, but an inverse is found by {' or '.join(map(repr, _SOLVERS))}; choose one."
         )
-    if max_steps < 1:
-        raise ValueError(f"max_steps is {max_steps}, but a solver needs at least 1.")
     stage = stage if isinstance(stage, Stage) else Stage(stage)
-    solve, rule = _SOLVERS[solver], derivatives or AutoDiff()
+    solve, rule, most = _SOLVERS[solver], derivatives or AutoDiff(), whole(max_steps, "max_steps", 1)
 
     def inverse(y: Any, x: Any) -> Any:
         start, unravel = ravel_pytree(x)
         target = ravel_pytree(y)[0]
-        return unravel(solve(lambda u: ravel_pytree(stage.forward(unravel(u)))[0] - target, start, max_steps, rule))
+        return unravel(solve(lambda u: ravel_pytree(stage.forward(unravel(u)))[0] - target, start, most, rule))
 
     return Stage(stage.forward, inverse, stage.name)
 

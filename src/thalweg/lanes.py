@@ -54,9 +54,11 @@ class Program:
         return {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in self.shapes.items()}
 
     def give_back(self, buffers: dict[str, Array]) -> None:
-        """Keep buffers for the next chunk or run: fresh pages cost more than a short run."""
-        with _lock:
-            _spare.append((self.shapes, buffers))
+        """Keep buffers for the next chunk or run: fresh pages cost more than a short run. Those of a single row may be
+        of any size and are not kept."""
+        if self.rows > 1:
+            with _lock:
+                _spare.append((self.shapes, buffers))
 
 
 _lock = Lock()

@@ -90,9 +90,6 @@ class Problem:
         units: dict[str, str] | None = None,
     ) -> None:
         chain = [stage if isinstance(stage, Stage) else Stage(stage) for stage in stages]
-        for what, f in (("the loss", loss), *(("a stage", stage.forward) for stage in chain)):
-            if not callable(f):
-                raise ValueError(f"{what} is {f!r}, but it must be a function; give the function and not its value.")
         defaults = ["y"] if len(chain) == 1 else [f"y{i + 1}" for i in range(len(chain))]
         self.stages = tuple(
             Stage(stage.forward, stage.inverse, stage.name or default)

@@ -16,8 +16,9 @@ from thalweg.lanes import CORES, Observer, Tile, program, row
 from thalweg.memory import empty, release
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
+from thalweg.reading import first_line, whole
 from thalweg.shards import advance, build
-from thalweg.space import abstract, first_line
+from thalweg.space import abstract
 from thalweg.sweeps import hyperparameters, variants
 from thalweg.trace import assemble
 
@@ -71,8 +72,8 @@ def run(
             f"run was given a {type(problem).__name__}, but it takes a Problem; "
             "write Problem(*stages, loss=…, start=…)."
         )
-    steps, every = arguments.whole(steps, "steps", 0), arguments.whole(every, "every", 1)
-    key = arguments.whole(key, "key", 0)
+    steps, every = whole(steps, "steps", 0), whole(every, "every", 1)
+    key = whole(key, "key", 0)
     named, kind = arguments.named_methods(methods), arguments.precision(dtype)
     points, observers = arguments.points(problem, starts, kind), arguments.observers(problem, named, record)
     lanes = [variants(method) * len(points) for method in named.values()]

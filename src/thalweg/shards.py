@@ -21,10 +21,7 @@ def build(makers: Sequence[Callable[[], Program]], x64: bool) -> list[Program]:
         with jax.enable_x64(x64):
             return make()
 
-    if len(makers) == 1:
-        return [one(makers[0])]
-    with ThreadPoolExecutor(CORES) as pool:
-        return list(pool.map(one, makers))
+    return list(_threads().map(one, makers))
 
 
 def advance(tiles: Sequence[Tile], schedule: np.ndarray, x64: bool, progress: bool | None) -> int:

@@ -9,20 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.reading import first_line, real
+
 if TYPE_CHECKING:
     from thalweg.problem import Stage
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-def real(values: Any) -> np.ndarray:
-    """``values`` in float64; TypeError for text, complex numbers and objects, which NumPy would convert or cut."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "biufV":
-        raise TypeError(f"{array.dtype} is not real")
-    return array.astype(np.float64)
 
 
 def abstract(f: Callable[..., Any], what: str, *arguments: Any) -> Any:

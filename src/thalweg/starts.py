@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.reading import whole
+
 Box = tuple[Any, Any]
 
 
@@ -23,27 +25,21 @@ def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _whole(n: Any, what: str, least: int) -> int:
-    if not (isinstance(n, (int, float, np.integer, np.floating)) and n >= least and n % 1 == 0):
-        raise ValueError(f"{what} is {n!r}, but it must be a whole number of at least {least}.")
-    return int(n)
-
-
 def _generator(key: int) -> np.random.Generator:
-    return np.random.default_rng(_whole(key, "key", 0))
+    return np.random.default_rng(whole(key, "key", 0))
 
 
 def grid(domain: Box, n: int) -> np.ndarray:
     """n points along each side of the box, ends included: n^d points, the last component running fastest."""
     low, high = _box(domain)
-    sides = [np.linspace(a, b, _whole(n, "n", 1)) for a, b in zip(low, high, strict=True)]
+    sides = [np.linspace(a, b, whole(n, "n", 1)) for a, b in zip(low, high, strict=True)]
     return np.stack([side.ravel() for side in np.meshgrid(*sides, indexing="ij")], axis=1)
 
 
 def uniform(domain: Box, n: int, key: int = 0) -> np.ndarray:
     """n points drawn uniformly from the box by NumPy's generator seeded with ``key``."""
     low, high = _box(domain)
-    return _generator(key).uniform(low, high, (_whole(n, "n", 1), low.size))
+    return _generator(key).uniform(low, high, (whole(n, "n", 1), low.size))
 
 
 def sphere(center: Any, radius: float, n: int, key: int = 0) -> np.ndarray:
@@ -56,5 +52,5 @@ def sphere(center: Any, radius: float, n: int, key: int = 0) -> np.ndarray:
         middle = np.empty((0, 0))
     if middle.ndim != 1 or not np.all(np.isfinite(middle)):
         raise ValueError(f"center is {center!r}, but it must be a vector of finite numbers; give e.g. [0.0, 0.0].")
-    directions = _generator(key).normal(size=(_whole(n, "n", 1), middle.size))
+    directions = _generator(key).normal(size=(whole(n, "n", 1), middle.size))
     return middle + radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)

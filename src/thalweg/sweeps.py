@@ -1,13 +1,12 @@
 """Products of hyperparameters: the same method with stacked leaves."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
-from thalweg.space import real
+from thalweg.reading import nearest, real
 
 AnyMethod = TypeVar("AnyMethod")
 
@@ -49,9 +48,7 @@ def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
         raise ValueError("the method is swept already; give all values to one call of sweep.")
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}."
-            raise ValueError(f"{name!r} is not a number that {type(method).__name__} can sweep; {hint}")
+            raise ValueError(nearest(name, known, f"a number that {type(method).__name__} can sweep"))
     axes = {name: _axis(name, value) for name, value in values.items()}
     grid = dict(zip(axes, (g.ravel() for g in np.meshgrid(*axes.values(), indexing="ij")), strict=True))
     return jax.tree_util.tree_map_with_path(lambda path, leaf: grid.get(_leaf_name(path), leaf), method)

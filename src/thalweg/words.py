@@ -1,12 +1,11 @@
 """The words of the command line: what ``ackley:d=2``, a formula or ``adam:learning_rate=0.1;0.2`` means."""
 
-import difflib
 import importlib.util
 import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +15,7 @@ import numpy as np
 
 from thalweg import formula, methods, problems
 from thalweg.problem import Problem
-from thalweg.space import first_line
+from thalweg.reading import first_line, nearest
 from thalweg.sweeps import sweep
 
 MOST = 1_000_000  # values of one list
@@ -56,7 +55,7 @@ def problem(word: str, point: Sequence[float] | None) -> Problem:
     if name.endswith(".dat") or os.path.isfile(name):
         return _made(partial(problems.nist, name), rest, name)
     if re.fullmatch(r"\w{3,}", name) and not re.fullmatch(r"x\d+", name):
-        raise ValueError(_nearest(name, PROBLEMS, "a problem of the library, a file or a formula"))
+        raise ValueError(nearest(name, PROBLEMS, "a problem of the library, a file or a formula"))
     if os.path.isdir(name) or re.search(r"\.[A-Za-z]{2,}$", name):
         raise ValueError(f"{name!r} is not a file; give the path of a Python file or of a NIST .dat file.")
     if name.startswith("--"):
@@ -85,13 +84,6 @@ def fitting(chosen: Problem) -> list[str]:
     return words
 
 
-def _nearest(name: str, known: Iterable[str], what: str) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}."
-    return f"{name!r} is not {what}; {hint}"
-
-
 def parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """What can be given by name."""
     every = inspect.signature(make).parameters
@@ -101,7 +93,7 @@ def parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def _method(word: str) -> methods.Method:
     name, _, rest = word.partition(":")
     if name not in METHODS:
-        raise ValueError(_nearest(name, METHODS, "a method"))
+        raise ValueError(nearest(name, METHODS, "a method"))
     arguments = _arguments(rest, parameters(METHODS[name]), name)
     lists = {key: value for key, value in arguments.items() if isinstance(value, np.ndarray)}
     method = METHODS[name](**{key: value[0] if key in lists else value for key, value in arguments.items()})
@@ -153,7 +145,7 @@ def _arguments(text: str, known: dict[str, inspect.Parameter], name: str) -> dic
         if not equals or not value:
             raise ValueError(f"{pair!r} after {name!r} is not key=value; write {name}:{next(iter(known))}=….")
         if key not in known:
-            raise ValueError(_nearest(key, known, f"a parameter of {name}"))
+            raise ValueError(nearest(key, known, f"a parameter of {name}"))
         if key in given:
             raise ValueError(f"{key} is given twice for {name!r}; give it once, with ';' between several values.")
         given[key] = value
@@ -173,7 +165,7 @@ def _value(text: str, parameter: inspect.Parameter) -> Any:
         choices = {str(choice): choice for choice in get_args(parameter.annotation)}
     if choices:
         if text.lower() not in choices:
-            raise ValueError(_nearest(text, choices, f"a value of {parameter.name}"))
+            raise ValueError(nearest(text, choices, f"a value of {parameter.name}"))
         return choices[text.lower()]
     if isinstance(parameter.default, str) or parameter.annotation is str:
         return text

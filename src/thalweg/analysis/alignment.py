@@ -1,5 +1,7 @@
 """Where a path goes, against where the solution is."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
@@ -35,7 +37,7 @@ def distance(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
     Raises ValueError where the problem states no minima.
     """
     values = np.linalg.norm(_to_nearest(trace, problem), axis=-1)
-    return xr.DataArray(values, _coordinates(trace), PATH_DIMS, "distance")
+    return xr.DataArray(values, coordinates(trace, PATH_DIMS), PATH_DIMS, "distance")
 
 
 def alignment(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
@@ -55,9 +57,9 @@ def alignment(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
             np.linalg.norm(update, axis=-1) * np.linalg.norm(solution, axis=-1)
         )
     values = np.concatenate([cosine, np.full((*cosine.shape[:2], 1), np.nan)], axis=2)
-    return xr.DataArray(values, _coordinates(trace), PATH_DIMS, "alignment")
+    return xr.DataArray(values, coordinates(trace, PATH_DIMS), PATH_DIMS, "alignment")
 
 
-def _coordinates(trace: xr.Dataset) -> dict[str, xr.DataArray]:
-    """The coordinates that belong to paths, without those of the components of spaces."""
-    return {str(k): v for k, v in trace.coords.items() if set(v.dims) <= set(PATH_DIMS)}
+def coordinates(trace: xr.Dataset, dims: Sequence[str]) -> dict[str, xr.DataArray]:
+    """The coordinates that lie along ``dims`` alone."""
+    return {str(k): v for k, v in trace.coords.items() if set(v.dims) <= set(dims)}

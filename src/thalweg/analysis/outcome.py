@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from thalweg.analysis.alignment import PATH_DIMS
+from thalweg.analysis.alignment import PATH_DIMS, coordinates
 from thalweg.problem import Problem
 
 OUTCOMES = ("converged", "stalled", "diverged", "cycling", "moving")
@@ -31,9 +31,8 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
     eps = float(np.finfo(trace.x.dtype).eps)
     with np.errstate(invalid="ignore", over="ignore"):
         codes = _judge(x, loss, _predicted_decrease(problem, x[:, :, -1], trace.x.dtype), eps)
-    coordinates = {str(k): v for k, v in trace.coords.items() if set(v.dims) <= {"variant", "start"}}
     flags = {"flag_values": np.arange(len(OUTCOMES), dtype=np.int8), "flag_meanings": " ".join(OUTCOMES)}
-    return xr.DataArray(codes, coordinates, ("variant", "start"), "outcome", flags)
+    return xr.DataArray(codes, coordinates(trace, PATH_DIMS[:2]), PATH_DIMS[:2], "outcome", flags)
 
 
 def _predicted_decrease(problem: Problem, x: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -68,11 +68,12 @@ def landscape(
     figure, (ax,) = canvas(width=PANEL + 0.9, projection="3d" if surface else None)
     ax.set(xlabel=words[0], ylabel=words[1], xlim=(low[0], high[0]))
     few_ticks(ax)
+    if len(picked) == 2:
+        ax.set_ylim(low[1], high[1])
     if surface:
         ax.set_zlabel(words[2], labelpad=8)  # pyright: ignore[reportAttributeAccessIssue]
         draw_surface(ax, sides, values)
     elif len(picked) == 2:
-        ax.set_ylim(low[1], high[1])
         ax.plot(*minima[:, picked].T, linestyle="none", label="minimum", zorder=5, **STAR)
         filled = draw_relief(ax, sides, values)
         if filled is not None:
@@ -123,15 +124,9 @@ def index_of(labels: Sequence[str], component: str | int) -> int | None:
 
 def loss_from(problem: Problem, space: str) -> Callable[[Array], Array]:
     """The loss as a function of a point in ``space``: of the rest of the chain from there on."""
-    places = problem.inner_spaces
-    first = [place.name for place in places].index(space)
-
-    def loss(point: Array) -> Array:
-        for i in range(first, len(problem.stages)):
-            point = places[i + 1].ravel(problem.stages[i].forward(places[i].unravel(point)))
-        return jnp.asarray(problem.loss(places[-1].unravel(point)))
-
-    return problem.value if first == 0 else loss
+    place = find_space(problem, space)
+    rest = problem.stages[problem.inner_spaces.index(place) :]
+    return Problem(*rest, loss=problem.loss, start=place.unravel(jnp.zeros(place.size))).value
 
 
 def images(problem: Problem, space: str) -> np.ndarray:

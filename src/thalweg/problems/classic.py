@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 
 from thalweg.problem import Problem
+from thalweg.reading import whole
 
 
 def quadratic(spectrum: Sequence[float], rotation_key: int | None = None) -> Problem:
@@ -42,7 +43,7 @@ def rosenbrock(d: int = 2) -> Problem:
     there is a second, local minimum near (-1, 1, …, 1), which is not stated (Shang and Qiu 2006).
     Source: Rosenbrock 1960, for d = 2; domain of De Jong 1975.
     """
-    d = _dimension(d, least=2)
+    d = whole(d, "d", 2)
     return Problem(
         loss=lambda x: jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2),
         start=np.resize([-1.2, 1.0], d),
@@ -95,7 +96,7 @@ def ackley(d: int = 2) -> Problem:
     the identity; automatic differentiation of the formula as it is written gives NaN.
     Source: Ackley 1987; d components and constants by Bäck 1996.
     """
-    d = _dimension(d, least=1)
+    d = whole(d, "d", 1)
 
     def loss(x: Array) -> Array:
         square = jnp.mean(x**2)
@@ -115,7 +116,7 @@ def rastrigin(d: int = 2) -> Problem:
     Start (4, …, 4), L = 16 d, close to a local minimum; minimum 0, L = 0 exactly (the only one stated); domain
     |x_i| <= 5.12. Source: Rastrigin 1974; d components by Mühlenbein, Schomisch and Born 1991.
     """
-    d = _dimension(d, least=1)
+    d = whole(d, "d", 1)
     return Problem(
         # 1 - cos(2 pi x) = 2 sin(pi x)^2 keeps all digits near the minimum.
         loss=lambda x: jnp.sum(x**2 + 20 * jnp.sin(jnp.pi * x) ** 2),
@@ -129,9 +130,3 @@ def rastrigin(d: int = 2) -> Problem:
 def _rotation(d: int, key: int) -> np.ndarray:
     q, r = np.linalg.qr(np.random.default_rng(key).normal(size=(d, d)))
     return q * np.sign(np.diag(r))  # the signs make the draw uniform (Mezzadri 2007)
-
-
-def _dimension(d: int, least: int) -> int:
-    if int(d) != d or d < least:
-        raise ValueError(f"d is {d}, but it must be a whole number of at least {least}.")
-    return int(d)

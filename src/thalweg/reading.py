@@ -1,0 +1,33 @@
+"""Numbers and names as a person gives them, and the words for those that are none."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def real(values: Any) -> np.ndarray:
+    """``values`` in float64; TypeError for text, complex numbers and objects, which NumPy would convert or cut."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biufV":
+        raise TypeError(f"{array.dtype} is not real")
+    return array.astype(np.float64)
+
+
+def whole(n: Any, what: str, least: int) -> int:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not least <= n < 2**63:
+        raise ValueError(f"{what} is {n!r}, but it must be a whole number of at least {least} and below 2**63.")
+    return int(n)
+
+
+def nearest(name: str, known: Iterable[str], what: str) -> str:
+    """The sentence that ``name`` is not ``what``, with the known name most like it, or all."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}."
+    return f"{name!r} is not {what}; {hint}"
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
