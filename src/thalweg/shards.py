@@ -21,6 +21,8 @@ def build(makers: Sequence[Callable[[], Program]], x64: bool) -> list[Program]:
         with jax.enable_x64(x64):
             return make()
 
+    if len(makers) == 1:  # most often from the cache, where another thread would take longer
+        return [one(makers[0])]
     return list(_threads().map(one, makers))
 
 
