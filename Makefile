@@ -2,12 +2,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test slow lint bench clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[plot,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[plot,solvers,problems,test,lint]'
 	touch $@
 
 demo: .venv/installed
@@ -18,7 +18,10 @@ demo: .venv/installed
 		--steps 100 --dtype float64 --figure demo/misra1a.png
 
 test: .venv/installed
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 -m 'not slow'
+
+slow: .venv/installed
+	$(BIN)/python -m pytest --numprocesses 2 -m slow
 
 lint: .venv/installed
 	$(BIN)/ruff check .

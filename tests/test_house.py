@@ -24,21 +24,35 @@ LAYERS = {
     "problem": {"derivatives", "space", "check"},
     "check": {"problem"},
     "inverse": {"derivatives", "problem", "reading"},
-    "methods": {"problem", "methods"},
+    "linalg": {"xla"},
+    "methods": {"problem", "methods", "linalg"},
     "problems": {"problem", "formula", "problems", "reading"},
     "xla": {"derivatives"},
+    "evaluations": {"problem"},
+    "tolerances": {"reading"},
     "lanes": {"problem", "methods", "xla"},
+    "sharing": {"lanes", "problem"},
+    "recording": {"lanes", "methods", "problem", "sharing", "xla"},
+    "recycling": {"evaluations", "lanes", "methods", "problem", "tolerances", "xla"},
+    "supply": {"evaluations", "lanes", "methods", "recycling", "sweeps"},
     "shards": {"lanes"},
     "trace": {"problem", "sweeps"},
-    "arguments": {"lanes", "methods", "problem", "reading", "sweeps"},
-    "runs": {"arguments", "lanes", "memory", "methods", "problem", "reading", "shards", "space", "sweeps", "trace"},
+    "arguments": {"methods", "problem", "reading", "recording", "sweeps"},
+    "runs": {
+        *("arguments", "lanes", "memory", "methods", "problem", "reading"),
+        *("recording", "shards", "space", "sweeps", "trace"),
+    },
+    "solves": {
+        *("arguments", "evaluations", "lanes", "methods", "problem", "reading"),
+        *("recycling", "shards", "supply", "tolerances", "trace"),
+    },
     "analysis": {"problem", "analysis"},
-    "plot": {"problem", "space", "analysis", "plot"},
+    "plot": {"problem", "problems", "space", "analysis", "plot"},
     "words": {"formula", "methods", "problem", "problems", "reading", "sweeps"},
     "commands": {"analysis", "plot", "problem", "runs", "starts", "words"},
     "cli": {"commands"},
 }
-HEAVY = {"matplotlib": {"plot"}, "xarray": {"trace", "runs", "analysis", "plot"}, "pandas": {"analysis"}}
+HEAVY = {"matplotlib": {"plot"}, "xarray": {"trace", "runs", "solves", "analysis", "plot"}, "pandas": {"analysis"}}
 
 
 def part(file: Path) -> str:

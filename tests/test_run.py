@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 import thalweg as tw
-from thalweg import lanes
+from thalweg import lanes, recording
+from thalweg.sharing import state_axes
 
 FIRST_ORDER = {
     "GD": tw.methods.gradient_descent(1e-3),
@@ -137,11 +138,11 @@ def test_every_holds_no_more_than_it_records():
 
 
 def test_only_small_record_buffers_are_kept(monkeypatch):
-    monkeypatch.setattr(lanes, "_spare", kept := collections.deque())
+    monkeypatch.setattr(recording, "_spare", kept := collections.deque())
     tw.run(tw.problems.rosenbrock(2), FIRST_ORDER["GD"], steps=20)
     assert 1 <= len(kept) <= 2  # the one that is filled and the one on its way home
     kept.clear()
-    monkeypatch.setattr(lanes, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(recording, "CHUNK_BYTES", 100)
     tw.run(tw.problems.rosenbrock(3), FIRST_ORDER["GD"], steps=20)
     assert not kept
 
@@ -222,17 +223,17 @@ def test_keys_belong_to_lanes_and_not_to_tiles():
 
 def test_shared_state_stays_shared():
     """Adam's step count is one number for all lanes, also in a sweep; the means are one vector per lane."""
-    problem = tw.problems.rosenbrock(2)
-    _, _, axes = lanes._trace(problem, tw.methods.adam(0.1), [False, False, False, True], np.dtype("float32"))
-    assert axes == [None, 0, 0]
-    _, _, axes = lanes._trace(problem, Noise(0.1), [False, False], np.dtype("float32"))
-    assert axes == [None, 0]
+    problem, dtype = tw.problems.rosenbrock(2), np.dtype("float32")
+    adam = lanes.stepper(problem, tw.methods.adam(0.1), dtype)
+    assert state_axes(problem, adam, [False, False, False, True], dtype) == [None, 0, 0]
+    noise = lanes.stepper(problem, Noise(0.1), dtype)
+    assert state_axes(problem, noise, [False, False], dtype) == [None, 0]
 
 
 def test_lanes_are_minor_in_the_compiled_loop():
     """No transpose or copy of the state between steps: the body holds lanes fastest, layout {0,1}, throughout."""
     problem = tw.problems.rosenbrock(10)
-    program = lanes.program(problem, tw.methods.adam(0.1), [False] * 4, (), 512, np.dtype("float32"), True)
+    program = recording.program(problem, tw.methods.adam(0.1), [False] * 4, (), 512, np.dtype("float32"), True)
     text = program.chunk.as_text()
     body = max((part for part in text.split("\n\n") if "get-tuple-element" in part and "ENTRY" not in part), key=len)
     moved = [line for line in body.splitlines() if (" copy(" in line or " transpose(" in line) and "[512,10]" in line]

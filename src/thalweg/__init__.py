@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thalweg import analysis, formula, methods, plot, problems, starts
+    from thalweg import analysis, formula, methods, plot, problems, starts, tolerances
     from thalweg.derivatives import AutoDiff, FiniteDifference
     from thalweg.inverse import numerical_inverse
     from thalweg.problem import Problem, SquaredError, Stage
     from thalweg.runs import run
+    from thalweg.solves import solve
     from thalweg.sweeps import sweep
 
 # The public names in the order data flows, each with the module that holds it ("" for the module itself).
@@ -25,6 +26,8 @@ _HOMES = {
     "sweep": "sweeps",
     "starts": "",
     "run": "runs",
+    "tolerances": "",
+    "solve": "solves",
     "analysis": "",
     "plot": "",
 }
@@ -41,8 +44,10 @@ __all__ = [
     "plot",
     "problems",
     "run",
+    "solve",
     "starts",
     "sweep",
+    "tolerances",
 ]
 
 

@@ -1,16 +1,17 @@
 """What a person gave, read once: methods by name, starts as an array, precision, observers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from thalweg.lanes import Observer
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
-from thalweg.reading import real
+from thalweg.reading import first_line, real
+from thalweg.recording import Observer
 from thalweg.sweeps import hyperparameters
 
 
@@ -105,3 +106,43 @@ def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tupl
                 f"{', '.join(dict.fromkeys([*names, *sorted(taken)]))}; give the observer or the stage another name."
             )
     return pairs
+
+
+def cases(problem: Problem, given: Any, dtype: np.dtype) -> Any:
+    """Data sets as a pytree of arrays with one leading axis, numbers in ``dtype``; None without."""
+    if given is None:
+        return None
+    if not problem.takes_data:
+        raise ValueError(
+            f"cases were given, but no function of {problem.name!r} asks for data; let a stage take (x, data) or the "
+            "loss (y, data)."
+        )
+    try:
+        data = jax.tree.map(lambda leaf: leaf if np.asarray(leaf).dtype.kind in "biu" else real(leaf), given)
+        data = jax.tree.map(lambda leaf: np.asarray(leaf, dtype if leaf.dtype.kind == "f" else None), data)
+        counts = {leaf.shape[:1] for leaf in jax.tree.leaves(data)}
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"cases cannot be read ({first_line(error)}); give arrays of numbers with one leading axis."
+        ) from error
+    if len(counts) != 1 or counts & {(), (0,)}:
+        shapes = [leaf.shape for leaf in jax.tree.leaves(data)]
+        raise ValueError(
+            f"cases have the shapes {shapes}, but all arrays share a leading axis, one entry for each data set; "
+            "stack the data sets."
+        )
+    return data
+
+
+@contextmanager
+def named(name: str, problem: Problem) -> Iterator[None]:
+    """Whatever a method raises on this problem, as one sentence that names it."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"method {name!r} cannot take a step on {problem.name!r}; write it with jax.numpy and give it numbers "
+            f"({type(error).__name__}: {first_line(error)})."
+        ) from error

@@ -19,12 +19,20 @@ class Derivatives(Protocol):
         """df/dx of a scalar f, shape (d,)."""
         ...
 
+    def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
+        """f and df/dx of a scalar f, in one pass where that can be had."""
+        ...
+
     def jacobian(self, f: Function, x: Array) -> Array:
         """df/dx of a vector f of m components, shape (m, d)."""
         ...
 
     def hessian(self, f: Function, x: Array) -> Array:
         """d2f/dx2 of a scalar f, shape (d, d)."""
+        ...
+
+    def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        """f, df/dx and (d2f/dx2) v of a scalar f; no matrix is formed."""
         ...
 
 
@@ -34,11 +42,14 @@ class AutoDiff:
     """Exact derivatives by JAX.
 
     The gradient is one reverse pass; the Jacobian takes min(m, d) forward or reverse passes; the Hessian is forward
-    over reverse, d passes of the gradient.
+    over reverse, d passes of the gradient, and its product with a vector one such pass.
     """
 
     def gradient(self, f: Function, x: Array) -> Array:
         return jax.grad(f)(x)
+
+    def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
+        return jax.value_and_grad(f)(x)
 
     def jacobian(self, f: Function, x: Array) -> Array:
         outputs = jax.eval_shape(f, x).shape[0]
@@ -46,6 +57,10 @@ class AutoDiff:
 
     def hessian(self, f: Function, x: Array) -> Array:
         return jax.hessian(f)(x)
+
+    def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        (value, gradient), (_, product) = jax.jvp(jax.value_and_grad(f), (x,), (v,))
+        return value, gradient, product
 
 
 @final
@@ -60,7 +75,7 @@ class FiniteDifference:
     - backward: (f(x) - f(x - h e_i)) / h, error O(h), d + 1 values;
 
     and the second derivatives are the same difference taken twice (central: 2d^2 + 1 values; one-sided:
-    (d + 1)(d + 2)/2 values).
+    (d + 1)(d + 2)/2 values). The product of the Hessian with v is the central difference of two gradients along v.
 
     ``step`` is h in units of [x]: one number, or one per component for variables of different size. Without it
     h_i = max(1, |x_i|) * 2 eps^(1/p), with eps the rounding unit of x and p = 3 (central) or 2 (one-sided) for first
@@ -107,6 +122,15 @@ class FiniteDifference:
 
     def gradient(self, f: Function, x: Array) -> Array:
         return self.jacobian(f, x)
+
+    def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
+        return f(x), self.gradient(f, x)
+
+    def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        largest = jnp.max(jnp.abs(v) / self._steps(x, order=2))  # so that no component moves by more than its step
+        move = v / jnp.where(largest > 0, largest, 1)
+        change = self.gradient(f, x + move / 2) - self.gradient(f, x - move / 2)
+        return *self.value_and_gradient(f, x), change * largest
 
     def hessian(self, f: Function, x: Array) -> Array:
         d, h = x.shape[0], self._steps(x, order=2)

@@ -1,13 +1,11 @@
-"""The engine: many (variant, start) pairs, the lanes, stepped together by compiled chunks of steps."""
+"""Lanes, the (variant, start) pairs that are stepped together: a method as functions of one lane, compiled once."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
 from threading import Lock
 from typing import Any, final
 from weakref import WeakKeyDictionary
@@ -17,129 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.methods.method import Method
+from thalweg.methods.method import Method, Report
 from thalweg.problem import Problem
-from thalweg.xla import LAPACK, Settled, compiled, lanes_minor
+from thalweg.xla import LAPACK, Settled
 
-Observer = Callable[[Problem, Array], Any]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-CHUNK_BYTES = 12 << 20  # record of one chunk: each chunk costs a quarter of a millisecond to start and to hand over
-MOST_STEPS = 500  # of one chunk, so that Ctrl-C and the progress bar need not wait long
-
-
-@final
-@dataclass(frozen=True)
-class Program:
-    """Two compiled functions for lanes of one width, and what they record.
-
-    ``begin(hyper, x, seed, lane, records)`` gives the carry and records row 0; ``chunk(hyper, carry, records, rows,
-    every)`` takes ``every`` steps and records, ``rows`` times. Both give (carry, records), and donate what they take of
-    these. Lanes are the last axis of all.
-    """
-
-    begin: Callable[..., Any]
-    chunk: Callable[..., Any]
-    rows: int
-    width: int
-    shapes: dict[str, tuple[tuple[int, ...], Any]]
-    lapack: bool
-
-    def buffers(self) -> dict[str, Array]:
-        """Record buffers for one call of ``begin`` or ``chunk``, which returns them filled, for ``give_back``."""
-        with _lock:
-            for i, (shapes, buffers) in enumerate(_spare):
-                if shapes == self.shapes:
-                    del _spare[i]
-                    return buffers
-        return {name: jnp.zeros(shape, dtype) for name, (shape, dtype) in self.shapes.items()}
-
-    def give_back(self, buffers: dict[str, Array]) -> None:
-        """Keep buffers for the next chunk or run: fresh pages cost more than a short run. Those of a single row may be
-        of any size and are not kept."""
-        if self.rows > 1:
-            with _lock:
-                _spare.append((self.shapes, buffers))
-
-
+VECTOR = 16  # lanes of the widest vector instruction
+SMALLEST = 128  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
 _lock = Lock()
-_spare: deque[tuple[Any, dict[str, Array]]] = deque(maxlen=2 * CORES)
-
-
-def observe(problem: Problem, record: Sequence[tuple[str, Observer]], x: Array) -> dict[str, Array]:
-    """Everything a trace holds of one point."""
-    seen = {**problem.spaces(x), **{name: jnp.asarray(f(problem, x)) for name, f in record}}
-    return {name: jnp.asarray(value, x.dtype) for name, value in seen.items()}
-
-
-def _flat(f: Callable[..., Any]) -> Callable[..., list[Array]]:
-    return lambda *arguments: jax.tree.leaves(f(*arguments))
-
-
-def _varying(f: Callable[..., Any], axes: Any, arguments: Any) -> list[bool]:
-    """Which leaves of f's result differ between lanes: those that ``vmap`` does not accept as unmapped."""
-
-    def varies(k: int) -> bool:
-        try:
-            jax.eval_shape(jax.vmap(lambda *a: _flat(f)(*a)[k], axes, None), *arguments)
-        except ValueError:
-            return True
-        return False
-
-    return [varies(k) for k in range(len(jax.tree.leaves(jax.eval_shape(jax.vmap(f, axes), *arguments))))]
-
-
-def _batched(tree: Any, axes: Sequence[Any]) -> list[Any]:
-    """Shapes of the leaves of ``tree`` with an axis of two lanes where mapped; two suffice to tell what varies."""
-    return [
-        jax.ShapeDtypeStruct((2, *leaf.shape) if axis == 0 else leaf.shape, leaf.dtype)
-        for leaf, axis in zip(jax.tree.leaves(tree), axes, strict=True)
-    ]
-
-
-def _trace(problem: Problem, method: Method, swept: Sequence[bool], dtype: np.dtype) -> Any:
-    """(init, step, state axes): the method on flat lists of leaves, and which leaves of its state vary over lanes."""
-    problem = copy(problem)
-    problem.derivatives = Settled(problem.derivatives)
-    leaves, treedef = jax.tree.flatten(method)
-    scalars = [jax.ShapeDtypeStruct((), dtype) for _ in leaves]
-    hyper_axes = [0 if s else None for s in swept]
-    x, key = jax.ShapeDtypeStruct((problem.dimension,), dtype), jax.eval_shape(lambda: jax.random.key(0))
-
-    def init(hyper: list[Array], x: Array, key: Array) -> list[Array]:
-        return [jnp.asarray(a) for a in jax.tree.leaves(treedef.unflatten(hyper).init(problem, x, key))]
-
-    structure = jax.tree.structure(
-        jax.eval_shape(lambda h, x, k: treedef.unflatten(h).init(problem, x, k), scalars, x, key)
-    )
-    state = jax.eval_shape(init, scalars, x, key)
-
-    def step(hyper: list[Array], x: Array, leaves: list[Array]) -> tuple[Array, list[Array]]:
-        following, state = treedef.unflatten(hyper).step(problem, x, structure.unflatten(leaves))
-        return following.astype(x.dtype), [jnp.asarray(a) for a in jax.tree.leaves(state)]
-
-    taken = [(a.shape, a.dtype) for a in (x, *state)]
-    given = [(a.shape, a.dtype) for a in jax.tree.leaves(jax.eval_shape(step, scalars, x, state))]
-    if given != taken:
-        raise ValueError(
-            f"a step of {type(method).__name__} turns x and state of shapes and dtypes {taken} into {given}, but both "
-            "must stay as they were; return arrays like those that were taken."
-        )
-    many = _batched(scalars, hyper_axes)
-    varying = _varying(init, (hyper_axes, 0, 0), (many, *_batched((x, key), (0, 0))))
-    while True:
-        axes = [0 if v else None for v in varying]
-        more = _varying(
-            lambda *a: step(*a)[1], (hyper_axes, 0, axes), (many, *_batched(x, (0,)), _batched(state, axes))
-        )
-        if [a or b for a, b in zip(varying, more, strict=True)] == varying:
-            return init, step, axes
-        varying = [a or b for a, b in zip(varying, more, strict=True)]
-
-
 _compiled: WeakKeyDictionary[Problem, dict[Any, Future[Any]]] = WeakKeyDictionary()
 
 
-def _once(problem: Problem, signature: Any, make: Callable[[], Any]) -> Any:
+def once(problem: Problem, signature: Any, make: Callable[[], Any]) -> Any:
     """What ``make`` gives, made once per problem and signature, also when several threads ask at the same time."""
     with _lock:
         made = _compiled.setdefault(problem, {})
@@ -154,160 +41,73 @@ def _once(problem: Problem, signature: Any, make: Callable[[], Any]) -> Any:
     return future.result()
 
 
-def row(
-    problem: Problem, method: Method, record: Sequence[tuple[str, Observer]], dtype: np.dtype
-) -> dict[str, tuple[int, ...]]:
-    """The shapes of what one lane records. Traces one step, so that a method that this problem cannot serve says so."""
+@final
+@dataclass(frozen=True)
+class Stepper:
+    """A method on flat lists: its numbers ``hyper`` and the leaves of its state. All functions are of one lane."""
 
-    def shapes() -> dict[str, tuple[int, ...]]:
-        x, key = jax.ShapeDtypeStruct((problem.dimension,), dtype), jax.eval_shape(lambda: jax.random.key(0))
-        scalars = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), dtype), method)
-        jax.eval_shape(lambda m, x, key: m.step(problem, x, m.init(problem, x, key)), scalars, x, key)
-        seen: dict[str, tuple[int, ...]] = {}
-        jax.eval_shape(lambda x: seen.update({k: v.shape for k, v in observe(problem, record, x).items()}), x)
-        return seen
+    method: Any  # the structures of the method and of its state
+    state: Any
+    shapes: tuple[jax.ShapeDtypeStruct, ...]  # of the leaves of the state
+    reports: bool
 
-    return _once(problem, ("row", jax.tree.structure(method), tuple(record), dtype), shapes)
+    def init(self, problem: Problem, hyper: list[Array], x: Array, key: Array) -> list[Array]:
+        state = self.method.unflatten(hyper).init(problem, x, key)
+        return [jnp.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
+    def step(self, problem: Problem, hyper: list[Array], x: Array, state: list[Array]) -> tuple[Array, list[Array]]:
+        following, after = self.method.unflatten(hyper).step(problem, x, self.state.unflatten(state))
+        return following.astype(x.dtype), [jnp.asarray(leaf) for leaf in jax.tree.leaves(after)]
 
-def program(
-    problem: Problem,
-    method: Method,
-    swept: Sequence[bool],
-    record: Sequence[tuple[str, Observer]],
-    width: int,
-    dtype: np.dtype,
-    single: bool,
-) -> Program:
-    """The program for ``width`` lanes of a method, from the cache where the structure was compiled before.
-
-    ``swept`` tells which hyperparameters have one value per lane, ``single`` whether every step is recorded. Values of
-    hyperparameters, starts and keys are arguments of the program.
-    """
-    signature = (jax.tree.structure(method), tuple(swept), tuple(record), width, dtype, single)
-    make = partial(_build, problem, method, swept, record, width, dtype, single)
-    return _once(problem, signature, make)
+    def report(self, problem: Problem, hyper: list[Array], x: Array, state: list[Array]) -> Report:
+        """What the method knows of x, or else what the problem says."""
+        if self.reports:
+            return self.method.unflatten(hyper).report(x, self.state.unflatten(state))
+        return Report(*problem.value_and_gradient(x), jnp.zeros((), bool))
 
 
-def _build(
-    problem: Problem,
-    method: Method,
-    swept: Sequence[bool],
-    record: Sequence[tuple[str, Observer]],
-    width: int,
-    dtype: np.dtype,
-    single: bool,
-) -> Program:
-    init, step, state_axes = _trace(problem, method, swept, dtype)
-    hyper_axes = [0 if s else None for s in swept]
-    all_init = jax.vmap(init, (hyper_axes, 0, 0), state_axes)
-    all_step = jax.vmap(step, (hyper_axes, 0, state_axes), (0, state_axes))
-    look = jax.vmap(partial(observe, problem, record))
-
-    def turn(leaf: Array, axis: int | None, source: int, to: int) -> Array:
-        return leaf if axis is None else jnp.moveaxis(leaf, source, to)
-
-    def packed(x: Array, state: list[Array]) -> Any:
-        return x.T, [turn(leaf, axis, 0, -1) for leaf, axis in zip(state, state_axes, strict=True)]
-
-    def unpacked(carry: Any) -> Any:
-        return carry[0].T, [turn(leaf, axis, -1, 0) for leaf, axis in zip(carry[1], state_axes, strict=True)]
-
-    def put(records: dict[str, Array], x: Array, i: Any) -> dict[str, Array]:
-        seen = look(x)
-        into = jax.lax.dynamic_update_index_in_dim
-        return {k: into(record, jnp.moveaxis(seen[k], 0, -1), i, 0) for k, record in records.items()}
-
-    def begin(hyper: list[Array], x: Array, seed: Array, lane: Array, records: dict[str, Array]) -> Any:
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), lane)
-        return packed(x, all_init(hyper, x, keys)), put(records, x, 0)
-
-    def chunk(hyper: list[Array], carry: Any, records: dict[str, Array], rows: Array, every: Array) -> Any:
-        def advance(_: Any, carry: Any) -> Any:
-            return lanes_minor(all_step(hyper, *lanes_minor(carry)))
-
-        def row(i: Array, loop: Any) -> Any:
-            (x, state), records = loop
-            x, state = advance(i, (x, state)) if single else jax.lax.fori_loop(0, every, advance, (x, state))
-            return (x, state), put(records, x, i)
-
-        carry, records = jax.lax.fori_loop(0, rows, row, (unpacked(carry), records))
-        return packed(*carry), records
-
-    some = [jax.ShapeDtypeStruct((width,) if s else (), dtype) for s in swept]
-    x = jax.ShapeDtypeStruct((width, problem.dimension), dtype)
-    count, seed = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.uint32)
-    lane = jax.ShapeDtypeStruct((width,), jnp.int32)
-    seen = jax.eval_shape(look, x)
-    rows = int(np.clip(CHUNK_BYTES // sum(a.size * a.dtype.itemsize for a in seen.values()), 1, MOST_STEPS))
-    shapes = {k: ((rows, *a.shape[1:], width), a.dtype) for k, a in seen.items()}
-    records = {k: jax.ShapeDtypeStruct(*shape) for k, shape in shapes.items()}
-    carry, _ = jax.eval_shape(begin, some, x, seed, lane, records)
-    start = compiled(jax.jit(begin, donate_argnums=4, keep_unused=True), some, x, seed, lane, records)
-    go_on = compiled(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count)
-    return Program(start, go_on, rows, width, shapes, "lapack" in start.as_text() + go_on.as_text())
+def settled(problem: Problem) -> Problem:
+    """A copy for the traces of lanes, whose derivatives are computed once along lanes."""
+    problem = copy(problem)
+    problem.derivatives = Settled(problem.derivatives)
+    return problem
 
 
-def _host(array: Array) -> np.ndarray:
+def stepper(problem: Problem, method: Method, dtype: np.dtype) -> Stepper:
+    """The method for one lane of this problem; ValueError where a step does not give what it takes."""
+    leaves, treedef = jax.tree.flatten(method)
+    scalars = [jax.ShapeDtypeStruct((), dtype) for _ in leaves]
+    x, key = point(problem, dtype)
+    state = jax.eval_shape(lambda h, x, k: treedef.unflatten(h).init(problem, x, k), scalars, x, key)
+    state = jax.eval_shape(lambda s: jax.tree.map(jnp.asarray, s), state)
+    shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(state))
+    made = Stepper(treedef, jax.tree.structure(state), shapes, hasattr(method, "report"))
+    taken = [(a.shape, a.dtype) for a in (x, *shapes)]
+    after = jax.eval_shape(lambda h, x, s: made.step(problem, h, x, s), scalars, x, list(shapes))
+    given = [(a.shape, a.dtype) for a in jax.tree.leaves(after)]
+    if given != taken:
+        raise ValueError(
+            f"a step of {type(method).__name__} turns x and state of shapes and dtypes {taken} into {given}, but both "
+            "must stay as they were; return arrays like those that were taken."
+        )
+    return made
+
+
+def point(problem: Problem, dtype: np.dtype) -> tuple[Any, Any]:
+    """The shapes of x and of a random key."""
+    return jax.ShapeDtypeStruct((problem.dimension,), dtype), jax.eval_shape(lambda: jax.random.key(0))
+
+
+def in_turn(lapack: bool, f: Callable[..., Any], *arguments: Any) -> Any:
+    """What a compiled program gives; where it calls LAPACK, when no other such program runs, and waited for."""
+    with LAPACK if lapack else nullcontext():
+        result = f(*arguments)
+        return jax.block_until_ready(result) if lapack else result
+
+
+def on_host(array: Array) -> np.ndarray:
     """The array on the host: on a CPU a view, without the reference that ``np.asarray`` would leave in the array and
     that would forbid to donate it."""
     if jax.default_backend() == "cpu":
         return np.from_dlpack(array)  # pyright: ignore[reportArgumentType]
     return np.asarray(array)
-
-
-@final
-class Tile:
-    """One width of lanes on its way: their hyperparameters, their carry, and where their rows go.
-
-    ``into`` maps each recorded name to the slice of the record that belongs to these lanes, shape (rows, …, lanes).
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        hyper: list[np.ndarray],
-        x: np.ndarray,
-        seed: int,
-        lane: np.ndarray,
-        into: dict[str, np.ndarray],
-    ) -> None:
-        self.program, self.hyper, self.x, self.seed, self.lane, self.into = program, hyper, x, seed, lane, into
-        self.rows, self.step = 0, 0
-
-    def advance(self, schedule: np.ndarray) -> tuple[dict[str, Array], slice]:
-        """Start the next chunk of at most ``MOST_STEPS`` steps on the way to the rows of ``schedule``, the steps to
-        record; the first only records row 0.
-
-        Returns the records, which may still be on their way, and which rows they are, for ``keep``.
-        """
-        at, records = self.rows, self.program.buffers()
-        if at == 0:  # lanes that only fill the width repeat the last one
-            lane = np.minimum(np.arange(self.program.width), len(self.lane) - 1)
-            self.arguments = [np.asarray(h[lane] if h.ndim else h, self.x.dtype) for h in self.hyper]
-            seed = np.uint32(self.seed % 2**32)
-            records = self._call(self.program.begin, self.arguments, self.x[lane], seed, self.lane[lane], records)
-            rows = 1
-        else:
-            ahead = schedule[at : at + self.program.rows]
-            gap = int(ahead[0]) - self.step
-            even = int(np.sum(ahead == self.step + gap * np.arange(1, len(ahead) + 1)))  # only the last gap may differ
-            rows, every = (1, MOST_STEPS) if gap > MOST_STEPS else (min(even, MOST_STEPS // gap), gap)
-            counts = np.int32(rows), np.int32(every)
-            records = self._call(self.program.chunk, self.arguments, self.carry, records, *counts)
-            self.step += rows * every
-            rows = 0 if gap > MOST_STEPS else rows
-        self.rows += rows
-        return records, slice(at, self.rows)
-
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Array]:
-        with LAPACK if self.program.lapack else nullcontext():
-            self.carry, records = function(*arguments)
-            return jax.block_until_ready(records) if self.program.lapack else records
-
-    def keep(self, records: dict[str, Array], rows: slice) -> None:
-        """Wait for records and bring them home."""
-        jax.block_until_ready(records)  # outside Python's lock, which from_dlpack would hold
-        for name, target in self.into.items():
-            target[rows] = _host(records[name])[: rows.stop - rows.start, ..., : target.shape[-1]]
-        self.program.give_back(records)

@@ -1,7 +1,10 @@
 """The chain x -> y -> L and what is known of it."""
 
+import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -55,6 +58,24 @@ class SquaredError:
         return self.factor * jnp.sum((y - target) ** 2)
 
 
+def _asks(f: Any, given: int) -> bool:
+    """Whether a function needs one positional argument more than ``given``."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # no function, which is refused later, or one that tells nothing of itself
+        return False
+    return (
+        sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > given
+    )
+
+
+def _handed(f: Any, given: int, data: Any) -> Any:
+    """``f``, with ``data`` as its last argument where it asks for it."""
+    if data is None or not _asks(f, given):
+        return f
+    return functools.wraps(f)(functools.partial(lambda *arguments: f(*arguments, data)))
+
+
 @final
 class Problem:
     """A loss over a chain of stages, L(y(x)), with what is known of it.
@@ -67,6 +88,9 @@ class Problem:
             structure; methods see its ravelled vector of d components.
         minima: known minima of L in x, a sequence of points like ``start``.
         domain: (low, high), the box of interest in [x]; each a number, a vector or a pytree like ``start``.
+        data: what functions that ask for one more argument get as their last one: stage(x, data), inverse(y, x, data),
+            loss(y, data); any pytree of arrays. Without it, such a problem is open: ``bind`` and ``solve(cases=…)``
+            give it data.
         derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``; every method takes its derivatives from here.
         name: for tables and figures.
         units: names of the units of spaces, such as ``{"x": "m", "loss": "J"}``; recorded in the trace.
@@ -85,37 +109,67 @@ class Problem:
         start: Any,
         minima: Sequence[Any] | None = None,
         domain: tuple[Any, Any] | None = None,
+        data: Any = None,
         derivatives: Derivatives | None = None,
         name: str = "problem",
         units: dict[str, str] | None = None,
     ) -> None:
         chain = [stage if isinstance(stage, Stage) else Stage(stage) for stage in stages]
         defaults = ["y"] if len(chain) == 1 else [f"y{i + 1}" for i in range(len(chain))]
-        self.stages = tuple(
+        chain = [
             Stage(stage.forward, stage.inverse, stage.name or default)
             for stage, default in zip(chain, defaults, strict=True)
-        )
-        names = [stage.name for stage in self.stages]
+        ]
+        names = [stage.name for stage in chain]
         for space in names:
             if names.count(space) > 1 or space in RESERVED:
                 raise ValueError(
                     f"a stage is named {space!r}, but the names of spaces must differ from each other and from "
                     f"{', '.join(RESERVED)}; choose another name."
                 )
-        self.loss = loss
         self.derivatives = derivatives or AutoDiff()
         self.name = name
         self.units = dict(units or {})
-        self.inner_spaces = (Space.of("x", start),)
-        self.start = self.inner_spaces[0].ravel_point(start, "start")
-        for stage in self.stages:
-            self.inner_spaces += (self.inner_spaces[-1].after(stage),)
-        self.inner_spaces[-1].check_loss(loss)
-        x_space = self.inner_spaces[0]
+        x_space = Space.of("x", start)
+        self.start = x_space.ravel_point(start, "start")
+        self.inner_spaces = (x_space,)
+        self._open = tuple(chain), loss
+        self._close(data)
         self.minima = np.array(
             [x_space.ravel_point(point, "a minimum") for point in (() if minima is None else minima)]
         ).reshape(-1, x_space.size)
         self.domain = None if domain is None else x_space.ravel_box(domain)
+
+    def _close(self, data: Any) -> None:
+        """Hand ``data`` to the functions that ask for it and derive all spaces, where nothing is left open."""
+        chain, loss = self._open
+        self.data = data
+        self.stages = tuple(
+            Stage(_handed(stage.forward, 1, data), stage.inverse and _handed(stage.inverse, 2, data), stage.name)
+            for stage in chain
+        )
+        self.loss = _handed(loss, 1, data)
+        if not self.is_open:
+            self.inner_spaces = self.inner_spaces[:1]
+            for stage in self.stages:
+                self.inner_spaces += (self.inner_spaces[-1].after(stage),)
+            self.inner_spaces[-1].check_loss(self.loss)
+
+    @property
+    def takes_data(self) -> bool:
+        """Whether a stage or the loss asks for data."""
+        return _asks(self.loss, 1) or any(_asks(stage.forward, 1) for stage in self.stages)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the problem asks for data that it does not have yet."""
+        return self.data is None and self.takes_data
+
+    def bind(self, data: Any) -> "Problem":
+        """The same problem with other data, which every function that asks for one more argument gets."""
+        bound = copy(self)
+        bound._close(data)
+        return bound
 
     @property
     def dimension(self) -> int:
@@ -123,6 +177,11 @@ class Problem:
         return self.inner_spaces[0].size
 
     def _path(self, x: Array) -> list[Array]:
+        if self.is_open:
+            raise ValueError(
+                f"a function of {self.name!r} asks for data, but the problem has none; "
+                "give Problem(data=…), problem.bind(data) or solve(cases=…)."
+            )
         path = [x]
         for stage, space, following in zip(self.stages, self.inner_spaces, self.inner_spaces[1:], strict=False):
             path.append(following.ravel(stage.forward(space.unravel(path[-1]))))
@@ -143,9 +202,17 @@ class Problem:
         """dL/dx, shape (d,), in [L]/[x]."""
         return self.derivatives.gradient(self.value, jnp.asarray(x))
 
+    def value_and_gradient(self, x: ArrayLike) -> tuple[Array, Array]:
+        """L and dL/dx in one pass, shapes () and (d,), in [L] and [L]/[x]."""
+        return self.derivatives.value_and_gradient(self.value, jnp.asarray(x))
+
     def hessian(self, x: ArrayLike) -> Array:
         """d2L/dx2, shape (d, d), in [L]/[x]^2."""
         return self.derivatives.hessian(self.value, jnp.asarray(x))
+
+    def hessian_product(self, x: ArrayLike, v: ArrayLike) -> tuple[Array, Array, Array]:
+        """L, dL/dx and (d2L/dx2) v in one pass, shapes (), (d,) and (d,), in [L], [L]/[x] and [L]/[x]; v is in [x]."""
+        return self.derivatives.hessian_product(self.value, jnp.asarray(x), jnp.asarray(v))
 
     def jacobian(self, x: ArrayLike) -> Array:
         """dy/dx over the whole chain, shape (m, d), in [y]/[x]."""

@@ -12,19 +12,18 @@ import psutil
 import xarray as xr
 
 from thalweg import arguments
-from thalweg.lanes import CORES, Observer, Tile, program, row
+from thalweg.lanes import CORES, SMALLEST, VECTOR
 from thalweg.memory import empty, release
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
-from thalweg.reading import first_line, whole
+from thalweg.reading import whole
+from thalweg.recording import Observer, Tile, program, row
 from thalweg.shards import advance, build
 from thalweg.space import abstract
 from thalweg.sweeps import hyperparameters, variants
 from thalweg.trace import assemble
 
 WIDEST = 2048  # lanes of one tile; two such tiles keep two cores busy
-VECTOR = 16  # lanes of the widest vector instruction
-SMALLEST = 128  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
 SMALL_COMPONENTS = 1024  # components of all spaces together up to which lanes are filled up to VECTOR
 TILE_COMPONENTS = 1 << 17  # components of x in one tile: its state stays in cache
 
@@ -116,9 +115,10 @@ def _execute(
                 np.asarray(leaf[variant] if leaf.ndim else leaf, dtype) for leaf in hyperparameters(method).values()
             ]
             into = {k: record[..., offset + lane[0] : offset + lane[-1] + 1] for k, record in records.items()}
-            tiles.append(Tile(compiled_program, hyper, points[start].astype(dtype), key, lane, into))
+            tiles.append(Tile(compiled_program, hyper, points[start].astype(dtype), key, lane, into, rows))
         offset += lanes[name]
-    done = advance(tiles, rows, x64, progress)
+    advance(tiles, x64, progress, lambda: (min(tile.step for tile in tiles), int(rows[-1]), "steps"))
+    done = min(tile.rows for tile in tiles)
     if done == 0:  # only after Ctrl-C, before some lane had its first row
         raise KeyboardInterrupt
     attributes = {
@@ -141,16 +141,12 @@ def _shapes(
     """What one lane records in one row: the same for every method."""
     shapes = {}
     for name, method in methods.items():
-        try:
-            shapes = row(problem, method, observers, dtype)
-        except Exception as error:  # whatever the method or an observer raises, the sentence must name it
-            _check_observers(problem, observers, dtype)
-            if isinstance(error, ValueError):
+        with arguments.named(name, problem):
+            try:
+                shapes = row(problem, method, observers, dtype)
+            except Exception:  # an observer's fault is named first
+                _check_observers(problem, observers, dtype)
                 raise
-            raise ValueError(
-                f"method {name!r} cannot take a step on {problem.name!r}; write it with jax.numpy and give it numbers "
-                f"({type(error).__name__}: {first_line(error)})."
-            ) from error
     if any(len(shape) > 1 for shape in shapes.values()):
         _check_observers(problem, observers, dtype)
     return shapes

@@ -75,8 +75,9 @@ class Space:
         leaves = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
         return jax.tree.unflatten(self.treedef, leaves)
 
-    def ravel_point(self, point: Any, what: str) -> np.ndarray:
-        """A point given by a person as a float64 vector; ValueError where it does not fit or is not finite."""
+    def ravel_point(self, point: Any, what: str, infinite: bool = False) -> np.ndarray:
+        """A point given by a person as a float64 vector; ValueError where it does not fit, or is not finite unless it
+        may be ``infinite``."""
         try:
             leaves, treedef = jax.tree.flatten(_vectors(point))
             vector = np.concatenate([np.ravel(real(leaf)) for leaf in leaves])
@@ -92,20 +93,21 @@ class Space:
             raise ValueError(
                 f"{what} has shape {given}, but {self.name} has shape ({self.size},); give a vector of that shape."
             )
-        if not np.all(np.isfinite(vector)):
-            raise ValueError(
-                f"{what} is {vector.tolist()}, but it must be finite; replace NaN and infinity by numbers."
+        if not np.all(np.isfinite(vector) | (infinite & np.isinf(vector))):
+            allowed = (
+                "have no NaN; replace it by numbers" if infinite else "be finite; replace NaN and infinity by numbers"
             )
+            raise ValueError(f"{what} is {vector.tolist()}, but it must {allowed}.")
         return vector
 
     def ravel_box(self, box: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """(low, high) as two vectors; ValueError unless low < high in every component."""
+        """(low, high) as two vectors, infinite where x is free; ValueError unless low < high in every component."""
         if not isinstance(box, (tuple, list, np.ndarray)) or len(box) != 2:
             raise ValueError(f"domain is {box!r}, but it must be a pair (low, high); give e.g. (-5.0, 5.0).")
         low, high = (
             np.full(self.size, float(side))
             if isinstance(side, (int, float, np.number))
-            else self.ravel_point(side, "a side of the domain")
+            else self.ravel_point(side, "a side of the domain", infinite=True)
             for side in box
         )
         if not np.all(low < high):

@@ -70,3 +70,36 @@ def assemble(
             coordinates[f"{name}_dim"] = labels.get(name, [str(i) for i in range(block.shape[3])])
     coordinates["start"] = np.arange(next(iter(records.values())).shape[-1] // many)
     return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
+
+
+def assemble_fits(
+    problem: Problem,
+    methods: Mapping[str, Any],
+    cases: int | None,
+    columns: Mapping[str, np.ndarray],
+    flags: Mapping[str, Sequence[str]],
+    kinds: Sequence[str],
+    attributes: Mapping[str, Any],
+) -> xr.Dataset:
+    """What ``solve`` found, from columns of one entry per (variant, case, start).
+
+    Dims ``variant, start``, with ``case`` between them where there are cases, ``x_dim`` and ``evaluation``. ``flags``
+    names the values of columns that hold codes.
+    """
+    coordinates: dict[str, Any] = _variant_coordinates(methods)
+    sizes = {"variant": len(coordinates["variant"]), "case": cases or 1, "start": -1}
+    if cases is None:
+        del sizes["case"]
+    vectors = {"x": "x_dim", "last_x": "x_dim", "evaluations": "evaluation"}
+    units = {"x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
+    data = {}
+    for name, column in columns.items():
+        dims = (*sizes, *([vectors[name]] if name in vectors else []))
+        described: dict[str, Any] = {"units": problem.units.get(units[name], "")} if name in units else {}
+        if name in flags:
+            described["flag_values"] = np.arange(len(flags[name]), dtype=column.dtype)
+            described["flag_meanings"] = " ".join(flags[name])
+        data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
+    coordinates |= {"x_dim": list(problem.inner_spaces[0].labels), "evaluation": list(kinds)}
+    made = xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
+    return made.assign_coords({dim: np.arange(made.sizes[dim]) for dim in sizes if dim != "variant"})

@@ -22,12 +22,13 @@ MOST = 1_000_000  # values of one list
 PROBLEMS: dict[str, Callable[..., Problem]] = {
     name: getattr(problems, name)
     for name in problems.__all__
-    if inspect.isfunction(getattr(problems, name)) and name != "nist"  # which goes by the path of its file
+    if inspect.isfunction(getattr(problems, name))
+    and name not in ("nist", "regression")  # which go by the paths of their files
 }
 METHODS: dict[str, Callable[..., methods.Method]] = {
     re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): getattr(methods, name)
     for name in sorted(methods.__all__, key=str.lower)
-    if name not in ("Method", "FirstOrder") and not name.startswith("from_")
+    if name not in ("Method", "Report", "FirstOrder") and not name.startswith("from_")
 }
 
 

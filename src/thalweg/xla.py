@@ -31,6 +31,10 @@ def compiled(f: Any, *shapes: Any) -> Any:
     return lowered.compile()
 
 
+def calls_lapack(program: Any) -> bool:
+    return 'custom_call_target="lapack' in program.as_text()
+
+
 def lanes_minor(tree: Any) -> Any:
     """Lanes are the first axis to ``vmap`` and the fastest one in memory, so that operations run along lanes."""
     return jax.tree.map(lambda a: with_layout_constraint(a, Layout((*range(1, a.ndim), 0))) if a.ndim > 1 else a, tree)
@@ -43,6 +47,8 @@ def _batched_identity(a: Array) -> Array:
 
 @_batched_identity.def_vmap
 def _(_: int, __: Any, a: Array) -> tuple[Array, bool]:
+    if a.ndim == 1:  # a number of each lane: only an array of two axes has a layout to hold on to
+        return jax.lax.optimization_barrier(lanes_minor(a[:, None]))[:, 0], True
     return jax.lax.optimization_barrier(lanes_minor(a)), True
 
 
@@ -68,8 +74,16 @@ class Settled:
     def gradient(self, f: Function, x: Array) -> Array:
         return settled(self.inner.gradient(f, x))
 
+    def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
+        value, gradient = self.inner.value_and_gradient(f, x)
+        return settled(value), settled(gradient)
+
     def jacobian(self, f: Function, x: Array) -> Array:
         return self.inner.jacobian(f, x)
 
     def hessian(self, f: Function, x: Array) -> Array:
-        return self.inner.hessian(f, x)
+        return settled(self.inner.hessian(f, x))
+
+    def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        value, gradient, product = self.inner.hessian_product(f, x, v)
+        return settled(value), settled(gradient), settled(product)

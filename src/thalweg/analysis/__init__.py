@@ -2,6 +2,21 @@
 
 from thalweg.analysis.alignment import alignment, distance
 from thalweg.analysis.outcome import OUTCOMES, outcome
+from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
 from thalweg.analysis.table import table
+from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
 
-__all__ = ["OUTCOMES", "alignment", "distance", "outcome", "table"]
+__all__ = [
+    "OUTCOMES",
+    "alignment",
+    "best_fit",
+    "data_profile",
+    "distance",
+    "ecdf",
+    "fit_table",
+    "outcome",
+    "performance_profile",
+    "table",
+    "uncertainty",
+    "waterfall",
+]

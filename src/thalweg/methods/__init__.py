@@ -13,16 +13,26 @@ from thalweg.methods.first_order import (
 )
 from thalweg.methods.inverse_simulator import InverseSimulator
 from thalweg.methods.least_squares import GaussNewton, InverseGradient
-from thalweg.methods.method import Method
+from thalweg.methods.levenberg_marquardt import LevenbergMarquardt
+from thalweg.methods.method import Method, Report
 from thalweg.methods.newton import Newton
+from thalweg.methods.newton_cg import NewtonCG
+from thalweg.methods.quasi_newton import BFGS, LBFGS
+from thalweg.methods.trust_region import TrustRegion
 
 __all__ = [
+    "BFGS",
+    "LBFGS",
     "FirstOrder",
     "GaussNewton",
     "InverseGradient",
     "InverseSimulator",
+    "LevenbergMarquardt",
     "Method",
     "Newton",
+    "NewtonCG",
+    "Report",
+    "TrustRegion",
     "adagrad",
     "adam",
     "adamw",

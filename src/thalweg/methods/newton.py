@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
+from thalweg.linalg import eigh, product, solve
+
 if TYPE_CHECKING:
     from thalweg.problem import Problem
 
@@ -36,8 +38,8 @@ class Newton:
     def step(self, problem: "Problem", x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         g, h = problem.gradient(x), problem.hessian(x)
         if self.saddle_free:
-            eigenvalues, v = jnp.linalg.eigh(h)
-            direction = v @ ((v.T @ g) / (jnp.abs(eigenvalues) + self.damping))
+            eigenvalues, v = eigh(h)
+            direction = product(v, product(v.T, g) / (jnp.abs(eigenvalues) + self.damping))
         else:
-            direction = jnp.linalg.solve(h + self.damping * jnp.eye(x.shape[0], dtype=x.dtype), g)
+            direction = solve(h + self.damping * jnp.eye(x.shape[0], dtype=x.dtype), g)
         return x - self.learning_rate * direction, state

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from thalweg import formula
-from thalweg.problem import Problem, SquaredError, Stage
+from thalweg.problem import Problem
+from thalweg.problems.regressions import Model
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
@@ -37,6 +36,7 @@ class NistFile:
     degrees_of_freedom: int
     observations: np.ndarray  # (m,)
     response: np.ndarray  # (m,)
+    response_name: str  # y, or log[y] in Nelson
     predictors: dict[str, np.ndarray]  # each (m,)
 
 
@@ -54,6 +54,7 @@ _MISRA1A = NistFile(
     degrees_of_freedom=12,
     observations=_VOLUME,
     response=_VOLUME,
+    response_name="y",
     predictors={"x": _PRESSURE},
 )
 
@@ -102,27 +103,13 @@ def misra1a(start: int = 1) -> Problem:
 def _problem(file: NistFile, start: int) -> Problem:
     if start not in (1, 2):
         raise ValueError(f"start is {start!r}, but a NIST file has the starts 1 (far) and 2 (near); choose one.")
-    model = formula.parse(file.model, (*file.names, *file.predictors))
-
-    def predict(parameters: dict[str, Array]) -> Array:
-        dtype = jnp.result_type(*parameters.values())
-        predictors = {name: jnp.asarray(values, dtype) for name, values in file.predictors.items()}
-        return jnp.broadcast_to(model({**parameters, **predictors}), file.response.shape)
-
-    def point(values: np.ndarray) -> dict[str, float]:
-        return dict(zip(file.names, values.tolist(), strict=True))
-
+    parsed = formula.parse(file.model, (*file.names, *file.predictors))
+    model = Model(parsed, file.names, file.predictors, file.response_name, file.response)
     known = np.vstack([file.starts, file.certified])
     low, high = known.min(axis=0), known.max(axis=0)
     margin = high / 10 - low / 10
-    return Problem(
-        Stage(predict),
-        loss=SquaredError(target=file.response),
-        start=point(file.starts[int(start) - 1]),
-        minima=[point(file.certified)],
-        domain=(point(low - margin), point(high + margin)) if np.all(low < high) else None,
-        name=file.name,
-    )
+    domain = (low - margin, high + margin) if np.all(low < high) else None
+    return model.problem(file.name, file.starts[int(start) - 1], domain, minima=[file.certified])
 
 
 def _parse(text: str) -> NistFile:
@@ -165,6 +152,7 @@ def _parse(text: str) -> NistFile:
         degrees_of_freedom=int(_find(r"^Degrees of Freedom: +(\d{1,9}) *$", text, "'Degrees of Freedom:'")[1]),
         observations=observed[:, 0],
         response=response,
+        response_name=transform,
         predictors=predictors,
     )
 

@@ -1,0 +1,107 @@
+"""Damped Gauss-Newton steps: least squares from far away, to the last digit."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import jax.numpy as jnp
+from jax import Array
+from jax.tree_util import register_dataclass
+
+from thalweg.linalg import cholesky_solve, gram, product
+from thalweg.methods.box import Box, restricted
+from thalweg.methods.branches import pick
+from thalweg.methods.method import Report
+
+if TYPE_CHECKING:
+    from thalweg.problem import Problem
+
+
+@final
+class LevenbergMarquardtState(NamedTuple):
+    value: Array
+    gradient: Array  # J^T r
+    normal: Array  # J^T J, (d, d)
+    scale: Array  # the largest squared lengths of the columns of J so far
+    damping: Array
+    growth: Array
+    projected: Array  # the gradient that vanishes at a solution
+    stuck: Array
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    """x <- x - (J^T J + damping D)^-1 J^T r, where L = |r|^2/2 to second order in y and J = dr/dx (Levenberg 1944).
+
+    D holds the largest squared length that each column of J has had, so that steps are invariant to the units of each
+    component of x (Marquardt 1963; More 1978, eq. 6.3). A step is one trial, which is taken if L falls. With rho the
+    fall over the one predicted, damping is then multiplied by max(1/3, 1 - (2 rho - 1)^3), else by 2, 4, 8, …
+    (Nielsen 1999, eq. 2.21). Where L is equal but for rounding, a trial is taken if it makes the gradient smaller, in
+    units of D. ``damping`` >= 0, a pure number, is the first; it is raised to |D^-1/2 J^T r| / |D^1/2 x| where it is
+    less, so that the first trial goes no further than x is large.
+
+    With ``bounded`` x stays in the problem's domain: components at a bound that -J^T r would cross are held, the others
+    take the step, and the trial is projected onto the box (Bertsekas 1982; Kanzow, Yamashita, Fukushima 2004).
+
+    For a loss that is not a ``SquaredError`` J^T J is the generalized Gauss-Newton matrix (Schraudolph 2002). Cost per
+    step: one Jacobian with its value (min(m, d) passes), m d^2 multiplications and one d x d factorization.
+    """
+
+    damping: float = 1e-3
+    bounded: bool = field(default=False, metadata={"static": True})
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> LevenbergMarquardtState:
+        value, g, normal = _normal_equations(problem, x)
+        root = _lengths(jnp.diagonal(normal))
+        size = jnp.linalg.norm(root * x)
+        damping = jnp.maximum(self.damping, jnp.where(size > 0, jnp.linalg.norm(g / root) / size, 0))
+        projected, two = Box.of(problem, self.bounded, x).projected(x, g), jnp.full((), 2, x.dtype)
+        return LevenbergMarquardtState(value, g, normal, jnp.diagonal(normal), damping, two, projected, two < 0)
+
+    def step(
+        self, problem: "Problem", x: Array, state: LevenbergMarquardtState
+    ) -> tuple[Array, LevenbergMarquardtState]:
+        value, g, normal, scale, damping, growth, _, _ = state
+        box = Box.of(problem, self.bounded, x)
+        held = box.held(x, g)
+        free = jnp.where(held, 0, g)
+        root = _lengths(scale)
+        scaled = restricted(normal / root[:, None] / root, held) + damping * jnp.eye(len(x), dtype=x.dtype)
+        there = box.project(x - cholesky_solve(scaled, free / root) / root)
+        s = there - x
+        predicted = -product(g, s) - product(s, product(normal, s)) / 2
+
+        tried, g_there, normal_there = _normal_equations(problem, there)
+        rounding = 8 * jnp.finfo(x.dtype).eps * jnp.abs(value)
+        level = jnp.abs(tried - value) <= rounding
+        flatter = jnp.max(jnp.abs(box.projected(there, g_there)) / root) < jnp.max(jnp.abs(box.projected(x, g)) / root)
+        better = jnp.where(level, flatter, tried < value) & jnp.all(jnp.isfinite(g_there))
+        rho = jnp.where(level, 1, jnp.where(predicted > 0, (value - tried) / predicted, 0))
+        easier = damping * jnp.maximum(1 / 3, 1 - (2 * jnp.minimum(rho, 1) - 1) ** 3)
+
+        stuck = ~better & jnp.all(there == x)
+        x, value, g, normal = pick(better, (there, tried, g_there, normal_there), (x, value, g, normal))
+        return x, LevenbergMarquardtState(
+            value,
+            g,
+            normal,
+            jnp.maximum(scale, jnp.diagonal(normal)),
+            jnp.where(better, easier, damping * growth),
+            jnp.where(better, 2, 2 * growth).astype(x.dtype),
+            box.projected(x, g),
+            stuck,
+        )
+
+    def report(self, x: Array, state: LevenbergMarquardtState) -> Report:
+        return Report(state.value, state.projected, state.stuck)
+
+
+def _lengths(squares: Array) -> Array:
+    return jnp.sqrt(jnp.where(squares > 0, squares, 1))
+
+
+def _normal_equations(problem: "Problem", x: Array) -> tuple[Array, Array, Array]:
+    """L, J^T r and J^T J."""
+    r, j = problem.least_squares(x)
+    return problem.value(x), product(j.T, r), gram(j)

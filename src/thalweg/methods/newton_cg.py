@@ -1,0 +1,65 @@
+"""Newton's method without a matrix."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import jax.numpy as jnp
+from jax import Array
+from jax.tree_util import register_dataclass
+
+from thalweg.linalg import product
+from thalweg.methods.branches import pick
+from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
+from thalweg.methods.line_search import LineSearch
+from thalweg.methods.method import Report
+
+if TYPE_CHECKING:
+    from thalweg.problem import Problem
+
+
+@final
+class NewtonCGState(NamedTuple):
+    value: Array
+    gradient: Array
+    inner: ConjugateGradient
+    search: LineSearch
+    searching: Array  # whether the next step is a trial along inner.s, else one of the inner iteration
+    stuck: Array
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class NewtonCG:
+    """x <- x - t p with H p = g solved by conjugate gradients to the forcing term, and t from a line search that begins
+    at 1 and asks for L(x + t p) <= L + decrease t g^T p (Nocedal and Wright 2006, algorithm 7.1).
+
+    A step is one inner iteration or one trial, so that lanes stay in step; x moves with trials that serve. Invariant to
+    an orthogonal map of x. Cost per step: one gradient with its value and one product of the Hessian with a vector, in
+    one pass; memory some vectors of d.
+    """
+
+    decrease: float = 1e-4
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> NewtonCGState:
+        value, g = problem.value_and_gradient(x)
+        one, no = jnp.ones_like(value), jnp.zeros((), bool)
+        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.begin(one), no, no)
+
+    def step(self, problem: "Problem", x: Array, state: NewtonCGState) -> tuple[Array, NewtonCGState]:
+        value, g, inner, search, searching, _ = state
+        there = jnp.where(searching, x + search.length * inner.s, x)
+        tried, g_there, hp = problem.hessian_product(there, inner.direction)
+        slope = product(g, inner.s)
+        serves, following = search.judge(value, slope, tried, product(g_there, inner.s), self.decrease, jnp.inf)
+        serves &= searching
+        stuck = searching & ~serves & jnp.all(x + following.length * inner.s == x)
+
+        further, done, _ = inner.advance(hp, jnp.full_like(value, jnp.inf), forcing(g))
+        x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
+        inner = pick(serves, ConjugateGradient.begin(g), pick(searching, inner, further))
+        search = pick(searching & ~serves, following, LineSearch.begin(jnp.ones_like(value)))
+        return x, NewtonCGState(value, g, inner, search, jnp.where(searching, ~serves, done), stuck)
+
+    def report(self, x: Array, state: NewtonCGState) -> Report:
+        return Report(state.value, state.gradient, state.stuck)

@@ -1,0 +1,169 @@
+"""Quasi-Newton methods: curvature from the gradients that the path has seen."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import jax.numpy as jnp
+from jax import Array
+from jax.tree_util import register_dataclass
+
+from thalweg.linalg import product, rank_two
+from thalweg.methods.box import Box
+from thalweg.methods.branches import pick
+from thalweg.methods.line_search import LineSearch
+from thalweg.methods.method import Report
+
+if TYPE_CHECKING:
+    from thalweg.problem import Problem
+
+
+@final
+class BFGSState(NamedTuple):
+    value: Array
+    gradient: Array
+    inverse: Array  # of the Hessian, (d, d)
+    direction: Array
+    search: LineSearch
+    fresh: Array  # whether ``inverse`` has no update yet
+    stuck: Array
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class BFGS:
+    """x <- x - t B g, with B an approximate inverse of the Hessian from Broyden, Fletcher, Goldfarb and Shanno's update
+
+    B <- (I - s y^T / s^T y) B (I - y s^T / s^T y) + s s^T / s^T y,  s = x' - x, y = g' - g
+
+    and t from a line search with Wolfe's conditions (``LineSearch``; ``decrease`` and ``curvature`` are its pure
+    numbers, 0 < decrease < curvature < 1). A step is one trial of the search; x moves with those that serve. The first
+    trial goes as far as 1 in the units of x at most, and the first update scales B = s^T y / y^T y (Nocedal and Wright
+    2006, algorithm 6.1, eqs. 6.17 and 6.20). Where the search fails, it begins again along -g; where that fails too,
+    the method is stuck.
+
+    Invariant to a linear map of x but for its first step. Cost per step: one gradient with its value and about 4 d^2
+    multiplications; memory d^2.
+    """
+
+    decrease: float = 1e-4
+    curvature: float = 0.9
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> BFGSState:
+        value, g = problem.value_and_gradient(x)
+        yes = jnp.ones((), bool)
+        return BFGSState(value, g, jnp.eye(x.shape[0], dtype=x.dtype), -g, first_search(g), yes, ~yes)
+
+    def step(self, problem: "Problem", x: Array, state: BFGSState) -> tuple[Array, BFGSState]:
+        value, g, b, p, search, fresh, _ = state
+        s = search.length * p
+        there = x + s
+        tried, g_there = problem.value_and_gradient(there)
+        slope, slope_there = product(g, p), product(g_there, p)
+        serves, following = search.judge(value, slope, tried, slope_there, self.decrease, self.curvature)
+
+        y, sy = g_there - g, search.length * (slope_there - slope)
+        scale = jnp.where(fresh & serves & (sy > 0), sy / product(y, y), 1)
+        rho = jnp.where(serves & (sy > 0), 1 / sy, 0)
+        by, bg = scale * product(b, y), scale * product(b, g_there)
+        s, t = pick(serves, (s, rho * by - rho * (1 + rho * product(y, by)) / 2 * s), (0 * p, 0 * p))
+        p_there = s * product(t, g_there) + t * product(s, g_there) - bg  # B' = B - s t^T - t s^T, p = -B' g
+
+        failed = ~serves & (jnp.all(x + following.length * p == x) | ~(slope < 0))
+        again = failed | (serves & ~(product(g_there, p_there) < 0))
+        b = jnp.where(again, jnp.eye(len(x), dtype=x.dtype), rank_two(scale * b, s, t))
+        x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
+        p = jnp.where(again, -g, jnp.where(serves, p_there, p))
+        search = pick(again, first_search(g), pick(serves, LineSearch.begin(jnp.ones_like(value)), following))
+        return x, BFGSState(value, g, b, p, search, again | (fresh & ~serves), failed & fresh)
+
+    def report(self, x: Array, state: BFGSState) -> Report:
+        return Report(state.value, state.gradient, state.stuck)
+
+
+@final
+class LBFGSState(NamedTuple):
+    value: Array
+    gradient: Array
+    steps: Array  # the last s, oldest first, (memory, d); zero where there is none yet
+    changes: Array  # and their y
+    direction: Array
+    search: LineSearch
+    projected: Array  # the gradient that vanishes at a solution
+    stuck: Array
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class LBFGS:
+    """``BFGS`` whose matrix is never formed: B g from the last ``memory`` pairs (s, y) by the two-loop recursion (Liu
+    and Nocedal 1989; Nocedal and Wright 2006, algorithm 7.4), begun with B = s^T y / y^T y of the last pair.
+
+    With ``bounded`` x stays in the problem's domain: components at a bound that -g would cross are held and left out of
+    all pairs, and trials are projected onto the box (Bertsekas 1982; Schmidt, Kim, Sra 2011, section 11.4).
+
+    Cost per step: one gradient with its value and about 8 memory d multiplications; memory 2 memory d numbers.
+    """
+
+    decrease: float = 1e-4
+    curvature: float = 0.9
+    memory: int = field(default=10, metadata={"static": True})
+    bounded: bool = field(default=False, metadata={"static": True})
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> LBFGSState:
+        value, g = problem.value_and_gradient(x)
+        box = Box.of(problem, self.bounded, x)
+        none, free = jnp.zeros((self.memory, len(x)), x.dtype), jnp.where(box.held(x, g), 0, g)
+        return LBFGSState(value, g, none, none, -free, first_search(free), box.projected(x, g), jnp.zeros((), bool))
+
+    def step(self, problem: "Problem", x: Array, state: LBFGSState) -> tuple[Array, LBFGSState]:
+        value, g, steps, changes, p, search, _, _ = state
+        box = Box.of(problem, self.bounded, x)
+        there = box.project(x + search.length * p)
+        s = there - x
+        tried, g_there = problem.value_and_gradient(there)
+        slope, slope_there = product(g, s) / search.length, product(g_there, s) / search.length
+        serves, following = search.judge(value, slope, tried, slope_there, self.decrease, self.curvature)
+        clipped = jnp.any(there != x + search.length * p)  # a longer trial would end at the same bounds
+        serves |= clipped & (following.low > 0)
+
+        y = g_there - g
+        newer = serves & (product(s, y) > 0)
+        steps, changes = (
+            jnp.where(newer, jnp.concatenate([old[1:], new[None]]), old) for old, new in ((steps, s), (changes, y))
+        )
+        failed = ~serves & (jnp.all(box.project(x + following.length * p) == x) | ~(slope < 0))
+        fresh = jnp.all(steps[-1] == 0)
+        steps, changes = (jnp.where(failed, 0, old) for old in (steps, changes))
+        x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
+        held = box.held(x, g)
+        free = jnp.where(held, 0, g)
+        p = jnp.where(serves | failed, _two_loops(free, jnp.where(held, 0, steps), jnp.where(held, 0, changes)), p)
+        afresh = first_search(free)
+        one = pick(jnp.all(steps[-1] == 0), afresh, LineSearch.begin(jnp.ones_like(value)))
+        search = pick(serves | failed, one, following)
+        return x, LBFGSState(value, g, steps, changes, p, search, box.projected(x, g), failed & fresh)
+
+    def report(self, x: Array, state: LBFGSState) -> Report:
+        return Report(state.value, state.projected, state.stuck)
+
+
+def _two_loops(g: Array, steps: Array, changes: Array) -> Array:
+    """-B g. Pairs without positive curvature are left out."""
+    pairs = list(zip(steps, changes, strict=True))
+    rhos = [jnp.where(product(s, y) > 0, 1 / product(s, y), 0) for s, y in pairs]
+    q, weights = g, []
+    for (s, y), rho in zip(reversed(pairs), reversed(rhos), strict=True):
+        weights.append(rho * product(s, q))
+        q = q - weights[-1] * y
+    s, y = pairs[-1]
+    r = jnp.where(rhos[-1] > 0, product(s, y) / product(y, y), 1) * q
+    for (s, y), rho, weight in zip(pairs, rhos, reversed(weights), strict=True):
+        r = r + (weight - rho * product(y, r)) * s
+    return -r
+
+
+def first_search(g: Array) -> LineSearch:
+    """Along -g, not further than 1 in any component."""
+    return LineSearch.begin(1 / jnp.maximum(1, jnp.max(jnp.abs(g))))

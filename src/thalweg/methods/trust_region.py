@@ -1,0 +1,178 @@
+"""Newton's method in a region where its model is trusted."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.tree_util import register_dataclass
+
+from thalweg.linalg import eigh, product
+from thalweg.methods.box import Box, restricted
+from thalweg.methods.branches import pick
+from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
+from thalweg.methods.method import Report
+
+if TYPE_CHECKING:
+    from thalweg.problem import Problem
+
+EXACT = 250  # components up to which the Hessian is formed
+SECULAR_STEPS = 20  # of Newton's method, which here converges without a safeguard
+
+
+@final
+class TrustRegionState(NamedTuple):
+    value: Array
+    gradient: Array
+    model: Any  # eigenvalues and vectors of the Hessian, or where the inner iteration is
+    radius: Array
+    projected: Array  # the gradient that vanishes at a solution
+    saddle: Array  # whether the curvature is known to be negative somewhere
+    stuck: Array
+
+
+@final
+class Inner(NamedTuple):
+    iteration: ConjugateGradient
+    trying: Array  # whether its step is tried next, else one more iteration is made
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class TrustRegion:
+    """x <- x + s with s the minimum of the model m(s) = g^T s + s^T H s / 2 over |s| <= radius, taken where L falls by
+    more than a tenth of what m promises; the radius follows how well it does.
+
+    Up to ``EXACT`` components H is formed and the minimum is exact, by its eigenvalues (More and Sorensen 1983): H may
+    be indefinite, and saddle points and maxima are left. A step is one trial: one gradient and Hessian, one
+    eigendecomposition. Above, the minimum is approached by conjugate gradients (Steihaug 1983), which leave a saddle
+    point where a random direction shows it; a step is then one product of the Hessian with a vector or one trial, each
+    with a gradient in one pass, and no matrix is formed.
+
+    A trial that gains less than a quarter of the promise shrinks the radius to where the parabola through L, its slope
+    and the value found is lowest, within [1/16, 1/2] of the step; one that gains more than three quarters lets it grow
+    to there, within [2, 8] of the step. Negative curvature is not trusted to gain more than the slope does (Conn,
+    Gould, Toint 2000, algorithm 6.1.1, sections 17.1 and 17.4.2). ``radius`` > 0, in [x], is the first.
+
+    With ``bounded`` x stays in the problem's domain: components at a bound that -g would cross are held, and trials are
+    projected onto the box (Bertsekas 1982). Invariant to orthogonal maps of x.
+    """
+
+    radius: float = 1.0
+    bounded: bool = field(default=False, metadata={"static": True})
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> TrustRegionState:
+        box, no = Box.of(problem, self.bounded, x), jnp.zeros((), bool)
+        value, g = problem.value_and_gradient(x)
+        if len(x) <= EXACT:
+            model, saddle = _spectrum(box, x, g, problem.hessian(x))
+        else:
+            model, saddle = Inner(ConjugateGradient.begin(_slopes(box, x, g)), no), jnp.all(g == 0)
+        radius = jnp.asarray(self.radius, x.dtype)
+        return TrustRegionState(value, g, model, radius, box.projected(x, g), saddle, no)
+
+    def step(self, problem: "Problem", x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
+        one = _exact_step if len(x) <= EXACT else _inner_step
+        return one(problem, Box.of(problem, self.bounded, x), x, state)
+
+    def report(self, x: Array, state: TrustRegionState) -> Report:
+        return Report(state.value, state.projected, state.stuck, state.saddle)
+
+
+def _exact_step(problem: "Problem", box: Box, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
+    value, g, (eigenvalues, vectors), radius, _, _, _ = state
+    along = product(vectors.T, jnp.where(box.held(x, g), 0, g))
+    there = box.project(x + product(vectors, _within(eigenvalues, along, radius)))
+    s = there - x
+    parts = product(vectors.T, s)
+    tried, g_there = problem.value_and_gradient(there)
+    model, saddle = _spectrum(box, there, g_there, problem.hessian(there))
+    finite = jnp.isfinite(tried) & jnp.all(jnp.isfinite(g_there)) & jnp.all(jnp.isfinite(model[0]))
+    slope = product(g, s)
+    taken, radius = _judge(value, tried, finite, slope, product(eigenvalues, parts**2), _size(s), radius)
+    following = (there, tried, g_there, model, saddle)
+    x, value, g, model, saddle = pick(taken, following, (x, value, g, (eigenvalues, vectors), state.saddle))
+    stuck = ~taken & jnp.all(there == x)
+    return x, TrustRegionState(value, g, model, radius, box.projected(x, g), saddle, stuck)
+
+
+def _inner_step(problem: "Problem", box: Box, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
+    value, g, (iteration, trying), radius, _, saddle, _ = state
+    there = jnp.where(trying, box.project(x + iteration.s), x)
+    tried, g_there, hp = problem.hessian_product(there, iteration.direction)
+    slopes = _slopes(box, x, g)
+    goal = jnp.where(saddle, jnp.sqrt(jnp.finfo(x.dtype).eps) * _size(slopes), forcing(slopes))
+    further, done, negative = iteration.advance(jnp.where(box.held(x, g), 0, hp), radius, goal)
+
+    s = there - x
+    finite = jnp.isfinite(tried) & jnp.all(jnp.isfinite(g_there))
+    curved = product(iteration.r - slopes, iteration.s)  # s^T H s
+    taken, smaller = _judge(value, tried, finite, product(g, s), curved, _size(s), radius)
+    taken &= trying
+    stuck = trying & ~taken & jnp.all(there == x)
+    x, value, g = pick(taken, (there, tried, g_there), (x, value, g))
+    iteration = pick(trying, ConjugateGradient.begin(_slopes(box, x, g)), further)
+    radius = jnp.where(trying, smaller, radius)
+    saddle = jnp.where(trying, jnp.all(g == 0), saddle & (~done | negative))
+    return x, TrustRegionState(value, g, Inner(iteration, ~trying & done), radius, box.projected(x, g), saddle, stuck)
+
+
+def _slopes(box: Box, x: Array, g: Array) -> Array:
+    """The gradient of free components, with which the inner iteration begins; where it vanishes, a vector without
+    symmetry, from which the iteration finds negative curvature, so small that it does not leave the region before."""
+    free = jnp.where(box.held(x, g), 0, g)
+    tiny = jnp.finfo(x.dtype).eps * jnp.cos(jnp.arange(1, len(x) + 1, dtype=x.dtype))
+    return jnp.where(jnp.all(free == 0), tiny, free)
+
+
+def _within(eigenvalues: Array, along: Array, radius: Array) -> Array:
+    """The minimum u of along^T u + u^T diag(eigenvalues) u / 2 over |u| <= radius (More and Sorensen 1983).
+
+    -along_i / (eigenvalue_i + shift), with the shift from a lower bound of it, where |u_i| = radius for one i, by
+    Newton's method on 1/|u| = 1/radius, which rises to the root (Conn, Gould, Toint 2000, section 7.3). What is missing
+    to the radius where curvature is negative lies along the lowest eigenvector (the hard case).
+    """
+
+    def at(shift: Array) -> tuple[Array, Array]:
+        bend = eigenvalues + shift
+        safe = jnp.where(bend > 0, bend, 1)
+        return jnp.where(bend > 0, -along / safe, 0), safe
+
+    def rise(_: int, shift: Array) -> Array:
+        u, bend = at(shift)
+        uu, slope = product(u, u), jnp.sum(u**2 / bend)
+        size = jnp.sqrt(uu)
+        return shift + jnp.where(size > radius, (size - radius) / radius * uu / jnp.where(slope > 0, slope, 1), 0)
+
+    lowest = jnp.maximum(jnp.max(jnp.abs(along) / radius - eigenvalues), 0)
+    u, _ = at(jax.lax.fori_loop(0, SECULAR_STEPS, rise, lowest))
+    missing = jnp.sqrt(jnp.maximum(radius**2 - jnp.sum(u[1:] ** 2), 0))
+    return u.at[0].set(jnp.where(eigenvalues[0] < 0, jnp.where(along[0] > 0, -missing, missing), u[0]))
+
+
+def _judge(
+    value: Array, tried: Array, finite: Array, slope: Array, curved: Array, size: Array, radius: Array
+) -> tuple[Array, Array]:
+    """Whether a trial s is taken and the next radius, from g^T s, s^T H s and |s|."""
+    gain, promise = value - tried, -slope - jnp.maximum(curved, 0) / 2
+    noise = 10 * jnp.finfo(value.dtype).eps * jnp.abs(value)
+    serious = finite & (promise >= 0) & (jnp.maximum(gain, promise) > 0)
+    ratio = jnp.where(serious, (gain + noise) / (promise + noise), -jnp.inf)
+    bend = -slope - gain
+    lowest = jnp.where(bend > 0, -slope / (2 * jnp.where(bend > 0, bend, 1)), jnp.inf)
+    shrunk = size * jnp.where(finite, jnp.clip(lowest, 1 / 16, 1 / 2), 1 / 16)
+    grown = jnp.maximum(radius, size * jnp.clip(lowest, 2, 8))
+    return ratio > 0.1, jnp.where(ratio > 0.75, grown, jnp.where(ratio >= 0.25, radius, shrunk))
+
+
+def _spectrum(box: Box, x: Array, g: Array, h: Array) -> tuple[tuple[Array, Array], Array]:
+    """Eigenvalues and vectors of the Hessian of free components, and whether one is negative beyond rounding."""
+    eigenvalues, vectors = eigh(restricted(h, box.held(x, g)))
+    rounding = jnp.sqrt(jnp.finfo(x.dtype).eps) * jnp.max(jnp.abs(eigenvalues))
+    return (eigenvalues, vectors), eigenvalues[0] < -rounding
+
+
+def _size(s: Array) -> Array:
+    return jnp.sqrt(product(s, s))

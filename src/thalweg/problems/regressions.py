@@ -1,0 +1,203 @@
+"""Nonlinear regression: a formula of predictors and parameters, fitted to a table of observations."""
+
+import difflib
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from thalweg import formula
+from thalweg.formula import Formula
+from thalweg.problem import Problem, SquaredError, Stage
+from thalweg.problems.tables import Table, read_table
+from thalweg.reading import nearest, real
+
+ALIKE = 0.8  # how much of two names is the same where one may be the other misspelled (difflib's ratio, 1 for all)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What a formula predicts for m observations: a function of the dict of its d parameters, with the data.
+
+    The data are kept in float64, and the prediction, shape (m,), is in the dtype of the parameters.
+    """
+
+    formula: Formula
+    parameters: tuple[str, ...]
+    predictors: dict[str, np.ndarray]  # each (m,)
+    response: str  # the name of what is observed
+    observed: np.ndarray  # (m,)
+
+    def __call__(self, parameters: Mapping[str, Array]) -> Array:
+        dtype = jnp.result_type(*parameters.values())
+        predictors = {name: jnp.asarray(values, dtype) for name, values in self.predictors.items()}
+        return jnp.broadcast_to(self.formula({**parameters, **predictors}), self.observed.shape)
+
+    def problem(
+        self,
+        name: str,
+        start: np.ndarray,
+        domain: tuple[np.ndarray, np.ndarray] | None,
+        minima: Sequence[np.ndarray] = (),
+    ) -> Problem:
+        """The sum of squares of observed minus predicted, from vectors of d parameters."""
+        return Problem(
+            Stage(self),
+            loss=SquaredError(target=self.observed),
+            start=self._point(start),
+            minima=[self._point(minimum) for minimum in minima],
+            domain=None if domain is None else (self._point(domain[0]), self._point(domain[1])),
+            name=name,
+        )
+
+    def _point(self, values: np.ndarray) -> dict[str, float]:
+        # JAX sorts the keys of a dict as text, b10 before b2, and leaves those of an OrderedDict as they are.
+        kind = dict if list(self.parameters) == sorted(self.parameters) else OrderedDict
+        return kind(zip(self.parameters, values.tolist(), strict=True))
+
+
+def regression(
+    data: str | Path | Mapping[str, ArrayLike],
+    model: str,
+    y: str,
+    start: Mapping[str, float] | None = None,
+    domain: Mapping[str, tuple[float, float]] | None = None,
+) -> Problem:
+    """L(b) = sum over m observations of (y_i - model(x_i; b))^2, from a table and a formula.
+
+    ``data`` is the path of a CSV file, whose first line names the columns, or a mapping of columns, such as a dict of
+    arrays or a data frame. ``model`` is a formula (``thalweg.formula``) of the predicted response, such as
+    "b1*(1-exp(-b2*x))", and ``y`` the column that it predicts. Names in the model that are columns are predictors;
+    every other name is one of the d parameters. x is the dict of the parameters, b2 before b10, and y the predictions.
+
+    The start of a parameter is that in ``start``, else the middle of its range in ``domain``, else 1. ``domain`` gives
+    parameters the range (low, high) from which random starts are drawn, and does not bound the fit; without one it is
+    from a tenth of the start to ten times the start, of the same sign, and (-1, 1) where the start is 0.
+
+    Raises ValueError where the file is no table; for a column that is missing or not of finite numbers; where the
+    formula cannot be read, has no parameter, names y, or names no column of several; for a start or a range of what is
+    no parameter, a range that is not finite, empty or without its start; with fewer than d + 1 observations; and where
+    a name that is not a column looks like a column that the model leaves out and has neither start nor range: given
+    one of these, it is a parameter.
+    """
+    _check_kinds(data, model, start, domain)
+    table = read_table(data) if isinstance(data, (str, Path)) else data
+    columns = [name for name in table if isinstance(name, str)]
+    if y not in columns:
+        raise ValueError(nearest(str(y), columns, "a column of the table"))
+    starts, ranges = dict(start or {}), dict(domain or {})
+    declared, words = {*starts, *ranges}, _words(model)
+    predictors = [name for name in columns if name in words]
+    unknown = words.difference(formula.CONSTANTS, declared, predictors)
+    _check_columns(model, unknown, y, predictors, [name for name in columns if name not in (y, *predictors)])
+    parsed = formula.parse(model, sorted(words.difference(formula.CONSTANTS).union(predictors)))
+    parameters = tuple(name for name in parsed.names if name not in predictors)
+    if not parameters:
+        raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
+    for name in sorted(declared.difference(parameters)):
+        raise ValueError(nearest(name, parameters, "a parameter of the model"))
+    values = {name: _column(table, name) for name in (y, *predictors)}
+    counts = {name: len(column) for name, column in values.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            f"the columns have the lengths {counts}, but observations need one of each; give equal lengths."
+        )
+    if counts[y] <= len(parameters):
+        raise ValueError(
+            f"there are {counts[y]} observations for {len(parameters)} parameters ({', '.join(parameters)}), but a fit "
+            f"needs at least {len(parameters) + 1}; give more observations or a simpler model."
+        )
+    points = np.array([_start_and_range(name, starts.get(name), ranges.get(name)) for name in parameters]).T
+    response = values.pop(y)
+    name = Path(table.path).stem if isinstance(table, Table) else "regression"
+    return Model(parsed, parameters, values, y, response).problem(name, points[0], (points[1], points[2]))
+
+
+def _check_kinds(data: Any, model: Any, start: Any, domain: Any) -> None:
+    if not isinstance(data, (str, Path)) and not hasattr(data, "keys"):
+        raise ValueError(
+            f"data is of type {type(data).__name__}, but it must be a table; "
+            "give the path of a CSV file or a dict of columns such as {'x': x, 'y': y}."
+        )
+    if not isinstance(model, str):
+        raise ValueError(
+            f"model is {model!r}, but it must be a formula such as 'b1*(1-exp(-b2*x))'; "
+            "for a function of your own give Problem(function, loss=SquaredError(target), start=…)."
+        )
+    for what, given, example in ("start", start, "1.0"), ("domain", domain, "(0.0, 10.0)"):
+        if given is not None and not isinstance(given, Mapping):
+            raise ValueError(f"{what} is {given!r}, but it goes by parameter; give e.g. {{'b1': {example}}}.")
+
+
+def _words(model: str) -> set[str]:
+    """All that could be a column or a parameter; what else is in the text, ``formula.parse`` judges."""
+    words = {word for word in re.findall(r"[\w.]+", model) if word[0].isalpha()}
+    return words.difference(formula.FUNCTIONS)
+
+
+def _check_columns(model: str, unknown: set[str], y: str, predictors: list[str], left: list[str]) -> None:
+    """ValueError where a person cannot have meant that ``unknown`` are parameters, and the columns ``left`` unused."""
+    if y in predictors:
+        raise ValueError(f"the model {model!r} has {y!r}, which it is to predict; leave it out or choose another y.")
+    for name in sorted(unknown):
+        alike = [c for c in left if c.lower() == name.lower()] or difflib.get_close_matches(name, left, 1, ALIKE)
+        if alike:
+            raise ValueError(
+                f"{name!r} in the model is not a column, but {alike[0]!r} is and is not used; "
+                f"correct the name, or give {name!r} a start or a range if it is a parameter."
+            )
+    if left and not predictors:
+        raise ValueError(f"the model {model!r} names no column to predict {y!r} from; use one of {', '.join(left)}.")
+
+
+def _column(table: Any, name: str) -> np.ndarray:
+    """A column in float64, shape (m,)."""
+    found = table[name]
+    try:
+        values = real(found)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"column {name!r} is not of real numbers; give a vector of them.") from error
+    if values.ndim != 1:
+        raise ValueError(f"column {name!r} has shape {values.shape}, but it must be a vector; give shape (m,).")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise ValueError(
+            f"column {name!r} has {values[bad[0]]} at index {bad[0]}, but a fit needs finite numbers; "
+            "leave out the observation."
+        )
+    return values
+
+
+def _start_and_range(name: str, start: Any, box: Any) -> tuple[float, float, float]:
+    """(start, low, high) of one parameter."""
+    if start is not None and not _is_finite(start):
+        raise ValueError(f"the start of {name!r} is {start!r}, but it must be a finite number; give e.g. 1.0.")
+    if box is None:
+        at = 1.0 if start is None else float(start)
+        low, high = (-1.0, 1.0) if at == 0 else sorted((at / 10, 10 * at))
+        return at, low, high
+    pair = isinstance(box, (tuple, list, np.ndarray)) and len(box) == 2 and all(map(_is_finite, box))
+    if not pair or not box[0] < box[1]:
+        raise ValueError(
+            f"the range of {name!r} is {box!r}, but it must be two finite numbers, low below high; "
+            "give e.g. (0.0, 10.0)."
+        )
+    low, high = map(float, box)
+    at = low / 2 + high / 2 if start is None else float(start)
+    if not low <= at <= high:
+        raise ValueError(
+            f"the start of {name!r} is {at:g}, outside its range from {low:g} to {high:g}; move one of them."
+        )
+    return at, low, high
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
