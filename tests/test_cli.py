@@ -49,6 +49,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "broken.py").write_text("import no_such_module")
     (tmp_path / "exits.py").write_text("raise SystemExit(3)")
     (tmp_path / "cut.dat").write_text("NIST/ITL StRD\nDataset Name:  Cut\n")
+    (tmp_path / "data.csv").write_text("x,y\n1,2\n3,4\n")
     (tmp_path / "random.dat").write_bytes(np.random.default_rng(0).bytes(1000))
     monkeypatch.chdir(tmp_path)
     for name in SETTINGS:
@@ -283,11 +284,14 @@ def test_figures_are_drawn(line, panels, call, monkeypatch):
 @pytest.mark.parametrize("what", ["problems", "methods"])
 def test_lists_can_be_typed_back(what, call):
     status, out, err = call(f"list {what}")
-    names, formulas = out.splitlines()[::2], out.splitlines()[1::2]
+    names = [line for line in out.splitlines() if not line.startswith("    ")]
     assert (status, err) == (0, "") and "``" not in out and not out.startswith("nist")
-    assert all(re.fullmatch(r"    \S.*[=<].*", line) and len(line) <= 125 for line in formulas)
+    assert all(len(line) <= 125 for line in out.splitlines())
+    assert len(re.findall(r"^\S.*\n    \S", out, re.MULTILINE)) == len(names)
+    example = {"function": "1", "name": "ROSENBR"}  # what takes no number such as 0.1
     for word in names:
-        typed = re.sub(r"\|\w+", "", word.replace("…", "0.1"))
+        typed = re.sub(r"(\w+)=…", lambda given: f"{given[1]}={example.get(given[1], '0.1')}", word)
+        typed = re.sub(r"\|\w+", "", typed)
         assert words.problem(typed, None) if what == "problems" else words.chosen_methods([typed])
 
 
@@ -345,6 +349,7 @@ REFUSED = {
     "run random.dat": "cannot be read as .*: it is not ASCII text",
     "run cut.dat:begin=2": "'begin' is not a parameter of cut.dat; choose from start",
     "run missing.csv": "'missing.csv' is not a file; give the path",
+    "run data.csv": "data.csv is a table, which is fitted; write thalweg solve data.csv --model … --y …",
     "run .": "'.' (is not a file|.* formula)",
     "run missing.py:a": "missing.py is not a file; give a Python file and a name",
     "run broken.py:a": r"broken.py cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)",
@@ -382,7 +387,7 @@ REFUSED = {
     "run pbdl --seed -1": "--seed: '-1' is not a whole number from 0",
     "run pbdl --dtype float16": 'Invalid value "float16" for --dtype.*"float32", "float64"',
     "run pbdl --stps 5": "Unknown option: --stps.*--steps",
-    "run --stps 5 pbdl": "--stps is not an option of thalweg run; thalweg run --help",
+    "run --stps 5 pbdl": "--stps is not an option of this command; --help",
     "run pbdl --out absent/a.nc": "absent/a.nc cannot be written, because its folder does not exist; create",
     "run pbdl --out .": ". cannot be written, being a folder",
     "run pbdl --figure absent/a.png": "absent/a.png cannot be written",
@@ -418,7 +423,9 @@ def test_figures_without_matplotlib_are_refused_before_the_run(call, monkeypatch
 # As a stranger would type it.
 
 
-@pytest.mark.parametrize("line", [["--help"], ["run", "--help"], ["list", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "line", [["--help"], ["run", "--help"], ["solve", "--help"], ["list", "--help"], ["--version"]]
+)
 def test_help_loads_nothing_heavy(line):
     code = (
         f"import sys; from thalweg import cli; sys.argv[1:] = {line}; cli.main(); "

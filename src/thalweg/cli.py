@@ -39,6 +39,44 @@ thalweg run "x**2 + 0.5*sin(30*x)" "adam:learning_rate=geom(1e-3,1,20)" --start 
 """
 
 
+SOLVE = """\
+Take every start of every method until it is done: fit a table of observations, or find the minima of a problem.
+
+PROBLEM is a CSV file, fitted with --model and --y; or, as for 'thalweg run', a NIST regression (Misra1a.dat), a name \
+that 'thalweg list problems' shows (rosenbrock:d=10), a formula ("x**2 + y**2"), or file.py:name.
+
+METHOD is a word as 'thalweg run' takes it (bfgs, lbfgs:memory=5). Without one it is levenberg_marquardt for a sum of \
+squares, and trust_region for every other loss. Quote what the shell would read: ; * ( ) and space.\
+"""
+MORE_SOLVE = """\
+Of a regression, a sum of more squares than parameters, you get the best fit: its parameters with their standard \
+errors, the residual standard deviation, and the correlations of up to eight parameters. Other problems show x at the \
+lowest loss of each variant, up to ten components.
+
+The table has a row for each method and value: the lowest loss; how many starts reached the lowest loss of all, to \
+1e-6 of it; how they ended; and the medians of their steps and evaluations. A start has converged where a tolerance is \
+met, stalled where no step improves in this precision (often at a minimum, to the last digits), diverged where loss or \
+gradient is not finite, and is exhausted where steps or time ran out.
+
+A regression stops by default at --xtol 1e-10 or after 10000 steps, every other problem at --gtol 1e-6 or after 1000.
+
+Random starts are drawn evenly from --range, else from the problem's own box; that of a CSV file is from a tenth of \
+--start to ten times it. A range bounds the fit itself only with a method that is bounded, such as \
+levenberg_marquardt:bounded=true.
+
+Ctrl-C ends early: what is done is printed, and the exit status is 130. A mistake in the input is one line on stderr, \
+and the exit status 2.
+
+Examples:
+
+thalweg solve data.csv --model "a*exp(-k*x)" --y y --start a=5,k=0.1 --figure fit.png
+
+thalweg solve data.csv --model "a*exp(-k*x)" --y y --starts 1000 --range a=0:10 --range k=0:2
+
+thalweg solve rosenbrock:d=10 trust_region bfgs lbfgs:memory=5 --starts 1000 --waterfall starts.png\
+"""
+
+
 def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
     def convert(_: Any, tokens: Sequence[Token]) -> int:
         word = tokens[0].value
@@ -52,6 +90,12 @@ def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
 
     return convert
 
+
+Starts = Annotated[
+    int | None, Parameter(converter=_whole(1), help="Begin at this many random points of the problem's domain.")
+]
+Seed = Annotated[int, Parameter(converter=_whole(0), help="Seed of random starts and of random methods.")]
+Precision = Annotated[Literal["float32", "float64"], Parameter(help="Precision of all numbers.")]
 
 app = App(
     name="thalweg",
@@ -74,12 +118,10 @@ def run(
             help="Where paths begin, numbers between commas; else at the problem's own start (ones for a formula).",
         ),
     ] = None,
-    starts: Annotated[
-        int | None, Parameter(converter=_whole(1), help="Begin at this many random points of the problem's domain.")
-    ] = None,
-    seed: Annotated[int, Parameter(converter=_whole(0), help="Seed of random starts and of random methods.")] = 0,
+    starts: Starts = None,
+    seed: Seed = 0,
     every: Annotated[int, Parameter(converter=_whole(1), help="Record each such step only, and the last.")] = 1,
-    dtype: Annotated[Literal["float32", "float64"], Parameter(help="Precision of the run.")] = "float32",
+    dtype: Precision = "float32",
     out: Annotated[Path | None, Parameter(help="Write every path to this NetCDF file, for xarray.")] = None,
     figure: Annotated[
         Path | None,
@@ -92,6 +134,58 @@ def run(
     from thalweg import commands
 
     if not commands.run(problem, methods, steps, start, starts, seed, every, dtype, out, figure):
+        sys.exit(INTERRUPTED)
+
+
+@app.command(help=SOLVE, help_epilogue=MORE_SOLVE, usage="Usage: thalweg solve [OPTIONS] PROBLEM [METHOD ...]")
+def solve(
+    problem: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to fit or to minimize.")],
+    /,
+    *methods: Annotated[str, Parameter(name="METHOD", help="How to minimize it.")],
+    model: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="For a CSV file: the formula that predicts y; its names that are no columns are fitted.",
+        ),
+    ] = None,
+    y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None,
+    start: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="Where to begin: name=number,… or numbers between commas; else the problem's own start, and for a "
+            "CSV file the middle of each range, or 1.",
+        ),
+    ] = None,
+    starts: Starts = None,
+    range_: Annotated[
+        list[str] | None,
+        Parameter(name="--range", negative=(), help="Draw random starts of name from low to high: name=low:high."),
+    ] = None,
+    seed: Seed = 0,
+    gtol: Annotated[float | None, Parameter(help="Converged where no |dL/dx_i| is above this; 0 for never.")] = None,
+    ftol: Annotated[float | None, Parameter(help="Or where a step changes L by less, relatively.")] = None,
+    xtol: Annotated[float | None, Parameter(help="Or where a step changes every x_i by less, relatively.")] = None,
+    max_steps: Annotated[int | None, Parameter(converter=_whole(0), help="How many steps each start may take.")] = None,
+    max_seconds: Annotated[float | None, Parameter(help="How long all may take together.")] = None,
+    dtype: Precision = "float64",
+    out: Annotated[Path | None, Parameter(help="Write every fit to this NetCDF file, for xarray.")] = None,
+    figure: Annotated[
+        Path | None,
+        Parameter(help="Draw the best fit of a regression, or else the waterfall, into this file (.png, .pdf, .svg)."),
+    ] = None,
+    waterfall: Annotated[
+        Path | None, Parameter(help="Draw the losses of all starts, sorted, into this file (.png, .pdf, .svg).")
+    ] = None,
+) -> None:
+    _keep_compilations()
+    from thalweg import commands
+
+    budget = {"gtol": gtol, "ftol": ftol, "xtol": xtol, "max_steps": max_steps, "max_seconds": max_seconds}
+    given = {name: value for name, value in budget.items() if value is not None}
+    box = range_ or []
+    if not commands.solve(problem, methods, model, y, start, starts, box, seed, given, dtype, out, figure, waterfall):
         sys.exit(INTERRUPTED)
 
 

@@ -4,16 +4,23 @@ import inspect
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
-from thalweg import starts, words
+from thalweg import assignments, reports, starts, words
 from thalweg.problem import Problem
 from thalweg.runs import run as run_all
+from thalweg.solves import solve as solve_all
 
 FORMATS = (".jpg", ".pdf", ".png", ".svg")
 MOST = 40  # variants in a table, else the best half as many
+WIDTH, INDENT = 120, "    "  # of a listing
+# A regression's parameters differ in units, so that no bound of the gradient means the same to all of them. With these
+# each of NIST's reaches its certified parameters from both starts.
+REGRESSION = {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000}
+OTHERS = {"gtol": 1e-6, "max_steps": 1000}
 
 
 def run(
@@ -34,7 +41,7 @@ def run(
             "--start and --starts were both given, but a run begins at one point or at drawn ones; give one."
         )
     _check_file(out)
-    _check_figure(figure)
+    _check_figure(figure, "--figure")
     point = None if start is None else [words.number(word, "--start") for word in start.split(",")]
     chosen = words.problem(problem, point)
     named = words.chosen_methods(methods or words.fitting(chosen))
@@ -52,13 +59,63 @@ def run(
     return done
 
 
+def solve(
+    problem: str,
+    methods: Sequence[str],
+    model: str | None,
+    y: str | None,
+    start: str | None,
+    count: int | None,
+    ranges: Sequence[str],
+    seed: int,
+    budget: dict[str, Any],
+    dtype: str,
+    out: Path | None,
+    figure: Path | None,
+    waterfall: Path | None,
+) -> bool:
+    """``thalweg solve``: print what was found, write the files, say where they went; False where Ctrl-C came first."""
+    _check_file(out)
+    _check_figure(figure, "--figure")
+    _check_figure(waterfall, "--waterfall")
+    begun = None if start is None else assignments.read_start(start)
+    boxes = assignments.read_ranges(ranges)
+    if words.is_table(problem):
+        chosen, points = _fitted(problem, model, y, begun, count, boxes, seed)
+    else:
+        for option, given in ("--model", model), ("--y", y):
+            if given is not None:
+                raise ValueError(
+                    f"{option} was given, but {problem!r} is no CSV file; give {option} with a CSV file only."
+                )
+        chosen, points = _posed(problem, begun, count, boxes, seed)
+    named = words.chosen_methods(methods or words.finishing(chosen))
+    limits = (REGRESSION if reports.is_regression(chosen) else OTHERS) | budget
+    fits = solve_all(chosen, named, points, key=seed, dtype=dtype, **limits)
+    print("\n".join(reports.report(fits, chosen, limits["max_steps"])))
+    if out is not None:
+        fits.to_netcdf(out, engine="h5netcdf")
+        print(f"fits: {out}")
+    for option, file in ("figure", figure), ("waterfall", waterfall):
+        if file is not None:
+            from thalweg import plot
+
+            fit = option == "figure" and reports.is_regression(chosen)
+            (plot.fit(fits, chosen) if fit else plot.waterfall(fits)).savefig(file, dpi=150)
+            print(f"{option}: {file}")
+    return "interrupted" not in fits.attrs
+
+
 def listing(what: Literal["problems", "methods"]) -> list[str]:
     """Each name of the library with its parameters and what they are by default, then what it computes."""
     lines = []
     for name, make in (words.PROBLEMS if what == "problems" else words.METHODS).items():
         known = [f"{key}={_shown(parameter)}" for key, parameter in words.parameters(make).items()]
         summary = (inspect.getdoc(make) or "").partition("\n\n")[0].replace("``", "")
-        lines += [name + (":" if known else "") + ",".join(known), "    " + " ".join(summary.split())]
+        lines += [
+            name + (":" if known else "") + ",".join(known),
+            *wrap(summary, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT),
+        ]
     return lines
 
 
@@ -82,7 +139,7 @@ def _check_file(file: Path | None) -> None:
         raise ValueError(f"{file} cannot be written, being a folder or protected; name another file.")
 
 
-def _check_figure(file: Path | None) -> None:
+def _check_figure(file: Path | None, option: str) -> None:
     _check_file(file)
     if file is None:
         return
@@ -90,7 +147,7 @@ def _check_figure(file: Path | None) -> None:
         from thalweg import plot  # noqa: F401
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"--figure needs {error.name}, which is not installed; pip install 'thalweg[plot]'."
+            f"{option} needs {error.name}, which is not installed; pip install 'thalweg[plot]'."
         ) from error
     if file.suffix.lower() not in FORMATS:
         raise ValueError(f"{file} does not end like a figure; let it end in one of {', '.join(FORMATS)}.")
@@ -107,6 +164,39 @@ def _begin(chosen: Problem, point: list[float] | None, count: int | None, seed: 
             f"give {chosen.dimension} between commas."
         )
     return point
+
+
+def _fitted(
+    word: str, model: str | None, y: str | None, begun: Any, count: int | None, boxes: dict[str, Any], seed: int
+) -> tuple[Problem, Any]:
+    """The regression of a CSV file, and its starts; --start beside --starts says where these are drawn."""
+    if model is None or y is None:
+        missing = " and no ".join(option for option, given in (("--model", model), ("--y", y)) if given is None)
+        raise ValueError(
+            f"{word} is a table, but there is no {missing}; write e.g. thalweg solve {word} "
+            '--model "b1*(1-exp(-b2*x))" --y y.'
+        )
+    if isinstance(begun, list):
+        raise ValueError(
+            "--start is without names, but parameters of a model have some; write e.g. --start b1=500,b2=1e-4."
+        )
+    chosen = words.regression(word, model, y, begun, boxes)
+    return chosen, _begin(chosen, None, count, seed)
+
+
+def _posed(word: str, begun: Any, count: int | None, boxes: dict[str, Any], seed: int) -> tuple[Problem, Any]:
+    """Any other problem, in the box of the ranges, and its starts."""
+    if begun is not None and count is not None:
+        raise ValueError(
+            "--start and --starts were both given, but fits begin at one point or at drawn ones; give one."
+        )
+    chosen = words.problem(word, begun if isinstance(begun, list) else None)
+    point = assignments.started(chosen, begun) if isinstance(begun, dict) else begun
+    chosen = assignments.ranged(chosen, boxes) if boxes else chosen
+    points = _begin(chosen, point, count, seed)
+    if count is None:
+        assignments.check_start(chosen, boxes, chosen.start if points is None else points)
+    return chosen, points
 
 
 def _table(trace: Any, chosen: Problem) -> list[str]:

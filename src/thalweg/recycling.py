@@ -219,7 +219,7 @@ class _Lane:
         measures = {
             "gtol": jnp.where(report.saddle, jnp.inf, norm),
             "ftol": jnp.where(moved, fall, jnp.inf),
-            "xtol": lane["change"],
+            "xtol": jnp.where(report.stuck, 0, lane["change"]),
         }
         held = [met(condition, measures) for condition in alternatives(settings["until"])]
         lost = ~(jnp.isfinite(value) & jnp.isfinite(norm))

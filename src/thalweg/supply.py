@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from thalweg.evaluations import UNKNOWN
-from thalweg.lanes import in_turn, on_host
+from thalweg.lanes import CORES, in_turn, on_host
 from thalweg.methods.method import Method
 from thalweg.recycling import MOST_BLOCKS, RUNNING, VACANT, Program, result
 from thalweg.sweeps import hyperparameters, variants
@@ -44,10 +44,12 @@ class Supply:
     def first_case(self) -> Any:
         return jax.tree.map(lambda leaf: leaf[0], self.cases)
 
-    def take(self, most: int) -> np.ndarray:
-        """The next items that nobody has taken, at most so many."""
+    def take(self, least: int, most: int) -> np.ndarray:
+        """The next items that nobody has taken: half of what would be a fair share of the rest, within these bounds,
+        so that all threads end at about the same time."""
         with self._lock:
-            first, self.given = self.given, min(self.given + most, self.total)
+            share = -(-(self.total - self.given) // (2 * CORES))
+            first, self.given = self.given, min(self.given + min(max(share, least), most), self.total)
             return np.arange(first, self.given, dtype=np.int32)
 
     def load(self, items: np.ndarray) -> dict[str, Any]:
@@ -96,7 +98,8 @@ class Tile:
             )
             self.carry["code"] += VACANT
         self.more = False
-        self.queue = np.append(self.queue, self.supply.take(self.program.places - len(self.queue)))
+        room = self.program.places - len(self.queue)
+        self.queue = np.append(self.queue, self.supply.take(min(self.program.width, room), room))
         items = (
             np.resize(self.queue, self.program.places) if len(self.queue) else np.zeros(self.program.places, np.int32)
         )

@@ -57,7 +57,10 @@ def ftol(bound: float) -> Tolerance:
 
 
 def xtol(bound: float) -> Tolerance:
-    """max_i |x_i - x'_i| / |x_i| <= bound over a step that moved x; a pure number, the same in any units of x_i."""
+    """max_i |x_i - x'_i| / |x_i| <= bound over a step that moved x; a pure number, the same in any units of x_i.
+
+    Also met where a method is stuck: steps have become so short that they leave x as it is.
+    """
     return _tolerance("xtol", bound)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 import numpy as np
 
 from thalweg import formula, methods, problems
-from thalweg.problem import Problem
+from thalweg.problem import Problem, SquaredError
 from thalweg.reading import first_line, nearest
 from thalweg.sweeps import sweep
 
@@ -53,6 +53,8 @@ def problem(word: str, point: Sequence[float] | None) -> Problem:
         return _made(PROBLEMS[name], rest, name)
     if name.endswith(".py"):
         return _from_file(Path(name), rest, point)
+    if is_table(name) and os.path.isfile(name):
+        raise ValueError(f"{name} is a table, which is fitted; write thalweg solve {name} --model … --y ….")
     if name.endswith(".dat") or os.path.isfile(name):
         return _made(partial(problems.nist, name), rest, name)
     if re.fullmatch(r"\w{3,}", name) and not re.fullmatch(r"x\d+", name):
@@ -60,9 +62,22 @@ def problem(word: str, point: Sequence[float] | None) -> Problem:
     if os.path.isdir(name) or re.search(r"\.[A-Za-z]{2,}$", name):
         raise ValueError(f"{name!r} is not a file; give the path of a Python file or of a NIST .dat file.")
     if name.startswith("--"):
-        raise ValueError(f"{name} is not an option of thalweg run; thalweg run --help lists them.")
+        raise ValueError(f"{name} is not an option of this command; --help after the command lists them.")
     loss = formula.compile(word)
     return Problem(loss=loss, start=np.ones(loss.dimension), domain=(-5.0, 5.0), name=word)
+
+
+def is_table(word: str) -> bool:
+    """Whether a word for a problem is the path of a CSV file."""
+    return word.partition(":")[0].lower().endswith(".csv")
+
+
+def regression(
+    word: str, model: str, y: str, start: dict[str, float] | None, ranges: dict[str, tuple[float, float]]
+) -> Problem:
+    """The fit of a formula to the CSV file that a word is the path of."""
+    name, _, rest = word.partition(":")
+    return _made(partial(problems.regression, name, model, y, start, ranges), rest, name)
 
 
 def chosen_methods(words: Sequence[str]) -> dict[str, methods.Method]:
@@ -83,6 +98,11 @@ def fitting(chosen: Problem) -> list[str]:
     if chosen.stages and all(stage.inverse is not None for stage in chosen.stages):
         words.append("inverse_simulator")
     return words
+
+
+def finishing(chosen: Problem) -> list[str]:
+    """The method that solves for a person who named none."""
+    return ["levenberg_marquardt" if isinstance(chosen.loss, SquaredError) else "trust_region"]
 
 
 def parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -1,6 +1,6 @@
 """The contract of all methods."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, final
 
 from jax import Array
 
@@ -27,6 +27,7 @@ class Method(Protocol):
         ...
 
 
+@final
 class Report(NamedTuple):
     """What a method knows of the present x."""
 

@@ -1,0 +1,440 @@
+"""``thalweg solve``, mostly in this process: what it fits, what it prints, what it refuses."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.optimize
+import xarray as xr
+
+import thalweg as tw
+from thalweg import cli, commands, reports
+
+SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "TF_CPP_MIN_LOG_LEVEL")
+X = np.linspace(0, 5, 12)
+Y = 3 * np.exp(-0.7 * X) + 0.05 * np.random.default_rng(0).normal(size=X.size)
+DECAY = 'solve data.csv --model "a*exp(-k*x)" --y y'
+FLAGS = {"flag_values": np.arange(4, dtype=np.int8), "flag_meanings": "converged stalled diverged exhausted"}
+LEFT = re.compile(r"^residual standard deviation (\S+), degrees of freedom (\d+), sum of squares (\S+)$", re.MULTILINE)
+REASONS = "running gtol stuck not_finite max_steps max_seconds interrupted"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of its own to work in, with a few tables."""
+    rows = [f"{x!r},{y!r},ok" for x, y in zip(X.tolist(), Y.tolist(), strict=True)]
+    (tmp_path / "data.csv").write_text("\n".join(["x,y,note", *rows]))
+    (tmp_path / "words.csv").write_text("x,y\n1,2\n\n2,many\n3,4\n")
+    (tmp_path / "short.csv").write_text("x,y\n1,2\n2,3\n")
+    (tmp_path / "other.txt").write_text("x,y\n1,2\n2,3\n")
+    loss = "import thalweg as tw\nbowl = tw.Problem(loss=lambda x: (x**2).sum(), start=[1.0, 2.0], name='bowl')"
+    (tmp_path / "model.py").write_text(loss)
+    monkeypatch.chdir(tmp_path)
+    for name in SETTINGS:
+        monkeypatch.setenv(name, "0")  # so that what the command line sets is taken back
+    return tmp_path
+
+
+@pytest.fixture
+def call(folder, monkeypatch, capsys):
+    """A command line in this process: (status, stdout, stderr)."""
+
+    def run(line):
+        monkeypatch.setattr(sys, "argv", ["thalweg", *shlex.split(line)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def solved(monkeypatch):
+    """The fits that a command line gets from ``solve``, in the order of the calls."""
+    fits, solve = [], commands.solve_all
+    monkeypatch.setattr(commands, "solve_all", lambda *a, **k: (fits.append(solve(*a, **k)), fits[-1])[1])
+    return fits
+
+
+@pytest.fixture
+def request_of(call, monkeypatch):
+    """What a command line asks of ``solve``, which then does nothing: problem, methods, starts, the others."""
+    asked = []
+
+    def record(problem, methods, starts, **others):
+        asked.append((problem, methods, starts, others))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "solve_all", record)
+
+    def request(line):
+        assert call(line)[:2] == (cli.INTERRUPTED, "")
+        return asked.pop()
+
+    return request
+
+
+def row(printed, name, last=False):
+    """Words of the first or last line that begins with ``name``."""
+    found = [line.split() for line in printed.splitlines() if line.startswith(f"{name} ")]
+    return found[-1 if last else 0]
+
+
+# What is fitted.
+
+
+def test_a_fit_is_that_of_scipy(call, solved):
+    status, out, err = call(f"{DECAY} --starts 20 --range a=1:5 --range k=0.1:2 --out fits.nc --figure fit.png")
+    assert (status, err) == (0, "") and out.endswith("\nfits: fits.nc\nfigure: fit.png\n")
+    assert out.startswith("data: y = a*exp(-k*x), 12 observations, 20 starts\n")
+    optimum, covariance = scipy.optimize.curve_fit(lambda x, a, k: a * np.exp(-k * x), X, Y, [1, 1], xtol=1e-12)
+    errors = np.sqrt(np.diag(covariance))
+    residual = Y - optimum[0] * np.exp(-optimum[1] * X)
+    for name, value, error in zip("ak", optimum, errors, strict=True):
+        words = row(out, name)
+        np.testing.assert_allclose(float(words[1]), value, rtol=1e-7)
+        np.testing.assert_allclose(float(words[2]), error, rtol=5e-5)
+    deviation, freedom, squares = LEFT.search(out).groups()
+    assert freedom == "10"
+    np.testing.assert_allclose(float(deviation), np.sqrt(residual @ residual / 10), rtol=1e-5)
+    np.testing.assert_allclose(float(squares), residual @ residual, rtol=1e-5)
+    assert row(out, "k", last=True) == ["k", f"{covariance[0, 1] / errors.prod():.4f}", "1.0000"]
+    assert row(out, "levenberg_marquardt")[1:4] == [f"{float(solved[0].loss.min()):.7g}", "20", "(100.0%)"]
+    with xr.open_dataset("fits.nc", engine="h5netcdf") as saved:
+        xr.testing.assert_identical(saved.drop_attrs(), solved[0].drop_attrs())
+        assert saved.outcome.attrs["flag_meanings"] == solved[0].outcome.attrs["flag_meanings"]
+    assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_nist_file_has_its_certified_table(call, shared):
+    file = shared / "data/nist/Misra1a.dat"
+    status, out, err = call(f"solve {file}:start=2")
+    published = tw.problems.fits.read(file)
+    assert (status, err) == (0, "") and row(out, "levenberg_marquardt")[2:4] == ["1", "(100.0%)"]
+    for i, name in enumerate(published.names):
+        words = row(out, name)
+        np.testing.assert_allclose(float(words[1]), published.certified[i], rtol=1e-8)
+        np.testing.assert_allclose(float(words[2]), published.standard_deviations[i], rtol=5e-5)
+    deviation, freedom, squares = LEFT.search(out).groups()
+    assert int(freedom) == published.degrees_of_freedom
+    np.testing.assert_allclose(float(deviation), published.residual_standard_deviation, rtol=1e-5)
+    np.testing.assert_allclose(float(squares), published.residual_sum_of_squares, rtol=1e-5)
+
+
+def test_every_start_that_fits_exact_data_reaches_the_lowest_loss(call, folder):
+    exact = [f"{x},{2 * x + 1}" for x in (0.1, 0.2, 0.3, 0.4)]
+    (folder / "exact.csv").write_text("\n".join(["x,y", *exact]))
+    _, out, err = call('solve exact.csv --model "a*x+b" --y y --starts 50')
+    words = row(out, "levenberg_marquardt")
+    assert err == "" and float(words[1]) < 1e-25 and words[2:4] == ["50", "(100.0%)"]
+
+
+def test_the_rows_of_other_problems_are_those_of_the_fits(call, solved):
+    line = "solve rosenbrock:d=4 newton gradient_descent:learning_rate=0.001 --starts 30 --max-steps 300"
+    status, out, err = call(line)
+    (fits,) = solved
+    assert (status, err) == (0, "") and out.startswith("rosenbrock(d=4): 30 starts\n")
+    table, points = (part.splitlines() for part in out.split("\n\n")[1:3])
+    kinds = ["values", "gradients", "hessians"]
+    assert table[0].split() == ["variant", "lowest_loss", "reached", *FLAGS["flag_meanings"].split(), "steps", *kinds]
+    assert points[0].split()[-4:] == ["x0", "x1", "x2", "x3"]
+    for i, name in enumerate(["newton", "gradient_descent"]):
+        loss = fits.loss.values[i]
+        hits = int(np.sum(loss - np.nanmin(fits.loss) <= 1e-6))
+        expected = [name, f"{np.nanmin(loss):.7g}", str(hits), f"({hits / 30:.1%})"]
+        expected += [str(n) for n in np.bincount(fits.outcome.values[i], minlength=4)]
+        expected += [f"{np.median(fits.steps.values[i]):g}"]
+        expected += [f"{np.median(fits.evaluations.sel(evaluation=kind[:-1]).values[i]):g}" for kind in kinds]
+        assert table[i + 1].split() == expected
+        best = fits.x.values[i, np.nanargmin(loss)]
+        assert points[i + 1].split() == [name, *(f"{x:.5g}" for x in best)]
+    assert re.search(r"^diverged: \d+ of 60 fits \(loss or gradient is not finite\)", out, re.MULTILINE)
+    assert re.search(r"^exhausted: \d+ of 60 fits \(after 300 steps\)", out, re.MULTILINE)
+
+
+# What the words ask for.
+
+
+@pytest.mark.parametrize(
+    ("line", "start", "low", "high"),
+    [
+        ("", [1, 1], [0.1, 0.1], [10, 10]),
+        ("--start k=0.5,a=-2", [-2, 0.5], [-20, 0.05], [-0.2, 5]),
+        ("--start=k=1/2", [1, 0.5], [0.1, 0.05], [10, 5]),
+        ("--range k=-1:5 --range a=0:2*pi", [np.pi, 2], [0, -1], [2 * np.pi, 5]),
+        ("--range k=0:5 --start k=4", [1, 4], [0.1, 0], [10, 5]),
+    ],
+)
+def test_start_and_range_of_parameters(line, start, low, high, request_of):
+    problem, methods, starts, others = request_of(f"{DECAY} {line}")
+    assert problem.inner_spaces[0].labels == ("a", "k") and list(methods) == ["levenberg_marquardt"] and starts is None
+    np.testing.assert_allclose(problem.start, start)
+    np.testing.assert_allclose(problem.domain, (low, high))
+    assert others == {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000, "key": 0, "dtype": "float64"}
+
+
+def test_starts_beside_a_start_are_drawn_around_it(request_of):
+    _, _, starts, others = request_of(f"{DECAY} --start a=5,k=0.1 --starts 7 --seed 3")
+    np.testing.assert_array_equal(starts, tw.starts.uniform(([0.5, 0.01], [50, 1]), 7, 3))
+    assert others["key"] == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "start", "box"),
+    [
+        ("pbdl --start 3,4", [3, 4], ([-4, -4], [4, 4])),
+        ("pbdl --start x1=4", [3, 4], ([-4, -4], [4, 4])),
+        ("pbdl --range x1=-7:1/2 --starts 4 --seed 1", None, ([-4, -7], [4, 0.5])),
+        ("'x**2+z**2' --start z=3 --range y=0:2 --range z=2:4", [1, 1, 3], ([-5, 0, 2], [5, 2, 4])),
+        ("model.py:bowl --range x0=-1:1 --range x1=0:3 --starts 4 --seed 1", None, ([-1, 0], [1, 3])),
+        ("model.py:bowl --range x1=0:3 --range x0=-1:1", [1, 2], ([-1, 0], [1, 3])),
+        ("misra1a --start b1=300 --range b2=0:1 --range b1=0:1000", [300, 1e-4], ([0, 0], [1000, 1])),
+    ],
+)
+def test_start_and_range_of_other_problems(line, start, box, request_of):
+    problem, _, starts, _ = request_of(f"solve {line}")
+    np.testing.assert_array_equal(problem.domain, box)
+    expected = tw.starts.uniform(box, 4, 1) if start is None else start
+    np.testing.assert_array_equal(problem.start if starts is None else starts, expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "methods", "others"),
+    [
+        ("pbdl", {"trust_region"}, {}),
+        ("misra1a", {"levenberg_marquardt"}, {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000}),
+        ("misra1a bfgs --gtol 1e-3", {"bfgs"}, {"gtol": 1e-3, "xtol": 1e-10, "max_steps": 10_000}),
+        ("pbdl bfgs lbfgs:memory=5", {"bfgs", "lbfgs"}, {}),
+        (
+            "pbdl --xtol 1e-3 --ftol 0.5 --dtype float32",
+            {"trust_region"},
+            {"xtol": 1e-3, "ftol": 0.5, "dtype": "float32"},
+        ),
+        ("pbdl --max-steps 1e3 --max-seconds 0.5", {"trust_region"}, {"max_steps": 1000, "max_seconds": 0.5}),
+    ],
+)
+def test_methods_and_tolerances(line, methods, others, request_of):
+    asked = request_of(f"solve {line}")
+    assert set(asked[1]) == methods
+    assert asked[3] == {"gtol": 1e-6, "max_steps": 1000, "key": 0, "dtype": "float64", **others}
+
+
+# What is printed of fits made by hand.
+
+
+def made(loss, outcome, reason, evaluations=None):
+    """Fits of a plane loss in two components."""
+    loss = np.array(loss, float)
+    dims, shape = ("variant", "start"), loss.shape
+    counts = np.zeros((*shape, 5), int) if evaluations is None else np.broadcast_to(evaluations, (*shape, 5))
+    return xr.Dataset(
+        {
+            "x": ((*dims, "x_dim"), np.arange(loss.size * 2.0).reshape(*shape, 2)),
+            "loss": (dims, loss),
+            "steps": (dims, np.full(shape, 4)),
+            "evaluations": ((*dims, "evaluation"), counts),
+            "outcome": (dims, np.array(outcome, np.int8), FLAGS),
+            "reason": (dims, np.array(reason, np.int8), {"flag_meanings": REASONS}),
+        },
+        {
+            "variant": [f"v{i}" for i in range(shape[0])],
+            "start": range(shape[1]),
+            "x_dim": ["0", "1"],
+            "evaluation": ["value", "gradient", "product", "jacobian", "hessian"],
+        },
+        {"problem": "by hand", "dtype": "float64"},
+    )
+
+
+PLANE = tw.Problem(loss=lambda x: x.sum(), start=[0.0, 0.0], name="plane")
+
+
+def test_every_fit_that_did_not_converge_is_told():
+    nan, inf = np.nan, np.inf
+    fits = made([[5, 5 + 1e-7, 6, nan], [-inf, 7, 5, nan]], [[0, 1, 1, 3], [2, 3, 3, 3]], [[1, 2, 2, 6], [3, 4, 6, 6]])
+    lines = reports.report(fits, PLANE, 9)
+    assert lines[-4:] == [
+        "stalled: 2 of 8 fits (no step improves in float64), 1 at the lowest loss",
+        "diverged: 1 of 8 fits (loss or gradient is not finite)",
+        "exhausted: 1 of 8 fits (after 9 steps)",
+        "exhausted: 3 of 8 fits (Ctrl-C), 1 at the lowest loss, 2 before they began",
+    ]
+    assert lines[3].split() == ["v0", "5", "2", "(50.0%)", "1", "2", "0", "1", "4"]
+    assert lines[4].split() == ["v1", "-inf", "1", "(25.0%)", "0", "0", "1", "3", "4"]
+    assert lines[6:9] == [
+        "x at its lowest loss  x0  x1",
+        "v0                     0   1",
+        "v1                    12  13",
+    ]
+
+
+def test_where_no_loss_is_finite_nothing_is_reached():
+    lines = reports.report(made([[np.nan, np.inf]], [[2, 2]], [[3, 3]]), PLANE, 9)
+    assert lines[3].split() == ["v0", "inf", "0", "(0.0%)", "0", "0", "2", "0", "4"]
+
+
+def test_evaluations_that_cannot_be_counted():
+    lines = reports.report(made([[1.0]], [[0]], [[1]], [3, -1, 0, 0, 0]), PLANE, 9)
+    assert lines[2].split()[-3:] == ["steps", "values", "gradients"] and lines[3].split()[-2:] == ["3", "?"]
+
+
+def test_of_many_variants_the_best_are_shown():
+    loss = np.random.default_rng(0).permutation(np.arange(41.0))[:, None]
+    lines = reports.report(made(loss, np.zeros_like(loss), np.ones_like(loss)), PLANE, 9)
+    assert [float(line.split()[1]) for line in lines[3:23]] == list(range(20))
+    assert lines[23] == "(the best 20 of 41 variants by loss)"
+
+
+def test_parameters_that_are_not_determined():
+    problem = tw.problems.regression({"x": X, "y": Y}, "(a+b)*x", "y")
+    lines = reports.report(made([[1.0]], [[0]], [[1]]), problem, 9)
+    assert [line.split()[::2] for line in lines[3:5]] == [["a", "nan"], ["b", "nan"]]
+    assert lines[8].startswith("standard errors are NaN: here the data do not determine")
+    assert not any(line.startswith("correlation") for line in lines)
+
+
+# Figures.
+
+
+@pytest.mark.parametrize(
+    ("problem", "options", "labels"),
+    [
+        (DECAY, "--figure a.png", [["y", "residual"]]),
+        (DECAY, "--waterfall b.png", [["loss"]]),
+        (DECAY, "--waterfall b.png --figure a.png", [["y", "residual"], ["loss"]]),
+        ("solve x**2+y**2", "--figure a.png", [["loss"]]),
+    ],
+)
+def test_figures_are_drawn(problem, options, labels, call, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (drawn.append(self), save(self, *a, **k))[1])
+    monkeypatch.setattr(commands, "solve_all", lambda *_, **__: made([[1.0]], [[0]], [[1]]))
+    status, out, err = call(f"{problem} {options}")
+    assert (status, err) == (0, "")
+    assert [[ax.get_ylabel() for ax in figure.axes] for figure in drawn] == labels
+    files = sorted(re.findall(r"--(figure|waterfall) (\S+)", options))
+    assert out.splitlines()[-len(files) :] == [f"{option}: {file}" for option, file in files]
+    assert all(Path(file).read_bytes().startswith(b"\x89PNG") for _, file in files)
+
+
+# What is refused.
+
+REFUSED = {
+    DECAY.replace("--y y", "--y z"): "'z' is not a column of the table; choose from x, y, note",
+    DECAY.replace("--y y", ""): "data.csv is a table, but there is no --y; write e.g. thalweg solve data.csv --model",
+    "solve data.csv": "data.csv is a table, but there is no --model and no --y; write",
+    "solve missing.csv --model a*x --y y": "'missing.csv' cannot be read as a table: no such file",
+    "solve words.csv --model a*x --y y": "'many' in line 4, column 'y', but a fit needs finite numbers",
+    "solve data.csv --model a*note --y y": "'ok' in line 2, column 'note', but a fit needs finite numbers",
+    "solve short.csv --model a*x+b --y y": "2 observations for 2 parameters .* needs at least 3",
+    "solve data.csv:start=2 --model a*x --y y": "data.csv takes no parameters, but 'start=2' was given",
+    "solve data.csv --model 'a*x+' --y y": "of the formula cannot be read",
+    "solve data.csv --model '' --y y": "names no column|formula is empty",
+    "solve data.csv --model a*b --y y": "names no column to predict 'y' from; use one of x, note",
+    f"{DECAY} --range kk=0:1": "'kk' is not a parameter of the model; did you mean 'k'?",
+    f"{DECAY} --start kk=1": "'kk' is not a parameter of the model; did you mean 'k'?",
+    f"{DECAY} --range k=0:1 --start k=2": "the start of 'k' is 2, outside its range from 0 to 1; move one",
+    f"{DECAY} --range k": "--range is 'k', but it must be name=low:high; write e.g. --range b1=0:1000",
+    f"{DECAY} --range k=1": "--range is 'k=1', but it must be name=low:high",
+    f"{DECAY} --range 0:1": "--range is '0:1', but it must be name=low:high",
+    f"{DECAY} --range k=0:1:2": "--range of k is '1:2', but it must be a finite number",
+    f"{DECAY} --range k=:2": "--range of k is '', but it must be a finite number",
+    f"{DECAY} --range k=0:inf": "--range of k is 'inf', but it must be a finite number",
+    f"{DECAY} --range k=2:1": "--range of k is from 2 to 1, but low must be below high; turn it round",
+    f"{DECAY} --range k=1:2 --range k=1:3": "--range of k is given twice; give it once",
+    f"{DECAY} --start 1,2": "--start is without names, .* write e.g. --start b1=500,b2=1e-4",
+    f"{DECAY} --start k=1,2": "--start has '2' where name=number is due",
+    f"{DECAY} --start k=1,k=2": "--start has k twice",
+    f"{DECAY} --start k=fast": "--start of k is 'fast', but it must be a finite number",
+    f"{DECAY} inverse_gradient": "2 components to 12, .* use GaussNewton",
+    f"{DECAY} bfg": "'bfg' is not a method; did you mean 'bfgs'?",
+    "solve other.txt --model a*x --y y": "--model was given, but 'other.txt' is no CSV file; give --model with",
+    "solve misra1a --y y": "--y was given, but 'misra1a' is no CSV file",
+    "solve pbdl --range x2=0:1": "'x2' is not a component of x of 'pbdl'; did you mean",
+    "solve pbdl --start y=1": "'y' is not a component of x of 'pbdl'; choose from x0, x1",
+    "solve pbdl --range x0=0:1": "the start of 'x0' is 3, outside its range from 0 to 1",
+    "solve pbdl --start 1,2 --starts 5": "--start and --starts were both given",
+    "solve pbdl --start 1,2,3": "--start has 3 numbers, but x of 'pbdl' has 2; give 2",
+    "solve model.py:bowl --starts 5": "'bowl' has no domain",
+    "solve model.py:bowl --range x0=0:1": "'bowl' has no domain, .* give --range for x1 too",
+    "solve pbdl --gtol -1": "gtol is -1.0, but a tolerance is a positive number",
+    "solve pbdl --gtol fast": "gtol",
+    "solve pbdl --max-seconds 0": "max_seconds is 0.0, but a budget is a positive number",
+    "solve pbdl --max-steps 1.5": "--max-steps: '1.5' is not a whole number",
+    "solve pbdl --starts 1e15": "(Unable to allocate|too big).*; take fewer starts",
+    "solve pbdl --figure fit.xyz": "fit.xyz does not end like a figure",
+    "solve pbdl --waterfall absent/a.png": "absent/a.png cannot be written, because its folder does not exist",
+    "solve pbdl --out .": ". cannot be written, being a folder",
+    "solve pbdl --steps 5": "Unknown option: --steps",
+    "solve missing.dat": "cannot be read as .* No such file or directory",
+    "solve pdbl": "did you mean 'pbdl'",
+    "solve": "requires an argument. See thalweg solve --help",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_refusal_is_one_line_and_status_2(line, call, folder, compiled):
+    before, files = len(compiled), sorted(folder.iterdir())
+    status, out, err = call(line)
+    assert (status, out) == (2, "")
+    assert err.startswith("thalweg: ") and err.count("\n") == 1 and "Traceback" not in err
+    assert re.search(REFUSED[line], err)
+    assert len(compiled) == before
+    assert [file for file in sorted(folder.iterdir()) if file.name != "__pycache__"] == files
+
+
+def test_a_waterfall_without_matplotlib_is_refused_before_the_fit(call, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith(("thalweg.plot", "matplotlib"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(tw, "plot", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    status, out, err = call("solve pbdl --waterfall starts.png")
+    assert (status, out) == (2, "") and "--waterfall needs " in err and "pip install 'thalweg[plot]'" in err
+
+
+# As a stranger would type it.
+
+
+def test_help_tells_a_stranger_what_to_type(call, request_of):
+    for told in ("METHOD", "--model", "--range", "--gtol", "1e-10", "Ctrl-C", "Examples", "bounded=true", "stalled"):
+        assert told in call("solve --help")[1]
+    examples = re.findall(r"^thalweg (.*)", cli.MORE_SOLVE, re.MULTILINE)
+    assert len(examples) == 3 and all(request_of(example)[0] for example in examples)
+
+
+def test_ctrl_c_prints_what_is_done(folder, tmp_path):
+    thalweg = Path(sys.executable).with_name("thalweg")
+    bare = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    # Newton's method is done in a step from each start; that momentum is not, in ten million.
+    line = ["solve", "x**2 + y**2", "newton", "momentum:learning_rate=1e-12", "--max-steps", 10**9, "--starts", 500]
+    with subprocess.Popen(
+        [thalweg, *map(str, line), "--out", "fits.nc"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**bare, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
+    ) as running:
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit and len(list((tmp_path / "cache").glob("jit_chunk*-cache"))) < 2:
+            time.sleep(0.1)
+        time.sleep(2)  # compiled, and now on its way
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (cli.INTERRUPTED, "")
+    assert row(out, "newton")[4] == "500" and row(out, "momentum")[7] == "500"
+    assert re.search(r"^exhausted: 500 of 1000 fits \(Ctrl-C\)", out, re.MULTILINE)
+    with xr.open_dataset("fits.nc", engine="h5netcdf") as saved:
+        assert saved.attrs["interrupted"] == 1 and int(saved.steps.sel(variant="momentum").max()) > 0

@@ -1,0 +1,46 @@
+"""All 27 nonlinear regressions of NIST StRD, from both starts, with one method and one setting."""
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+
+pytestmark = pytest.mark.slow
+FILES = [
+    *("Bennett5", "BoxBOD", "Chwirut1", "Chwirut2", "DanWood", "ENSO", "Eckerle4", "Gauss1", "Gauss2", "Gauss3"),
+    *("Hahn1", "Kirby2", "Lanczos1", "Lanczos2", "Lanczos3", "MGH09", "MGH10", "MGH17", "Misra1a", "Misra1b"),
+    *("Misra1c", "Misra1d", "Nelson", "Rat42", "Rat43", "Roszman1", "Thurber"),
+]
+
+
+def digits(found, certified):
+    """The log relative error: about how many digits agree (NIST's measure), 11 at most."""
+    with np.errstate(divide="ignore"):
+        return np.minimum(-np.log10(np.abs(found - certified) / np.abs(certified)), 11)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, shared):
+    path = shared / "data" / "nist" / f"{name}.dat"
+    file, problem = tw.problems.fits.read(path), tw.problems.nist(path)
+    fits = tw.solve(
+        problem,
+        tw.methods.LevenbergMarquardt(),
+        file.starts,
+        gtol=0,
+        xtol=1e-10,
+        max_steps=10_000,
+        dtype="float64",
+    )
+    assert (fits.outcome == 0).all()
+    assert digits(fits.x.values[0], file.certified).min() >= 6
+    errors = tw.analysis.uncertainty(fits, problem)
+    if name == "Lanczos1":  # its certified residuals are rounding: 1e-14 of the data, which have 11 digits
+        assert np.isfinite(errors.standard_error).all()
+    else:
+        assert digits(errors.standard_error.values[0], file.standard_deviations).min() >= 5
+        deviation = errors.residual_standard_deviation.values[0]
+        freedom = 11 if name == "Rat43" else file.degrees_of_freedom  # the file says 9 and means 11
+        expected = np.sqrt(file.residual_sum_of_squares / freedom)
+        assert digits(deviation, expected).min() >= 5
+        assert (errors.degrees_of_freedom == freedom).all()
