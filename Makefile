@@ -18,10 +18,10 @@ demo: .venv/installed
 		--steps 100 --dtype float64 --figure demo/misra1a.png
 
 test: .venv/installed
-	$(BIN)/python -m pytest --numprocesses 2 -m 'not slow'
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
 
 slow: .venv/installed
-	$(BIN)/python -m pytest --numprocesses 2 -m slow
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -29,7 +29,9 @@ lint: .venv/installed
 	$(BIN)/pyright src
 
 bench: .venv/installed
-	$(BIN)/python benchmarks/trace.py
+	for part in machine trace solve growth; do $(BIN)/python benchmarks/$$part.py || exit 1; done > benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/cutest.py --figure docs/cutest.png >> benchmarks/RESULTS.md
+	cat benchmarks/RESULTS.md
 
 clean:
 	rm -rf .venv demo

@@ -7,7 +7,6 @@ compiled gradient) is timed on 200 of its steps of one lane and scaled to all.
 
 import argparse
 import math
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -18,7 +17,6 @@ import numpy as np
 import optax
 
 import thalweg as tw
-from thalweg.lanes import CORES
 
 LANES, STEPS, RATE = 4096, 1000, 1e-4
 RULES = {"gradient descent": optax.sgd, "Adam": optax.adam}
@@ -71,11 +69,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
-    machine = f"{platform.machine()}, {CORES} cores, jax {jax.__version__}"
-    print(f"{machine}, {LANES} lanes x {STEPS} steps, medians of {repeats}")
-    print(
-        f"{'method':<18}{'d':>3}{'expert':>11}{'run':>10}{'ratio':>8}{'lecture':>12}{'ratio':>8}{'compile':>18}{'error':>9}"
-    )
+    print(f"## run\n\n{__doc__}\nMedians of {repeats}.\n")
+    print("| method | d | expert | run | ratio | lecture | ratio | compile, expert | run | error |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     ratios = []
     for name, rule in RULES.items():
         for d in (2, 10):
@@ -96,10 +92,10 @@ def main() -> None:
             loop = seconds(lambda rule=rule, starts=starts: lecture(rule(RATE), starts[0], 200)) / 200 * STEPS * LANES
             ratios.append(slow / fast)
             print(
-                f"{name:<18}{d:>3}{1e3 * slow:>8.1f} ms{1e3 * fast:>7.1f} ms{slow / fast:>7.2f}x{loop:>10.0f} s"
-                f"{loop / fast:>7.0f}x{first[0]:>7.2f} s, {first[1]:.2f} s{error:>9.1e}"
+                f"| {name} | {d} | {1e3 * slow:.1f} ms | {1e3 * fast:.1f} ms | {slow / fast:.2f} | {loop:.0f} s "
+                f"| {loop / fast:.0f} | {first[0]:.2f} s | {first[1]:.2f} s | {error:.0e} |"
             )
-    print(f"geometric mean {math.prod(ratios) ** (1 / len(ratios)):.2f}x, lowest {min(ratios):.2f}x")
+    print(f"\nGeometric mean {math.prod(ratios) ** (1 / len(ratios)):.2f}, lowest {min(ratios):.2f}.\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,21 @@
 """What several test files need."""
 
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import jax
 import pytest
+
+from thalweg import cli
+
+THALWEG = Path(sys.executable).with_name("thalweg")
+# What the command line sets for JAX, if a person has not.
+SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "TF_CPP_MIN_LOG_LEVEL")
 
 COMPILED: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -26,3 +38,74 @@ def shared() -> Path:
 def compiled() -> list[str]:
     """An entry for each program that XLA has compiled so far in this process."""
     return COMPILED
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty folder to work in, from which nothing of a command line stays behind."""
+    monkeypatch.chdir(tmp_path)
+    for name in SETTINGS:
+        monkeypatch.setenv(name, "0")  # so that what the command line sets is taken back
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+@pytest.fixture
+def call(folder, monkeypatch, capsys):
+    """A command line in this process, in the ``folder`` of its test file: (status, stdout, stderr)."""
+
+    def run(line):
+        monkeypatch.setattr(sys, "argv", ["thalweg", *shlex.split(line)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def environment(**settings):
+    """That of a stranger, who has set nothing of JAX, and ``settings``."""
+    bare = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    return {**bare, **{name: str(value) for name, value in settings.items()}}
+
+
+@pytest.fixture
+def shell():
+    """A command line as a stranger would type it: the finished process."""
+
+    def run(*words, **settings):
+        return subprocess.run(
+            [THALWEG, *words], capture_output=True, text=True, env=environment(**settings), timeout=120
+        )
+
+    return run
+
+
+@pytest.fixture
+def cut_short(tmp_path):
+    """(status, stdout, stderr) of a command that Ctrl-C ends two seconds after its programs are compiled."""
+
+    def run(line, programs=1):
+        cache = tmp_path / "cache"
+        with subprocess.Popen(
+            [THALWEG, *map(str, line)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(JAX_COMPILATION_CACHE_DIR=cache),
+        ) as running:
+            limit = time.monotonic() + 60
+            while time.monotonic() < limit and len(list(cache.glob("jit_chunk*-cache"))) < programs:
+                time.sleep(0.1)
+            time.sleep(2)
+            running.send_signal(signal.SIGINT)
+            try:
+                out, err = running.communicate(timeout=60)
+            finally:
+                running.kill()  # or else leaving the block waits for it
+        return running.returncode, out, err
+
+    return run

@@ -1,25 +1,19 @@
 """The command line, mostly in this process and a dozen times as a stranger would type it."""
 
-import os
 import re
-import shlex
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import xarray as xr
+from conftest import THALWEG
 
 import thalweg as tw
 from thalweg import cli, words
 
-THALWEG = Path(sys.executable).with_name("thalweg")
-# What the command line sets for JAX, if a person has not.
-SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "TF_CPP_MIN_LOG_LEVEL")
 MODEL = """
 from dataclasses import dataclass
 import jax.numpy as jnp
@@ -42,47 +36,16 @@ def three(): return 3
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(workplace):
     """A folder of its own to work in, with a few files."""
-    (tmp_path / "model.py").write_text(MODEL)
-    (tmp_path / "beside.py").write_text("target = 3.0")
-    (tmp_path / "broken.py").write_text("import no_such_module")
-    (tmp_path / "exits.py").write_text("raise SystemExit(3)")
-    (tmp_path / "cut.dat").write_text("NIST/ITL StRD\nDataset Name:  Cut\n")
-    (tmp_path / "data.csv").write_text("x,y\n1,2\n3,4\n")
-    (tmp_path / "random.dat").write_bytes(np.random.default_rng(0).bytes(1000))
-    monkeypatch.chdir(tmp_path)
-    for name in SETTINGS:
-        monkeypatch.setenv(name, "0")  # so that what the command line sets is taken back
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return tmp_path
-
-
-@pytest.fixture
-def call(folder, monkeypatch, capsys):
-    """A command line in this process: (status, stdout, stderr)."""
-
-    def run(line):
-        monkeypatch.setattr(sys, "argv", ["thalweg", *shlex.split(line)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
-
-
-def environment(**settings):
-    """That of a stranger, who has set nothing of JAX, and ``settings``."""
-    bare = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    return {**bare, **{name: str(value) for name, value in settings.items()}}
-
-
-def shell(*words, **settings):
-    """A command line in a process of its own."""
-    return subprocess.run([THALWEG, *words], capture_output=True, text=True, env=environment(**settings), timeout=120)
+    (workplace / "model.py").write_text(MODEL)
+    (workplace / "beside.py").write_text("target = 3.0")
+    (workplace / "broken.py").write_text("import no_such_module")
+    (workplace / "exits.py").write_text("raise SystemExit(3)")
+    (workplace / "cut.dat").write_text("NIST/ITL StRD\nDataset Name:  Cut\n")
+    (workplace / "data.csv").write_text("x,y\n1,2\n3,4\n")
+    (workplace / "random.dat").write_bytes(np.random.default_rng(0).bytes(1000))
+    return workplace
 
 
 @pytest.fixture(scope="session")
@@ -442,7 +405,7 @@ def test_help_tells_a_stranger_what_to_type(call):
         assert call(example + " --out trace.nc")[::2] == (0, "")
 
 
-def test_a_run_writes_what_it_says_and_the_next_compiles_nothing(folder, cache):
+def test_a_run_writes_what_it_says_and_the_next_compiles_nothing(shell, folder, cache):
     line = ["run", "pbdl", "gradient_descent:learning_rate=0.01", "newton:learning_rate=1/3"]
     line += ["--out", "trace.nc", "--figure", "paths.png", "--steps", "20"]
     first = shell(*line, XDG_CACHE_HOME=cache)
@@ -466,7 +429,7 @@ def test_a_run_writes_what_it_says_and_the_next_compiles_nothing(folder, cache):
     assert sorted((cache / "thalweg").iterdir()) == kept
 
 
-def test_the_persons_own_cache_comes_first(folder, tmp_path):
+def test_the_persons_own_cache_comes_first(shell, folder, tmp_path):
     done = shell(
         "run", "x**2", "newton", JAX_COMPILATION_CACHE_DIR=tmp_path / "mine", XDG_CACHE_HOME=tmp_path / "other"
     )
@@ -477,13 +440,13 @@ def test_import_alone_keeps_no_compilations():
     assert jax.config.jax_compilation_cache_dir is None
 
 
-def test_a_cache_that_cannot_be_written_costs_no_word(folder):
+def test_a_cache_that_cannot_be_written_costs_no_word(shell, folder):
     done = shell("run", "x**2", "newton", XDG_CACHE_HOME=folder / "model.py")
     assert (done.returncode, done.stderr) == (0, "") and "converged" in done.stdout
 
 
 @pytest.mark.parametrize("line", [["run", "pdbl"], ["run", "x**2", "adam"], ["run", "x**2", "--steps", "-1"], ["lst"]])
-def test_refusal_in_a_process_of_its_own(line, folder):
+def test_refusal_in_a_process_of_its_own(shell, line, folder):
     done = shell(*line)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("thalweg: ") and done.stderr.count("\n") == 1
@@ -497,22 +460,10 @@ def test_a_closed_pipe_ends_quietly(folder):
     listing.stderr.close()
 
 
-def test_ctrl_c_returns_what_is_done(folder, tmp_path):
+def test_ctrl_c_returns_what_is_done(folder, cut_short):
     line = ["run", "pbdl", "newton", "--steps", 10**7, "--every", 10**4, "--out", "trace.nc"]
-    with subprocess.Popen(
-        [THALWEG, *map(str, line)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(JAX_COMPILATION_CACHE_DIR=tmp_path / "cache"),
-    ) as running:
-        limit = time.monotonic() + 60
-        while time.monotonic() < limit and not list((tmp_path / "cache").glob("jit_chunk*")):
-            time.sleep(0.1)
-        time.sleep(2)  # compiled, and now on its way
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
-    assert (running.returncode, err) == (cli.INTERRUPTED, "")
+    status, out, err = cut_short(line)
+    assert (status, err) == (cli.INTERRUPTED, "")
     step = int(re.search(r"^interrupted at step (\d+) of 10000000; the table is", out, re.MULTILINE)[1])
     assert 0 < step < 10**7 and step % 10**4 == 0
     assert "newton" in out and "converged" in out

@@ -1,12 +1,7 @@
 """``thalweg solve``, mostly in this process: what it fits, what it prints, what it refuses."""
 
-import os
 import re
-import shlex
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +12,6 @@ import xarray as xr
 import thalweg as tw
 from thalweg import cli, commands, reports
 
-SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "TF_CPP_MIN_LOG_LEVEL")
 X = np.linspace(0, 5, 12)
 Y = 3 * np.exp(-0.7 * X) + 0.05 * np.random.default_rng(0).normal(size=X.size)
 DECAY = 'solve data.csv --model "a*exp(-k*x)" --y y'
@@ -27,35 +21,16 @@ REASONS = "running gtol stuck not_finite max_steps max_seconds interrupted"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(workplace):
     """A folder of its own to work in, with a few tables."""
     rows = [f"{x!r},{y!r},ok" for x, y in zip(X.tolist(), Y.tolist(), strict=True)]
-    (tmp_path / "data.csv").write_text("\n".join(["x,y,note", *rows]))
-    (tmp_path / "words.csv").write_text("x,y\n1,2\n\n2,many\n3,4\n")
-    (tmp_path / "short.csv").write_text("x,y\n1,2\n2,3\n")
-    (tmp_path / "other.txt").write_text("x,y\n1,2\n2,3\n")
+    (workplace / "data.csv").write_text("\n".join(["x,y,note", *rows]))
+    (workplace / "words.csv").write_text("x,y\n1,2\n\n2,many\n3,4\n")
+    (workplace / "short.csv").write_text("x,y\n1,2\n2,3\n")
+    (workplace / "other.txt").write_text("x,y\n1,2\n2,3\n")
     loss = "import thalweg as tw\nbowl = tw.Problem(loss=lambda x: (x**2).sum(), start=[1.0, 2.0], name='bowl')"
-    (tmp_path / "model.py").write_text(loss)
-    monkeypatch.chdir(tmp_path)
-    for name in SETTINGS:
-        monkeypatch.setenv(name, "0")  # so that what the command line sets is taken back
-    return tmp_path
-
-
-@pytest.fixture
-def call(folder, monkeypatch, capsys):
-    """A command line in this process: (status, stdout, stderr)."""
-
-    def run(line):
-        monkeypatch.setattr(sys, "argv", ["thalweg", *shlex.split(line)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
+    (workplace / "model.py").write_text(loss)
+    return workplace
 
 
 @pytest.fixture
@@ -226,7 +201,7 @@ def test_start_and_range_of_other_problems(line, start, box, request_of):
 def test_methods_and_tolerances(line, methods, others, request_of):
     asked = request_of(f"solve {line}")
     assert set(asked[1]) == methods
-    assert asked[3] == {"gtol": 1e-6, "max_steps": 1000, "key": 0, "dtype": "float64", **others}
+    assert asked[3] == {"key": 0, "dtype": "float64", **others}
 
 
 # What is printed of fits made by hand.
@@ -252,7 +227,7 @@ def made(loss, outcome, reason, evaluations=None):
             "x_dim": ["0", "1"],
             "evaluation": ["value", "gradient", "product", "jacobian", "hessian"],
         },
-        {"problem": "by hand", "dtype": "float64"},
+        {"problem": "by hand", "dtype": "float64", "max_steps": 9},
     )
 
 
@@ -262,7 +237,7 @@ PLANE = tw.Problem(loss=lambda x: x.sum(), start=[0.0, 0.0], name="plane")
 def test_every_fit_that_did_not_converge_is_told():
     nan, inf = np.nan, np.inf
     fits = made([[5, 5 + 1e-7, 6, nan], [-inf, 7, 5, nan]], [[0, 1, 1, 3], [2, 3, 3, 3]], [[1, 2, 2, 6], [3, 4, 6, 6]])
-    lines = reports.report(fits, PLANE, 9)
+    lines = reports.report(fits, PLANE)
     assert lines[-4:] == [
         "stalled: 2 of 8 fits (no step improves in float64), 1 at the lowest loss",
         "diverged: 1 of 8 fits (loss or gradient is not finite)",
@@ -279,25 +254,25 @@ def test_every_fit_that_did_not_converge_is_told():
 
 
 def test_where_no_loss_is_finite_nothing_is_reached():
-    lines = reports.report(made([[np.nan, np.inf]], [[2, 2]], [[3, 3]]), PLANE, 9)
+    lines = reports.report(made([[np.nan, np.inf]], [[2, 2]], [[3, 3]]), PLANE)
     assert lines[3].split() == ["v0", "inf", "0", "(0.0%)", "0", "0", "2", "0", "4"]
 
 
 def test_evaluations_that_cannot_be_counted():
-    lines = reports.report(made([[1.0]], [[0]], [[1]], [3, -1, 0, 0, 0]), PLANE, 9)
+    lines = reports.report(made([[1.0]], [[0]], [[1]], [3, -1, 0, 0, 0]), PLANE)
     assert lines[2].split()[-3:] == ["steps", "values", "gradients"] and lines[3].split()[-2:] == ["3", "?"]
 
 
 def test_of_many_variants_the_best_are_shown():
     loss = np.random.default_rng(0).permutation(np.arange(41.0))[:, None]
-    lines = reports.report(made(loss, np.zeros_like(loss), np.ones_like(loss)), PLANE, 9)
+    lines = reports.report(made(loss, np.zeros_like(loss), np.ones_like(loss)), PLANE)
     assert [float(line.split()[1]) for line in lines[3:23]] == list(range(20))
     assert lines[23] == "(the best 20 of 41 variants by loss)"
 
 
 def test_parameters_that_are_not_determined():
     problem = tw.problems.regression({"x": X, "y": Y}, "(a+b)*x", "y")
-    lines = reports.report(made([[1.0]], [[0]], [[1]]), problem, 9)
+    lines = reports.report(made([[1.0]], [[0]], [[1]]), problem)
     assert [line.split()[::2] for line in lines[3:5]] == [["a", "nan"], ["b", "nan"]]
     assert lines[8].startswith("standard errors are NaN: here the data do not determine")
     assert not any(line.startswith("correlation") for line in lines)
@@ -415,25 +390,11 @@ def test_help_tells_a_stranger_what_to_type(call, request_of):
     assert len(examples) == 3 and all(request_of(example)[0] for example in examples)
 
 
-def test_ctrl_c_prints_what_is_done(folder, tmp_path):
-    thalweg = Path(sys.executable).with_name("thalweg")
-    bare = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+def test_ctrl_c_prints_what_is_done(folder, cut_short):
     # Newton's method is done in a step from each start; that momentum is not, in ten million.
     line = ["solve", "x**2 + y**2", "newton", "momentum:learning_rate=1e-12", "--max-steps", 10**9, "--starts", 500]
-    with subprocess.Popen(
-        [thalweg, *map(str, line), "--out", "fits.nc"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**bare, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
-    ) as running:
-        limit = time.monotonic() + 60
-        while time.monotonic() < limit and len(list((tmp_path / "cache").glob("jit_chunk*-cache"))) < 2:
-            time.sleep(0.1)
-        time.sleep(2)  # compiled, and now on its way
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
-    assert (running.returncode, err) == (cli.INTERRUPTED, "")
+    status, out, err = cut_short([*line, "--out", "fits.nc"], programs=2)
+    assert (status, err) == (cli.INTERRUPTED, "")
     assert row(out, "newton")[4] == "500" and row(out, "momentum")[7] == "500"
     assert re.search(r"^exhausted: 500 of 1000 fits \(Ctrl-C\)", out, re.MULTILINE)
     with xr.open_dataset("fits.nc", engine="h5netcdf") as saved:

@@ -69,7 +69,7 @@ def test_the_published_optimum_is_reached(name, optimum, digits):
 
 def test_bounds_are_the_domain_where_they_make_a_box():
     np.testing.assert_array_equal(problems.cutest("HS5").domain, [[-1.5, -3.0], [4.0, 3.0]])
-    assert problems.cutest("HS1").domain is None  # one side is infinite
+    np.testing.assert_array_equal(problems.cutest("HS1").domain, [[-np.inf, -1.5], [np.inf, np.inf]])
     assert problems.cutest("HADAMALS").domain is None  # some components are fixed
 
 

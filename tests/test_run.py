@@ -35,18 +35,24 @@ ON_CHAINS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("problem", "methods"),
-    [
+def each_alone(dtypes):
+    """Six problems, their methods, and the dtype of each: "64" and "32"; those of the other dtype are slow."""
+    cases = [
         (tw.problems.rosenbrock(2), ON_LOSSES),
         (tw.problems.rosenbrock(10), ON_LOSSES),
         (tw.problems.rastrigin(1), FIRST_ORDER),
         (tw.problems.ackley(5), FIRST_ORDER),
         (PBDL, ON_CHAINS),
         (tw.problems.sine(2.0, 30.0), ON_CHAINS),
-    ],
-    ids=lambda value: value.name if isinstance(value, tw.Problem) else "",
+    ]
+    for (problem, methods), quick in zip(cases, dtypes, strict=True):
+        for dtype in ("float32", "float64"):
+            marks = () if dtype == quick else pytest.mark.slow
+            yield pytest.param(problem, methods, dtype, marks=marks, id=f"{problem.name}-{dtype}")
+
+
+@pytest.mark.parametrize(
+    ("problem", "methods", "dtype"), [*each_alone(["float32", "float64", *["float32"] * 3, "float64"])]
 )
 def test_64_starts_together_equal_each_alone_bit_for_bit(problem, methods, dtype):
     starts = np.random.default_rng(0).uniform(-2, 2, (64, problem.dimension))
@@ -288,7 +294,9 @@ def test_constants_of_a_loss_keep_their_digits_in_either_order():
         np.testing.assert_allclose(final(problem, dtype), center, rtol=exact)
 
 
-@pytest.mark.parametrize("scheme", ["central", "forward", "backward"])
+@pytest.mark.parametrize(
+    "scheme", ["central", *(pytest.param(name, marks=pytest.mark.slow) for name in ("forward", "backward"))]
+)
 def test_every_method_works_with_finite_differences(scheme):
     differences = tw.FiniteDifference(scheme=scheme)
     problem = tw.Problem(PBDL.stages[0], loss=PBDL.loss, start=[3.0, 3.0], derivatives=differences)

@@ -1,8 +1,10 @@
 """``solve``: lanes that are taken again, tolerances, outcomes, evaluations, cases."""
 
-import _thread
+import os
+import signal
 import threading
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -43,21 +45,26 @@ def test_every_start_reaches_the_minimum(finished):
     assert (fits.outcome == 0).all() and (fits.reason == 1).all()
     assert fits.reason.attrs["flag_meanings"].split()[1] == "gtol"
     np.testing.assert_allclose(fits.x, 1.0, atol=1e-5)
-    gradients = [[np.abs(problem.gradient(x)).max() for x in lanes] for lanes in fits.x.values]
-    assert (fits.gradient_norm <= 1e-6).all() and np.max(gradients) < 1e-2  # the second in float32
+    with jax.enable_x64(True):
+        gradients = jax.vmap(jax.vmap(problem.gradient))(fits.x.values)
+    np.testing.assert_allclose(fits.gradient_norm, np.abs(gradients).max(axis=-1), atol=1e-12)
+    assert (fits.gradient_norm <= 1e-6).all()
     np.testing.assert_array_equal(fits.x, fits.last_x)
     assert list(fits.variant.values) == list(FINISHERS)
 
 
-def test_results_do_not_depend_on_lanes_chunks_or_threads(finished, monkeypatch):
+@pytest.mark.parametrize(
+    "names", [["bfgs"], pytest.param(["trust", "lbfgs", "cg", "marquardt"], marks=pytest.mark.slow)]
+)
+def test_results_do_not_depend_on_lanes_chunks_or_threads(names, finished, monkeypatch):
     """All starts in narrow lanes, with a look after every step, one block to a chunk and one thread; and few alone."""
-    _, fits = finished
+    fits, methods = finished[1].sel(variant=names), {name: FINISHERS[name] for name in names}
     monkeypatch.setattr(recycling, "WIDEST", 64)
     monkeypatch.setattr(recycling, "BLOCK", 1)
     monkeypatch.setattr(supply, "MOST_BLOCKS", 1)
     monkeypatch.setattr("thalweg.shards.CORES", 1)
-    narrow = tw.solve(rosenbrock(), FINISHERS, STARTS, dtype="float64")
-    few = tw.solve(rosenbrock(), FINISHERS, STARTS[:3], dtype="float64")
+    narrow = tw.solve(rosenbrock(), methods, STARTS, dtype="float64")
+    few = tw.solve(rosenbrock(), methods, STARTS[:3], dtype="float64")
     for other, some in ((narrow, fits), (few, fits.isel(start=slice(3)))):
         for name in ("outcome", "reason", "steps", "evaluations"):
             np.testing.assert_array_equal(other[name], some[name])
@@ -222,9 +229,9 @@ def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
     assert np.isnan(short.loss.values[never & cut]).all()
     np.testing.assert_array_equal(short.x.values[never], np.broadcast_to(starts, short.x.shape)[never])
 
-    timer = threading.Timer(0.7, _thread.interrupt_main)
+    timer = threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    ended = tw.solve(problem, method, starts, max_steps=2**31, dtype="float64")
+    ended = tw.solve(problem, method, starts, max_steps=2**31, max_seconds=60, dtype="float64")
     timer.cancel()
     assert ended.attrs["interrupted"] == 1 and (ended.outcome.values[0, :5] == 0).all()
     assert (ended.reason.values == meanings.index("interrupted")).any()
@@ -244,7 +251,7 @@ def test_budgets_starts_and_tolerances_are_no_new_compile(compiled):
 BOUNDED = {"trust": tw.methods.TrustRegion(bounded=True), "lbfgs": tw.methods.LBFGS(bounded=True)}
 
 
-@pytest.mark.parametrize("d", [6, 12])
+@pytest.mark.parametrize("d", [6, pytest.param(12, marks=pytest.mark.slow)])
 def test_bounded_methods_find_the_constrained_minimum(d):
     """A convex quadratic in a box has one solution; SciPy's L-BFGS-B knows it."""
     draw = np.random.default_rng(d)

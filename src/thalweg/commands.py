@@ -15,12 +15,10 @@ from thalweg.runs import run as run_all
 from thalweg.solves import solve as solve_all
 
 FORMATS = (".jpg", ".pdf", ".png", ".svg")
-MOST = 40  # variants in a table, else the best half as many
 WIDTH, INDENT = 120, "    "  # of a listing
 # A regression's parameters differ in units, so that no bound of the gradient means the same to all of them. With these
 # each of NIST's reaches its certified parameters from both starts.
 REGRESSION = {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000}
-OTHERS = {"gtol": 1e-6, "max_steps": 1000}
 
 
 def run(
@@ -90,9 +88,9 @@ def solve(
                 )
         chosen, points = _posed(problem, begun, count, boxes, seed)
     named = words.chosen_methods(methods or words.finishing(chosen))
-    limits = (REGRESSION if reports.is_regression(chosen) else OTHERS) | budget
+    limits = (REGRESSION if reports.is_regression(chosen) else {}) | budget
     fits = solve_all(chosen, named, points, key=seed, dtype=dtype, **limits)
-    print("\n".join(reports.report(fits, chosen, limits["max_steps"])))
+    print("\n".join(reports.report(fits, chosen)))
     if out is not None:
         fits.to_netcdf(out, engine="h5netcdf")
         print(f"fits: {out}")
@@ -204,7 +202,8 @@ def _table(trace: Any, chosen: Problem) -> list[str]:
 
     with np.errstate(all="ignore"):  # infinity and NaN are results, here as in the trace
         table = analysis.table(trace, chosen)
-    shown = table if len(table) <= MOST else table.sort_values("final_loss").head(MOST // 2)
+    many = len(table) > reports.MOST_VARIANTS
+    shown = table.sort_values("final_loss").head(reports.MOST_VARIANTS // 2) if many else table
     text = shown.rename_axis(index=None, columns=str(table.index.name)).to_string(
         float_format=lambda value: f"{value:.4g}", formatters={"steps": lambda value: f"{value:.12g}"}
     )

@@ -66,6 +66,12 @@ class Stepper:
         return Report(*problem.value_and_gradient(x), jnp.zeros((), bool))
 
 
+def filled(width: int, dimension: int) -> int:
+    """The width with lanes to spare, a multiple of ``VECTOR`` with at least ``SMALLEST`` components, so that all lanes
+    run through the same instructions and give the same bits among others and alone."""
+    return -(-max(width, SMALLEST // dimension) // VECTOR) * VECTOR
+
+
 def settled(problem: Problem) -> Problem:
     """A copy for the traces of lanes, whose derivatives are computed once along lanes."""
     problem = copy(problem)

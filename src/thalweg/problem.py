@@ -15,6 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg.derivatives import AutoDiff, Derivatives
+from thalweg.linalg import solve
 from thalweg.space import Space
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ class Problem:
         self.start = x_space.ravel_point(start, "start")
         self.inner_spaces = (x_space,)
         self._open = tuple(chain), loss
+        self.takes_data = _asks(loss, 1) or any(_asks(s.forward, 1) or _asks(s.inverse, 2) for s in chain)
         self._close(data)
         self.minima = np.array(
             [x_space.ravel_point(point, "a minimum") for point in (() if minima is None else minima)]
@@ -154,11 +156,6 @@ class Problem:
             for stage in self.stages:
                 self.inner_spaces += (self.inner_spaces[-1].after(stage),)
             self.inner_spaces[-1].check_loss(self.loss)
-
-    @property
-    def takes_data(self) -> bool:
-        """Whether a stage or the loss asks for data."""
-        return _asks(self.loss, 1) or any(_asks(stage.forward, 1) for stage in self.stages)
 
     @property
     def is_open(self) -> bool:
@@ -234,7 +231,7 @@ class Problem:
         y = jnp.asarray(y)
         if isinstance(self.loss, SquaredError):
             return jnp.broadcast_to(jnp.ravel(jnp.asarray(self.loss.target, y.dtype)), y.shape) - y
-        return -jnp.linalg.solve(self.loss_hessian(y), self.loss_gradient(y))
+        return -solve(self.loss_hessian(y), self.loss_gradient(y))
 
     def residual(self, x: ArrayLike) -> Array:
         """r(x) with L = |r|^2 / 2, shape (m,), in [L]^(1/2).

@@ -97,70 +97,61 @@ def program(
     ``swept`` tells which hyperparameters have one value per lane, ``single`` whether every step is recorded. Values of
     hyperparameters, starts and keys are arguments of the program.
     """
+
+    def build() -> Program:
+        lane_problem = settled(problem)
+        one = stepper(lane_problem, method, dtype)
+        axes = state_axes(lane_problem, one, swept, dtype)
+        hyper_axes = [0 if s else None for s in swept]
+        all_init = jax.vmap(partial(one.init, lane_problem), (hyper_axes, 0, 0), axes)
+        all_step = jax.vmap(partial(one.step, lane_problem), (hyper_axes, 0, axes), (0, axes))
+        look = jax.vmap(partial(observe, problem, record))
+
+        def turn(leaf: Array, axis: int | None, source: int, to: int) -> Array:
+            return leaf if axis is None else jnp.moveaxis(leaf, source, to)
+
+        def packed(x: Array, state: list[Array]) -> Any:
+            return x.T, [turn(leaf, axis, 0, -1) for leaf, axis in zip(state, axes, strict=True)]
+
+        def unpacked(carry: Any) -> Any:
+            return carry[0].T, [turn(leaf, axis, -1, 0) for leaf, axis in zip(carry[1], axes, strict=True)]
+
+        def put(records: dict[str, Array], x: Array, i: Any) -> dict[str, Array]:
+            seen = look(x)
+            into = jax.lax.dynamic_update_index_in_dim
+            return {k: into(record, jnp.moveaxis(seen[k], 0, -1), i, 0) for k, record in records.items()}
+
+        def begin(hyper: list[Array], x: Array, seed: Array, lane: Array, records: dict[str, Array]) -> Any:
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), lane)
+            return packed(x, all_init(hyper, x, keys)), put(records, x, 0)
+
+        def chunk(hyper: list[Array], carry: Any, records: dict[str, Array], rows: Array, every: Array) -> Any:
+            def advance(_: Any, carry: Any) -> Any:
+                return lanes_minor(all_step(hyper, *lanes_minor(carry)))
+
+            def row(i: Array, loop: Any) -> Any:
+                (x, state), records = loop
+                x, state = advance(i, (x, state)) if single else jax.lax.fori_loop(0, every, advance, (x, state))
+                return (x, state), put(records, x, i)
+
+            carry, records = jax.lax.fori_loop(0, rows, row, (unpacked(carry), records))
+            return packed(*carry), records
+
+        some = [jax.ShapeDtypeStruct((width,) if s else (), dtype) for s in swept]
+        x = jax.ShapeDtypeStruct((width, problem.dimension), dtype)
+        count, seed = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.uint32)
+        lane = jax.ShapeDtypeStruct((width,), jnp.int32)
+        seen = jax.eval_shape(look, x)
+        rows = int(np.clip(CHUNK_BYTES // sum(a.size * a.dtype.itemsize for a in seen.values()), 1, MOST_STEPS))
+        shapes = {k: ((rows, *a.shape[1:], width), a.dtype) for k, a in seen.items()}
+        records = {k: jax.ShapeDtypeStruct(*shape) for k, shape in shapes.items()}
+        carry, _ = jax.eval_shape(begin, some, x, seed, lane, records)
+        start = compiled(jax.jit(begin, donate_argnums=4, keep_unused=True), some, x, seed, lane, records)
+        go_on = compiled(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count)
+        return Program(start, go_on, rows, width, shapes, calls_lapack(start) or calls_lapack(go_on))
+
     signature = (jax.tree.structure(method), tuple(swept), tuple(record), width, dtype, single)
-    make = partial(_build, problem, method, swept, record, width, dtype, single)
-    return once(problem, signature, make)
-
-
-def _build(
-    problem: Problem,
-    method: Method,
-    swept: Sequence[bool],
-    record: Sequence[tuple[str, Observer]],
-    width: int,
-    dtype: np.dtype,
-    single: bool,
-) -> Program:
-    lane_problem = settled(problem)
-    one = stepper(lane_problem, method, dtype)
-    axes = state_axes(lane_problem, one, swept, dtype)
-    hyper_axes = [0 if s else None for s in swept]
-    all_init = jax.vmap(partial(one.init, lane_problem), (hyper_axes, 0, 0), axes)
-    all_step = jax.vmap(partial(one.step, lane_problem), (hyper_axes, 0, axes), (0, axes))
-    look = jax.vmap(partial(observe, problem, record))
-
-    def turn(leaf: Array, axis: int | None, source: int, to: int) -> Array:
-        return leaf if axis is None else jnp.moveaxis(leaf, source, to)
-
-    def packed(x: Array, state: list[Array]) -> Any:
-        return x.T, [turn(leaf, axis, 0, -1) for leaf, axis in zip(state, axes, strict=True)]
-
-    def unpacked(carry: Any) -> Any:
-        return carry[0].T, [turn(leaf, axis, -1, 0) for leaf, axis in zip(carry[1], axes, strict=True)]
-
-    def put(records: dict[str, Array], x: Array, i: Any) -> dict[str, Array]:
-        seen = look(x)
-        into = jax.lax.dynamic_update_index_in_dim
-        return {k: into(record, jnp.moveaxis(seen[k], 0, -1), i, 0) for k, record in records.items()}
-
-    def begin(hyper: list[Array], x: Array, seed: Array, lane: Array, records: dict[str, Array]) -> Any:
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), lane)
-        return packed(x, all_init(hyper, x, keys)), put(records, x, 0)
-
-    def chunk(hyper: list[Array], carry: Any, records: dict[str, Array], rows: Array, every: Array) -> Any:
-        def advance(_: Any, carry: Any) -> Any:
-            return lanes_minor(all_step(hyper, *lanes_minor(carry)))
-
-        def row(i: Array, loop: Any) -> Any:
-            (x, state), records = loop
-            x, state = advance(i, (x, state)) if single else jax.lax.fori_loop(0, every, advance, (x, state))
-            return (x, state), put(records, x, i)
-
-        carry, records = jax.lax.fori_loop(0, rows, row, (unpacked(carry), records))
-        return packed(*carry), records
-
-    some = [jax.ShapeDtypeStruct((width,) if s else (), dtype) for s in swept]
-    x = jax.ShapeDtypeStruct((width, problem.dimension), dtype)
-    count, seed = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.uint32)
-    lane = jax.ShapeDtypeStruct((width,), jnp.int32)
-    seen = jax.eval_shape(look, x)
-    rows = int(np.clip(CHUNK_BYTES // sum(a.size * a.dtype.itemsize for a in seen.values()), 1, MOST_STEPS))
-    shapes = {k: ((rows, *a.shape[1:], width), a.dtype) for k, a in seen.items()}
-    records = {k: jax.ShapeDtypeStruct(*shape) for k, shape in shapes.items()}
-    carry, _ = jax.eval_shape(begin, some, x, seed, lane, records)
-    start = compiled(jax.jit(begin, donate_argnums=4, keep_unused=True), some, x, seed, lane, records)
-    go_on = compiled(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count)
-    return Program(start, go_on, rows, width, shapes, calls_lapack(start) or calls_lapack(go_on))
+    return once(problem, signature, build)
 
 
 @final

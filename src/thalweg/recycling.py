@@ -12,7 +12,7 @@ from jax import Array
 from jax.extend.core import jaxpr_as_fun
 
 from thalweg.evaluations import KINDS, UNKNOWN, counted, in_loops
-from thalweg.lanes import CORES, SMALLEST, VECTOR, once, point, settled, stepper
+from thalweg.lanes import CORES, filled, once, point, settled, stepper
 from thalweg.methods.method import Method, Report
 from thalweg.problem import Problem
 from thalweg.tolerances import Condition, alternatives, kinds, label, met
@@ -25,14 +25,8 @@ CHUNK_BYTES = 12 << 20  # of the results and the starts of one chunk
 BLOCK = 8  # steps between two looks for lanes that are done
 MOST_BLOCKS = 64  # in one chunk
 VACANT, RUNNING = -1, 0  # codes of lanes; above, the reasons why they ended, the tolerances first
-STUCK, NOT_FINITE, MAX_STEPS, MAX_SECONDS, INTERRUPTED = (
-    "stuck",
-    "not_finite",
-    "max_steps",
-    "max_seconds",
-    "interrupted",
-)
-
+STUCK, NOT_FINITE, MAX_STEPS = "stuck", "not_finite", "max_steps"
+MAX_SECONDS, INTERRUPTED = "max_seconds", "interrupted"
 OUTCOMES = ("converged", "stalled", "diverged", "exhausted")
 
 Lane = dict[str, Any]
@@ -93,24 +87,28 @@ def program(
     shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(case))
     structures = jax.tree.structure(method), tuple(swept), jax.tree.structure(case), shapes, jax.tree.structure(until)
     lane = once(problem, ("lane", *structures, dtype), partial(_Lane, problem, method, swept, case, until, dtype))
-    width = _width(lane.bytes, items, problem.dimension)
+    width = _width(_size(lane.shape), items, problem.dimension)
     return once(problem, (*structures, dtype, width), partial(_build, lane, width))
+
+
+def _size(tree: Any) -> int:
+    """Bytes of all leaves."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _width(size: int, items: int, dimension: int) -> int:
     """Lanes of a tile: as many as stay in cache, no more than there is work for.
 
-    Widths of small lanes are multiples of ``VECTOR`` with at least ``SMALLEST`` components, so that all lanes run
-    through the same instructions and a start gives the same bits alone and among others.
+    Small lanes are filled up, so that a start gives the same bits alone and among others.
     """
     most = int(np.clip(TILE_BYTES // size, 1, WIDEST))
     share = -(-items // CORES)
     if size > SMALL_BYTES:
         return min(most, share)
-    least = max(VECTOR, -(-SMALLEST // dimension // VECTOR) * VECTOR)
-    while least < min(most, share):  # powers of two, so that few widths are compiled
-        least *= 2
-    return least
+    width = filled(1, dimension)
+    while width < min(most, share):  # doubled, so that few widths are compiled
+        width *= 2
+    return width
 
 
 @final
@@ -120,7 +118,7 @@ class _Lane:
     def __init__(
         self, problem: Problem, method: Method, swept: Sequence[bool], case: Any, until: Condition | None, dtype: Any
     ) -> None:
-        self.problem, self.swept, self.until, self.dtype = settled(problem), list(swept), until, dtype
+        self.problem, self.swept, self.until = settled(problem), list(swept), until
         self.stepper = stepper(self._bound(case), method, dtype)
         scalar, whole = jax.ShapeDtypeStruct((), dtype), jax.ShapeDtypeStruct((), jnp.int32)
         x, _ = point(problem, dtype)
@@ -129,16 +127,12 @@ class _Lane:
         self.settings = {**shared, "max_steps": whole, "seed": jax.ShapeDtypeStruct((), jnp.uint32)}
         data = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), case)
         self.item = {"item": whole, "x": x, "hyper": mine, "case": data}
-        self.shape = jax.eval_shape(self.load, self.settings, self.item)
-        self.bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self.shape))
-        self.first = self._evaluations()
+        self.load, self.shape, self.first = self._traced(self._load, self.settings, self.item)
+        self.advance, _, self.each = self._traced(self._advance, self.settings, self.shape)
         if not self.stepper.reports:  # the last look, which no step follows
             self.first = self.first + np.isin(KINDS, ("value", "gradient"))
-        leaves, treedef = jax.tree.flatten((self.settings, self.shape))
-        traced = jax.make_jaxpr(lambda *a: jax.tree.leaves(self.advance(*treedef.unflatten(a))))(*leaves)
-        self.each = np.full(len(KINDS), UNKNOWN) if in_loops(traced.jaxpr) else self._evaluations()
-        flat, structure = jaxpr_as_fun(traced), jax.tree.structure(self.shape)
-        self.step = lambda settings, lane: structure.unflatten(flat(*jax.tree.leaves((settings, lane))))
+        if UNKNOWN in (*self.first, *self.each):
+            self.first = self.each = np.full(len(KINDS), UNKNOWN)
 
     def _bound(self, case: Any) -> Problem:
         return self.problem if case is None else self.problem.bind(case)
@@ -147,15 +141,19 @@ class _Lane:
         problem, self.counts = counted(self._bound(case))
         return problem
 
-    def _evaluations(self) -> np.ndarray:
-        """Of each kind, in the last trace."""
-        return np.array([self.counts[kind] for kind in KINDS])
+    def _traced(self, f: Callable[..., Lane], *shapes: Any) -> tuple[Callable[..., Lane], Lane, np.ndarray]:
+        """f from its one trace, the shapes of the lane that it gives, and how much of each kind it evaluates."""
+        traced, shape = jax.make_jaxpr(lambda *a: f(*a), return_shape=True)(*shapes)
+        unknown = np.full(len(KINDS), UNKNOWN)
+        counts = unknown if in_loops(traced.jaxpr) else np.array([self.counts[kind] for kind in KINDS])
+        flat, structure = jaxpr_as_fun(traced), jax.tree.structure(shape)
+        return lambda *a: structure.unflatten(flat(*jax.tree.leaves(a))), shape, counts
 
     def _hyper(self, settings: Any, mine: list[Array]) -> list[Array]:
         own, shared = iter(mine), iter(settings["hyper"])
         return [next(own if s else shared) for s in self.swept]
 
-    def load(self, settings: Any, item: Any) -> Lane:
+    def _load(self, settings: Any, item: Any) -> Lane:
         """A lane at its start."""
         problem, x = self._problem(item["case"]), item["x"]
         key = jax.random.fold_in(jax.random.key(settings["seed"]), item["item"])
@@ -174,7 +172,7 @@ class _Lane:
             "change": number,
         }
 
-    def advance(self, settings: Any, lane: Lane) -> Lane:
+    def _advance(self, settings: Any, lane: Lane) -> Lane:
         """Look at where a lane is; where it is not done, take a step."""
         problem, x, state = self._problem(lane["case"]), lane["x"], lane["state"]
         hyper = self._hyper(settings, lane["hyper"])
@@ -236,13 +234,10 @@ def _build(lane: _Lane, width: int) -> Program:
     def many(tree: Any, n: int) -> Any:
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((n, *leaf.shape), leaf.dtype), tree)
 
-    def size(tree: Any) -> int:
-        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-    load, advance = (jax.vmap(f, (None, 0)) for f in (lane.load, lane.step))
+    load, advance = (jax.vmap(f, (None, 0)) for f in (lane.load, lane.advance))
     kept = jax.eval_shape(result, lane.shape)
-    rows = int(np.clip(CHUNK_BYTES // (width * size(kept)), 1, MOST_BLOCKS))
-    places = width * int(np.clip(CHUNK_BYTES // (width * size(lane.item)), 1, 16))
+    rows = int(np.clip(CHUNK_BYTES // (width * _size(kept)), 1, MOST_BLOCKS))
+    places = width * int(np.clip(CHUNK_BYTES // (width * _size(lane.item)), 1, 16))
 
     def last(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), tree)

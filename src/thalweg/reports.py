@@ -29,7 +29,7 @@ def is_regression(problem: Problem) -> bool:
     return isinstance(problem.loss, SquaredError) and problem.inner_spaces[-1].size > problem.dimension
 
 
-def report(fits: Any, problem: Problem, max_steps: int) -> list[str]:
+def report(fits: Any, problem: Problem) -> list[str]:
     """Every line: the best fit of a regression, a row for each variant, and why fits did not converge."""
     with np.errstate(all="ignore"):  # infinity and NaN are results, here as in the fits
         loss = np.asarray(fits.loss, np.float64)
@@ -38,13 +38,13 @@ def report(fits: Any, problem: Problem, max_steps: int) -> list[str]:
         order = np.argsort(finite.min(axis=1), kind="stable")
         shown = np.sort(order) if len(order) <= MOST_VARIANTS else order[: MOST_VARIANTS // 2]
         some = fits.isel(variant=shown)
-        lines = [_heading(fits, problem), "", *(_best_fit(fits, problem, max_steps) if is_regression(problem) else [])]
+        lines = [_heading(fits, problem), "", *(_best_fit(fits, problem) if is_regression(problem) else [])]
         lines += _aligned(_variants(some, reached[shown]))
         if len(shown) < len(order):
             lines.append(f"(the best {len(shown)} of {len(order)} variants by loss)")
         if not is_regression(problem) and problem.dimension <= MOST_COMPONENTS:
             lines += ["", *_aligned(_points(some, components(problem)))]
-        endings = _endings(fits, reached, max_steps)
+        endings = _endings(fits, reached)
     return [*lines, *([""] if endings else []), *endings]
 
 
@@ -52,7 +52,7 @@ def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
     """The highest loss that is the same as the lowest, but for where a method stopped and for rounding."""
     if not is_regression(problem):
         return lowest + REACHED * max(1.0, abs(lowest))
-    target = np.broadcast_to(np.asarray(problem.loss.target), problem.inner_spaces[-1].size)
+    target = problem.newton_in_y(np.zeros(problem.inner_spaces[-1].size))  # the step from 0 to there
     rounding = DIGITS[dtype] * np.sqrt(problem.loss.factor) * np.linalg.norm(target)
     return (np.sqrt(lowest * (1 + REACHED)) + rounding) ** 2  # of exact data the lowest may be 0
 
@@ -67,14 +67,14 @@ def _heading(fits: Any, problem: Problem) -> str:
     return f"{problem.name}: {', '.join(parts)}"
 
 
-def _best_fit(fits: Any, problem: Problem, max_steps: int) -> list[str]:
+def _best_fit(fits: Any, problem: Problem) -> list[str]:
     """Parameters with standard errors, what is left, and how the parameters go together."""
     best = analysis.best_fit(fits)
     spread = analysis.uncertainty(best, problem)
     names, errors = components(problem), spread.standard_error.values
     rows = [[name, f"{x:#.9g}", f"{error:#.5g}"] for name, x, error in zip(names, best.x.values, errors, strict=True)]
     outcome, reason = (_meaning(best, name, best[name]) for name in ("outcome", "reason"))
-    ended = f"{outcome} ({_why(fits, reason, max_steps)})"
+    ended = f"{outcome} ({_why(fits, reason)})"
     deviation, freedom = float(spread.residual_standard_deviation), int(spread.degrees_of_freedom)
     squares = float(best.loss) / problem.loss.factor
     lines = [
@@ -127,7 +127,7 @@ def _points(fits: Any, names: Sequence[str]) -> list[list[str]]:
     return [["x at its lowest loss", *names], *([str(name), *(f"{x:.5g}" for x in point)] for name, point in rows)]
 
 
-def _endings(fits: Any, reached: np.ndarray, max_steps: int) -> list[str]:
+def _endings(fits: Any, reached: np.ndarray) -> list[str]:
     """A line for each reason for which fits did not converge."""
     lines = []
     for code, reason in enumerate(fits.reason.attrs["flag_meanings"].split()):
@@ -135,7 +135,7 @@ def _endings(fits: Any, reached: np.ndarray, max_steps: int) -> list[str]:
         if reason not in WHY or not which.any():
             continue
         outcome = _meaning(fits, "outcome", fits.outcome.values[which][0])
-        line = f"{outcome}: {which.sum()} of {which.size} fits ({_why(fits, reason, max_steps)})"
+        line = f"{outcome}: {which.sum()} of {which.size} fits ({_why(fits, reason)})"
         if reached[which].any():
             line += f", {reached[which].sum()} at the lowest loss"
         unbegun = int(np.isnan(fits.loss.values[which]).sum())
@@ -145,8 +145,8 @@ def _endings(fits: Any, reached: np.ndarray, max_steps: int) -> list[str]:
     return lines
 
 
-def _why(fits: Any, reason: str, max_steps: int) -> str:
-    return WHY.get(reason, reason).format(dtype=fits.attrs["dtype"], max_steps=max_steps)
+def _why(fits: Any, reason: str) -> str:
+    return WHY.get(reason, reason).format(**fits.attrs)
 
 
 def _meaning(fits: Any, name: str, code: Any) -> str:

@@ -12,7 +12,7 @@ import psutil
 import xarray as xr
 
 from thalweg import arguments
-from thalweg.lanes import CORES, SMALLEST, VECTOR
+from thalweg.lanes import CORES, filled
 from thalweg.memory import empty, release
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
@@ -177,9 +177,8 @@ def _check_memory(shapes: dict[str, tuple[int, ...]], dtype: np.dtype, rows: int
 def _width(lanes: int, problem: Problem) -> int:
     """Lanes of one tile: as even as cores allow, no wider than the cache likes.
 
-    Widths are multiples of ``VECTOR`` with at least ``SMALLEST`` components, the rest filled with copies of the last
-    lane, so that all lanes run through the same instructions and a start gives the same bits alone and among others.
-    Where points are so large that copies would cost time, results depend on the width by rounding.
+    Widths are ``filled``, with copies of the last lane. Where points are so large that copies would cost time, results
+    depend on the width by rounding.
     """
     most = max(1, min(WIDEST, TILE_COMPONENTS // problem.dimension))
     tiles = -(-lanes // most)
@@ -190,4 +189,4 @@ def _width(lanes: int, problem: Problem) -> int:
     width = -(-lanes // tiles)
     if sum(space.size for space in problem.inner_spaces) > SMALL_COMPONENTS:
         return width
-    return -(-max(width, SMALLEST // problem.dimension) // VECTOR) * VECTOR
+    return filled(width, problem.dimension)

@@ -107,7 +107,7 @@ def _execute(
     progress: bool | None,
 ) -> xr.Dataset:
     """Compile, step, assemble."""
-    began = time.perf_counter()
+    began, x64 = time.perf_counter(), dtype == np.float64
     common = {
         "until": jax.tree.map(dtype.type, until),
         "max_steps": np.int32(min(max_steps, 2**31 - 1)),
@@ -115,7 +115,7 @@ def _execute(
     }
     supplies = {name: Supply(method, points, cases, common) for name, method in methods.items()}
     makers = [partial(_program, problem, name, methods[name], until, supplies[name]) for name in methods]
-    programs = build(makers, dtype == np.float64)
+    programs = build(makers, x64)
     compiled = time.perf_counter()
     tiles = [
         Tile(made, supply, compiled + max_seconds)
@@ -123,9 +123,7 @@ def _execute(
         for _ in range(min(CORES, -(-supply.total // made.width)))
     ]
     total = sum(supply.total for supply in supplies.values())
-    finished = advance(
-        tiles, dtype == np.float64, progress, lambda: (sum(s.done for s in supplies.values()), total, "starts")
-    )
+    finished = advance(tiles, x64, progress, lambda: (sum(s.done for s in supplies.values()), total, "starts"))
     meanings = reasons(until)
     cut = meanings.index(MAX_SECONDS if finished else INTERRUPTED)
     for tile in tiles:
@@ -137,13 +135,14 @@ def _execute(
     attributes = {
         "dtype": dtype.name,
         "key": key,
+        "max_steps": max_steps,
         "compile_seconds": compiled - began,
         "run_seconds": time.perf_counter() - compiled,
         **({} if finished else {"interrupted": 1}),
     }
     flags = {"outcome": OUTCOMES, "reason": meanings}
-    many = None if cases is None else supplies[next(iter(supplies))].sizes[1]
-    return assemble_fits(problem, methods, many, columns, flags, KINDS, attributes)
+    sizes = {"variant": -1, **({} if cases is None else {"case": len(jax.tree.leaves(cases)[0])}), "start": len(points)}
+    return assemble_fits(problem, methods, sizes, columns, flags, KINDS, attributes)
 
 
 def _program(problem: Problem, name: str, method: Method, until: Condition | None, supply: Supply) -> Program:

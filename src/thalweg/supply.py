@@ -77,8 +77,9 @@ class Supply:
         for name, values in self.results.items():
             values[never] = blank.get(name, np.nan)
         counts = program.first + program.each * self.results["steps"][:, None].astype(np.int64)
+        counts = np.where(program.each == UNKNOWN, UNKNOWN, counts)
         counts[never] = 0
-        return {**self.results, "evaluations": np.where(program.each == UNKNOWN, UNKNOWN, counts)}
+        return {**self.results, "evaluations": counts}
 
 
 @final

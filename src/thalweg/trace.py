@@ -75,21 +75,17 @@ def assemble(
 def assemble_fits(
     problem: Problem,
     methods: Mapping[str, Any],
-    cases: int | None,
+    sizes: Mapping[str, int],
     columns: Mapping[str, np.ndarray],
     flags: Mapping[str, Sequence[str]],
     kinds: Sequence[str],
     attributes: Mapping[str, Any],
 ) -> xr.Dataset:
-    """What ``solve`` found, from columns of one entry per (variant, case, start).
+    """What ``solve`` found, from columns of one entry for each item of ``sizes``: variant, case if any, and start.
 
-    Dims ``variant, start``, with ``case`` between them where there are cases, ``x_dim`` and ``evaluation``. ``flags``
-    names the values of columns that hold codes.
+    Dims are these, ``x_dim`` and ``evaluation``. ``flags`` names the values of columns that hold codes.
     """
     coordinates: dict[str, Any] = _variant_coordinates(methods)
-    sizes = {"variant": len(coordinates["variant"]), "case": cases or 1, "start": -1}
-    if cases is None:
-        del sizes["case"]
     vectors = {"x": "x_dim", "last_x": "x_dim", "evaluations": "evaluation"}
     units = {"x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
     data = {}

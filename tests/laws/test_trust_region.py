@@ -13,7 +13,7 @@ from thalweg.methods.trust_region import _within
 @pytest.mark.parametrize("kind", ["convex", "indefinite", "hard", "saddle"])
 def test_the_step_is_the_minimum_over_the_region(kind):
     """Optimality of a step s: (H + shift) s = -g with H + shift semidefinite, shift (|s| - radius) = 0, shift >= 0."""
-    draw = np.random.default_rng(7)
+    draw, within = np.random.default_rng(7), jax.jit(_within)
     with jax.enable_x64(True):
         for _ in range(50):
             d = int(draw.integers(2, 8))
@@ -24,7 +24,7 @@ def test_the_step_is_the_minimum_over_the_region(kind):
             c[0] = 0.0 if kind == "hard" else c[0]
             c = np.zeros(d) if kind == "saddle" else c
             radius = draw.uniform(0.1, 3.0)
-            u = np.asarray(_within(jnp.asarray(w), jnp.asarray(c), jnp.asarray(radius)))
+            u = np.asarray(within(w, c, radius))
             size = np.linalg.norm(u)
             assert size <= radius * (1 + 1e-9)
             moved = np.argmax(np.abs(u)) if kind != "convex" or size > 0.999 * radius else None

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
+from thalweg.linalg import solve
+
 if TYPE_CHECKING:
     from thalweg.problem import Problem
 
@@ -67,4 +69,4 @@ class InverseGradient:
             )
         # One solution for both inverses: (dy/dx)^-1 H^-1 g = (H dy/dx)^-1 g.
         whole = problem.loss_hessian(y) @ problem.jacobian(x)
-        return x - self.learning_rate * jnp.linalg.solve(whole, problem.loss_gradient(y)), state
+        return x - self.learning_rate * solve(whole, problem.loss_gradient(y)), state

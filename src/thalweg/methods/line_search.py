@@ -27,7 +27,7 @@ class LineSearch(NamedTuple):
         equal but for rounding, the slope decides instead: phi'(t) <= (2 decrease - 1) phi'(0) (Hager and Zhang 2005,
         eq. 23). A failed first condition bounds the interval from above, a failed second one from below (Lewis and
         Overton 2013, algorithm 2.6); the next trial is the minimum of the parabola through what is known, kept inside
-        the interval, or the double. Values that are not finite fail the first.
+        the interval, or the double. Values that are not finite fail the first. Nothing serves that does not go down.
         """
         rounding = 8 * jnp.finfo(value.dtype).eps * jnp.abs(value)
         lower = tried <= value + decrease * self.length * slope
@@ -39,4 +39,5 @@ class LineSearch(NamedTuple):
         guess = jnp.where((low == 0) & jnp.isfinite(parabola), parabola, (low + high) / 2)
         inside = jnp.clip(guess, low + 0.1 * (high - low), low + 0.5 * (high - low))
         following = jnp.where(jnp.isfinite(high), inside, 2 * low)
-        return low_enough & (slope_there >= curvature * slope), LineSearch(following, low, high)
+        serves = low_enough & (slope_there >= curvature * slope) & (slope < 0)
+        return serves, LineSearch(following, low, high)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, final
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
@@ -151,17 +152,21 @@ class LBFGS:
 
 def _two_loops(g: Array, steps: Array, changes: Array) -> Array:
     """-B g. Pairs without positive curvature are left out."""
-    pairs = list(zip(steps, changes, strict=True))
-    rhos = [jnp.where(product(s, y) > 0, 1 / product(s, y), 0) for s, y in pairs]
-    q, weights = g, []
-    for (s, y), rho in zip(reversed(pairs), reversed(rhos), strict=True):
-        weights.append(rho * product(s, q))
-        q = q - weights[-1] * y
-    s, y = pairs[-1]
-    r = jnp.where(rhos[-1] > 0, product(s, y) / product(y, y), 1) * q
-    for (s, y), rho, weight in zip(pairs, rhos, reversed(weights), strict=True):
-        r = r + (weight - rho * product(y, r)) * s
-    return -r
+    sy = jnp.sum(steps * changes, axis=1)
+    rho = jnp.where(sy > 0, 1 / sy, 0)
+
+    def back(q: Array, pair: tuple[Array, ...]) -> tuple[Array, Array]:
+        s, y, rho = pair
+        weight = rho * product(s, q)
+        return q - weight * y, weight
+
+    def forth(r: Array, pair: tuple[Array, ...]) -> tuple[Array, None]:
+        s, y, rho, weight = pair
+        return r + (weight - rho * product(y, r)) * s, None
+
+    q, weights = jax.lax.scan(back, g, (steps, changes, rho), reverse=True)
+    scale = jnp.where(rho[-1] > 0, sy[-1] / product(changes[-1], changes[-1]), 1)
+    return -jax.lax.scan(forth, scale * q, (steps, changes, rho, weights))[0]
 
 
 def first_search(g: Array) -> LineSearch:

@@ -49,8 +49,8 @@ _BBOB = (
 def cutest(name: str) -> Problem:
     """A problem of CUTEst by its name, such as ROSENBR, at its standard size and start, from sif2jax.
 
-    Unconstrained problems are plain losses. Of a problem with bounds the loss is taken as it is, since methods do not
-    keep bounds; they are the domain where all are finite and none are equal, and otherwise there is no domain.
+    Unconstrained problems are plain losses. Bounds are the domain, which methods with ``bounded`` keep; a side may be
+    infinite. Where some are equal, so that components are fixed, there is no domain.
     Nonlinear equations r(x) = 0 become a stage r with L = |r|^2, which is what CUTEst minimizes under names in LS.
     Minima are not stated: those in the collection are not of one precision. The numbers are meant for float64.
 
@@ -67,7 +67,7 @@ def cutest(name: str) -> Problem:
         box = getattr(found, "bounds", None)
         if box is not None:
             low, high = (np.asarray(side, float) for side in box)
-            box = (low, high) if np.all(np.isfinite(low) & np.isfinite(high) & (low < high)) else None
+            box = (low, high) if np.all(low < high) else None
         start = np.asarray(found.y0, float)
         if hasattr(found, "constraint"):
             equations = Stage(lambda x: found.constraint(x)[0], name="residual")
