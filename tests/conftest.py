@@ -17,6 +17,9 @@ THALWEG = Path(sys.executable).with_name("thalweg")
 # What the command line sets for JAX, if a person has not.
 SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "TF_CPP_MIN_LOG_LEVEL")
 
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # what runs in the background ignores it, and so do its children
 COMPILED: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(
     lambda event, duration, **_: (

@@ -275,6 +275,7 @@ REFUSED = {
     "run nist": "'nist' is not a problem",
     "run zzzzz": "choose from ackley, ",
     "run quadratic": "quadratic needs spectrum; write e.g. quadratic:spectrum=1;10;100",
+    "run cutest": "cutest needs name; write e.g. cutest:name=NAME",
     "run ackley:dd=2": "'dd' is not a parameter of ackley; did you mean 'd'?",
     "run ackley:d": "'d' after 'ackley' is not key=value; write ackley:d=…",
     "run ackley:d=two": "d is 'two', but it must be a finite number; write",

@@ -85,6 +85,7 @@ PROBLEMS = {
     "domain a number": (lambda: sums(domain=3), r"must be a pair \(low, high\)"),
     "domain upside down": (lambda: sums(domain=(1, -1)), "low must be below high"),
     "domain of another shape": (lambda: sums(domain=([0, 0, 0], 1)), r"shape \(3,\), but x has shape \(2,\)"),
+    "domain NaN": (lambda: sums(domain=([math.nan, 0], 1)), r"^domain is \(\[nan, 0\.0\], .*low must be below high"),
     "domain of texts": (lambda: sums(domain=("a", "b")), "'a', but it must be real numbers"),
     "residual": (lambda: PBDL.residual([1.0, 1.0]), "give loss=SquaredError"),
     "differences": (lambda: tw.FiniteDifference(scheme="middle"), "'central', 'forward' or 'backward'; choose one"),

@@ -150,3 +150,16 @@ def test_memory_of_a_record_is_used_again_only_when_nobody_holds_it():
     blocks = [memory.empty((1 << 28,), np.dtype("uint8")) for _ in range(3)]
     del blocks
     assert memory.release() <= memory.KEPT
+
+
+def test_a_domain_may_be_open():
+    problem = tw.Problem(
+        loss=lambda x: jnp.sum((x - 2) ** 2), start=[-1.0, 3.0], domain=([-np.inf, 2.5], [1.0, np.inf]), name="open"
+    )
+    np.testing.assert_array_equal(problem.domain, [[-np.inf, 2.5], [1.0, np.inf]])
+    fits = tw.solve(problem, tw.methods.TrustRegion(bounded=True), dtype="float64")
+    np.testing.assert_allclose(fits["x"].squeeze(), [1.0, 2.5])
+    with pytest.raises(ValueError, match="it must be a finite box"):
+        tw.starts.uniform(problem.domain, 3)
+    with pytest.raises(ValueError, match=r"^the domain of x is .* needs a finite box; give domain=\(low, high\)\.$"):
+        tw.plot.landscape(problem)

@@ -153,7 +153,7 @@ def test_what_ends_a_start_without_a_tolerance():
 def test_a_search_that_cannot_improve_is_stalled():
     """Rounding leaves a gradient of about 1e-5: beyond the reach of gtol = 1e-12."""
     problem = tw.Problem(loss=lambda x: 1e6 * jnp.sum((x - 0.1) ** 2) + 1e3, start=[1.0, 2.0])
-    methods = {name: FINISHERS[name] for name in ("trust", "bfgs", "lbfgs", "cg")}
+    methods = {name: FINISHERS[name] for name in ("trust", "bfgs", "cg")}
     fits = tw.solve(problem, methods, [[0.3, 0.7]], gtol=1e-300, dtype="float64")
     assert set(fits.outcome.values[:, 0]) <= {0, 1} and (fits.steps < 500).all()
     np.testing.assert_allclose(fits.x, 0.1, atol=1e-7)
@@ -285,7 +285,7 @@ def ROSENBROCK(x):
 
 def test_gradient_free_of_finite_differences_serves_solve():
     problem = tw.Problem(loss=ROSENBROCK, start=[-1.2, 1.0], derivatives=tw.FiniteDifference())
-    fits = tw.solve(problem, {"trust": FINISHERS["trust"], "cg": FINISHERS["cg"]}, gtol=1e-4, dtype="float64")
+    fits = tw.solve(problem, FINISHERS["cg"], gtol=1e-4, dtype="float64")
     assert (fits.outcome == 0).all()
     np.testing.assert_allclose(fits.x, 1.0, atol=1e-3)
 

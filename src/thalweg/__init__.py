@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from thalweg import analysis, formula, methods, plot, problems, starts, tolerances
     from thalweg.derivatives import AutoDiff, FiniteDifference
     from thalweg.inverse import numerical_inverse
+    from thalweg.minimization import minimize
     from thalweg.problem import Problem, SquaredError, Stage
     from thalweg.runs import run
     from thalweg.solves import solve
@@ -28,6 +29,7 @@ _HOMES = {
     "run": "runs",
     "tolerances": "",
     "solve": "solves",
+    "minimize": "minimization",
     "analysis": "",
     "plot": "",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "analysis",
     "formula",
     "methods",
+    "minimize",
     "numerical_inverse",
     "plot",
     "problems",

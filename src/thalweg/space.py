@@ -76,7 +76,7 @@ class Space:
         return jax.tree.unflatten(self.treedef, leaves)
 
     def ravel_point(self, point: Any, what: str, infinite: bool = False) -> np.ndarray:
-        """A point given by a person as a float64 vector; ValueError where it does not fit, or is not finite unless it
+        """A point given by a person as a float64 vector; ValueError where it does not fit, or is not finite, unless it
         may be ``infinite``."""
         try:
             leaves, treedef = jax.tree.flatten(_vectors(point))
@@ -93,11 +93,10 @@ class Space:
             raise ValueError(
                 f"{what} has shape {given}, but {self.name} has shape ({self.size},); give a vector of that shape."
             )
-        if not np.all(np.isfinite(vector) | (infinite & np.isinf(vector))):
-            allowed = (
-                "have no NaN; replace it by numbers" if infinite else "be finite; replace NaN and infinity by numbers"
+        if not (infinite or np.all(np.isfinite(vector))):
+            raise ValueError(
+                f"{what} is {vector.tolist()}, but it must be finite; replace NaN and infinity by numbers."
             )
-            raise ValueError(f"{what} is {vector.tolist()}, but it must {allowed}.")
         return vector
 
     def ravel_box(self, box: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -172,7 +172,8 @@ def _arguments(text: str, known: dict[str, inspect.Parameter], name: str) -> dic
         given[key] = value
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in given:
-            example = "1;10;100" if "Sequence" in str(parameter.annotation) else "0.1"
+            kind = str(parameter.annotation)
+            example = "1;10;100" if "Sequence" in kind else "NAME" if "str" in kind else "0.1"
             raise ValueError(f"{name} needs {key}; write e.g. {name}:{key}={example}.")
     return {key: _value(text, known[key]) for key, text in given.items()}
 

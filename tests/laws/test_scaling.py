@@ -14,7 +14,7 @@ INVARIANT = {
 ALPHAS = [1.0, 1e3, 1e6]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_paths_do_not_depend_on_the_scale_of_y(dtype):
     paths = np.stack(
         [tw.run(tw.problems.scaling(alpha), INVARIANT, steps=10, dtype=dtype).x.values for alpha in ALPHAS]

@@ -1,5 +1,6 @@
 """Methods: ways to pull a step in the loss back to x."""
 
+from thalweg.methods.adapters import from_optimistix
 from thalweg.methods.first_order import (
     FirstOrder,
     adagrad,
@@ -18,6 +19,7 @@ from thalweg.methods.method import Method, Report
 from thalweg.methods.newton import Newton
 from thalweg.methods.newton_cg import NewtonCG
 from thalweg.methods.quasi_newton import BFGS, LBFGS
+from thalweg.methods.scipy_path import from_scipy
 from thalweg.methods.trust_region import TrustRegion
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "adam",
     "adamw",
     "from_optax",
+    "from_optimistix",
+    "from_scipy",
     "gradient_descent",
     "momentum",
     "nesterov",

@@ -46,7 +46,7 @@ def landscape(
             first known minimum, or at the start where no minimum is known.
 
     Raises ValueError for an unknown space, kind or component, for more than two dimensions without ``components``, and
-    where no domain is known.
+    where no finite domain is known.
     """
     if kind not in ("contour", "surface"):
         raise ValueError(f"kind is {kind!r}, but a landscape is a 'contour' or a 'surface'; choose one.")
@@ -59,6 +59,11 @@ def landscape(
             + (" or state it in the Problem." if space == "x" else f" in {space}.")
         )
     low, high = (side[picked] for side in place.ravel_box(box))
+    if not np.all(np.isfinite([low, high])):
+        raise ValueError(
+            f"the domain of {space} is ({low.tolist()}, {high.tolist()}), but a landscape needs a finite box; "
+            "give domain=(low, high)."
+        )
     minima = images(problem, space)
     at = minima[0] if len(minima) else np.asarray(problem.spaces(problem.start)[space])
     sides, values = evaluate(loss_from(problem, space), at, picked, low, high)

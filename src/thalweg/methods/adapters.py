@@ -1,0 +1,178 @@
+"""Solvers of other libraries as methods."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, final
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.tree_util import register_dataclass
+
+from thalweg.methods.method import Method, Report
+
+if TYPE_CHECKING:
+    from optimistix import AbstractLeastSquaresSolver, AbstractMinimiser
+
+    from thalweg.problem import Problem
+
+Static = {"static": True}
+
+
+def from_optimistix(solver: "AbstractMinimiser | AbstractLeastSquaresSolver") -> Method:
+    """A method from an optimistix solver: ``from_optimistix(optimistix.BFGS(rtol=1e-8, atol=1e-8))``.
+
+    A minimiser gets the loss, a least-squares solver the residual of a ``SquaredError``, both with the derivatives of
+    the problem. A step is one step of the solver, such as one trial of its search. Its numbers, such as
+    ``learning_rate`` or ``slope``, are hyperparameters and can be swept, but for tolerances: those of the solver
+    itself are not used, since ``solve`` has its own.
+
+    A solver that has a search begins by evaluating the start, which here is no step: after k steps x is where
+    ``optimistix.minimise`` is after k + 1.
+
+    Raises ValueError where optimistix is not installed, for anything but such a solver, and for one that holds arrays,
+    since what is not a hyperparameter must be hashable.
+    """
+    try:
+        import optimistix
+    except ImportError as error:
+        raise ValueError(
+            "from_optimistix needs optimistix, which is not installed; pip install 'thalweg[solvers]'."
+        ) from error
+    if not isinstance(solver, optimistix.AbstractMinimiser | optimistix.AbstractLeastSquaresSolver):
+        raise ValueError(
+            f"from_optimistix was given {solver!r}, but it takes a minimiser or a least-squares solver; "
+            "give e.g. optimistix.BFGS(rtol=1e-8, atol=1e-8)."
+        )
+    numbers = [name for path, leaf in jax.tree_util.tree_leaves_with_path(solver) if (name := _number(path, leaf))]
+    hyper: dict[str, Any] = {}
+
+    def without(path: Any, leaf: Any) -> Any:
+        name = _number(path, leaf)
+        if numbers.count(name) != 1:
+            return leaf
+        hyper[name] = float(leaf)
+        return _Number(name)
+
+    rest = jax.tree_util.tree_map_with_path(without, solver)
+    try:
+        hash(rest)
+    except TypeError as error:
+        raise ValueError(
+            f"from_optimistix was given {type(solver).__name__} with an array in it, but it takes numbers; give these."
+        ) from error
+    least_squares = isinstance(solver, optimistix.AbstractLeastSquaresSolver)
+    steps = OptimistixSteps(rest, hyper, least_squares)
+    return OptimistixSearch(steps) if hasattr(solver, "search") else steps
+
+
+@final
+@dataclass(frozen=True)
+class _Number:
+    """The place of a hyperparameter in a solver."""
+
+    name: str
+
+
+def _number(path: Any, leaf: Any) -> str:
+    """The name of a number that steps depend on, else nothing."""
+    names = [getattr(entry, "name", "") for entry in path]
+    real = isinstance(leaf, float) or (getattr(leaf, "shape", None) == () and jnp.issubdtype(leaf.dtype, jnp.floating))
+    return names[-1] if real and all(names) and names[-1] not in ("rtol", "atol") else ""
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class OptimistixState:
+    """The state of a solver: its arrays, and what else it holds, which stays as it is."""
+
+    arrays: Any
+    rest: Any = field(metadata=Static)
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class OptimistixSteps:
+    """One step of an optimistix solver per step; ``rest`` is the solver without the numbers in ``hyper``."""
+
+    rest: Any = field(metadata=Static)
+    hyper: dict[str, Any]
+    least_squares: bool = field(metadata=Static)
+
+    @property
+    def rule(self) -> type:
+        """The class of the solver, which gives the method its name."""
+        return type(self.rest)
+
+    def _solver(self) -> Any:
+        return jax.tree.map(lambda leaf: self.hyper[leaf.name] if isinstance(leaf, _Number) else leaf, self.rest)
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> OptimistixState:
+        zero = jnp.zeros((problem.inner_spaces[-1].size,) if self.least_squares else (), x.dtype)
+        shape, slope = jax.ShapeDtypeStruct(zero.shape, x.dtype), jnp.zeros((*zero.shape, len(x)), x.dtype)
+        function = _differentiable(lambda _: zero, lambda _: (zero, slope))  # init asks for shapes alone
+        return _split(self._solver().init(function, x, None, {}, shape, None, frozenset()))
+
+    def step(self, problem: "Problem", x: Array, state: OptimistixState) -> tuple[Array, OptimistixState]:
+        import equinox
+
+        def residual(y: Array) -> tuple[Array, Array]:  # the first raises where L is no sum of squares
+            return problem.residual(y), problem.least_squares(y)[1]
+
+        of_loss = problem.value, problem.value_and_gradient
+        function = _differentiable(*((problem.residual, residual) if self.least_squares else of_loss))
+        whole = equinox.combine(state.arrays, state.rest)
+        x, whole, _ = self._solver().step(function, x, None, {}, whole, frozenset())
+        return x, _split(whole)
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class OptimistixSearch:
+    """A solver that searches, whose state knows the loss and its gradient at x once the start is evaluated."""
+
+    steps: OptimistixSteps
+
+    @property
+    def rule(self) -> type:
+        return self.steps.rule
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> OptimistixState:
+        return self.step(problem, x, self.steps.init(problem, x, key))[1]
+
+    def step(self, problem: "Problem", x: Array, state: OptimistixState) -> tuple[Array, OptimistixState]:
+        return self.steps.step(problem, x, state)
+
+    def report(self, x: Array, state: OptimistixState) -> Report:
+        import equinox
+
+        whole = equinox.combine(state.arrays, state.rest)
+        known = whole.f_info
+        gradient = known.compute_grad() if hasattr(known, "compute_grad") else known.grad
+        return Report(known.as_min(), gradient, jnp.all(whole.y_eval == x))
+
+
+def _split(state: Any) -> OptimistixState:
+    import equinox
+
+    return OptimistixState(*equinox.partition(state, equinox.is_array))
+
+
+def _differentiable(
+    value: Callable[[Array], Array], with_derivative: Callable[[Array], tuple[Array, Array]]
+) -> Callable[[Array, None], tuple[Array, None]]:
+    """``value``, with a derivative that JAX is given instead of taking it."""
+
+    @jax.custom_jvp
+    def function(y: Array) -> Array:
+        return value(y)
+
+    @function.defjvp
+    def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+        there, derivative = with_derivative(*primals)
+        return there, derivative @ tangents[0]
+
+    return lambda y, _: (function(y), None)

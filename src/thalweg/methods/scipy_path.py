@@ -1,0 +1,206 @@
+"""SciPy's minimizers as methods, for comparison: the path is SciPy's own, the problem evaluates.
+
+SciPy calls the function it minimizes, but a function that XLA has called back must not call JAX: the threads that would
+compute may all be waiting for it. So SciPy runs on a thread of its own that only asks: a callback hands its next point
+out to the compiled program, which evaluates there and hands the answer in with the next call.
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+from jax.tree_util import register_dataclass
+
+from thalweg.methods.method import Method, Report
+from thalweg.reading import first_line, whole
+
+if TYPE_CHECKING:
+    from thalweg.problem import Problem
+
+Static = {"static": True}
+
+
+def from_scipy(method: str = "BFGS", maxiter: int = 200, **options: Any) -> Method:
+    """A method from ``scipy.optimize.minimize``: ``from_scipy("L-BFGS-B", gtol=1e-8)``.
+
+    Step k moves x to SciPy's iterate k, with the value and gradient of the problem. After ``maxiter`` iterations, or
+    where SciPy ends by its own ``options`` or by numbers that it cannot take, the method is stuck. ``method`` takes a
+    gradient and no Hessian: "CG", "BFGS", "L-BFGS-B", "Newton-CG", "SLSQP" or "trust-constr". Bounds are not used.
+
+    This is for reference and not for speed: SciPy runs to its end before the first step, in Python, and what it
+    evaluates is not counted. Memory of a lane: maxiter d numbers. Raises ValueError where SciPy refuses what is given.
+    """
+    made = SciPy(method, whole(maxiter, "maxiter", 1), tuple(options.items()))
+    try:
+        hash(made)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            made.minimize(lambda x: (x @ x / 2, x), np.ones(2), lambda *_: None)
+    except Exception as error:  # whatever SciPy says of its arguments
+        raise ValueError(
+            f"from_scipy was given {method!r} with {options}, which SciPy refuses ({first_line(error)}); choose e.g. "
+            "from_scipy('BFGS', gtol=1e-8)."
+        ) from error
+    return made
+
+
+@final
+class SciPyState(NamedTuple):
+    value: Array
+    gradient: Array
+    path: Array  # SciPy's iterates, the start first, (maxiter + 1, d)
+    last: Array  # the index of the last of them
+    at: Array  # and of the present
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class SciPy:
+    """The iterates of ``scipy.optimize.minimize`` (see ``from_scipy``)."""
+
+    method: str = field(metadata=Static)
+    maxiter: int = field(metadata=Static)
+    options: tuple[tuple[str, Any], ...] = field(metadata=Static)
+
+    def minimize(self, fun: Callable[..., Any], x: np.ndarray, callback: Callable[..., Any]) -> Any:
+        from scipy.optimize import minimize
+
+        options = {"maxiter": self.maxiter, **dict(self.options)}
+        return minimize(fun, x, jac=True, method=self.method, callback=callback, options=options)
+
+    def init(self, problem: "Problem", x: Array, key: Array) -> SciPyState:
+        number = jax.ShapeDtypeStruct((), jnp.int32)
+        path = jax.ShapeDtypeStruct((self.maxiter + 1, *x.shape), x.dtype)
+
+        def go_on(loop: Any) -> Array:
+            return loop[2] == 0
+
+        def ask(loop: Any) -> Any:
+            which, question, _ = loop
+            return which, *_on_host(_answer, (x, number), which, *problem.value_and_gradient(question))
+
+        data = [leaf for leaf in jax.tree.leaves(problem.data) if isinstance(leaf, Tracer)]
+        loop = _on_host(partial(_begin, self), (number, x, number), x, *data)
+        loop = jax.lax.while_loop(go_on, ask, loop)
+        found, last = _on_host(partial(_end, self), (path, number), *loop)  # all of loop, so that this comes after it
+        return SciPyState(*problem.value_and_gradient(x), found, last, jnp.zeros_like(last))
+
+    def step(self, problem: "Problem", x: Array, state: SciPyState) -> tuple[Array, SciPyState]:
+        at = jnp.minimum(state.at + 1, state.last)
+        there = state.path[at]
+        return there, SciPyState(*problem.value_and_gradient(there), state.path, state.last, at)
+
+    def report(self, x: Array, state: SciPyState) -> Report:
+        return Report(state.value, state.gradient, state.at == state.last)
+
+
+_numbers = itertools.count()
+_conversations: dict[int, "_Conversation"] = {}
+
+
+@final
+class _Conversation:
+    """SciPy on a thread that waits for the answer to each of its questions."""
+
+    def __init__(self, method: SciPy, start: np.ndarray) -> None:
+        self.path, self.question = [start], start
+        self.asking = self.done = False
+        self.questions, self.answers = SimpleQueue[np.ndarray | None](), SimpleQueue[Any]()
+        Thread(target=self._minimize, args=(method, start), daemon=True).start()
+
+    def answer(self, value: float, gradient: np.ndarray) -> None:
+        """The first answer to a question, and from lanes that are alike the same again."""
+        if self.asking:
+            self.asking = False
+            self.answers.put((value, gradient))
+
+    def listen(self) -> None:
+        """Wait for the next question, or that there is none."""
+        if not self.asking and not self.done:
+            question = self.questions.get()
+            self.asking, self.done = question is not None, question is None
+            self.question = self.question if question is None else question
+
+    def _ask(self, x: np.ndarray) -> Any:
+        self.questions.put(x.copy())
+        return self.answers.get()
+
+    def _minimize(self, method: SciPy, start: np.ndarray) -> None:
+        try:
+            with np.errstate(all="ignore"):
+                found = method.minimize(self._ask, start, lambda x, *_: self.path.append(x.copy()))
+            self.path += [found.x] if np.any(found.x != self.path[-1]) else []
+        except Exception:  # of numbers that SciPy cannot go on with: the path ends there
+            pass
+        finally:
+            self.questions.put(None)
+
+
+def _on_host(f: Callable[..., Any], shapes: Sequence[Any], *given: Array) -> tuple[Array, ...]:
+    """What f gives for NumPy arrays with a first axis of lanes, as arrays of these shapes for one lane.
+
+    All numbers go as bits, since XLA calls back on a thread where JAX would make float32 of float64.
+    """
+    given = tuple(a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(int) for a in given)
+    like, shapes = ([jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays] for arrays in (given, shapes))
+    packed, rank = [jax.eval_shape(_bits, shape) for shape in shapes], _bits(given[0]).ndim
+
+    def call(*arguments: Any) -> list[np.ndarray]:
+        arrays = [np.array(argument) for argument in arguments]
+        lanes = arrays[0].shape[: arrays[0].ndim - rank]
+        results = f(*(a.ravel().view(s.dtype).reshape(-1, *s.shape) for a, s in zip(arrays, like, strict=True)))
+        numbers = [np.array(r, s.dtype).ravel() for r, s in zip(results, shapes, strict=True)]
+        return [n.view(np.uint32).reshape(*lanes, *s.shape) for n, s in zip(numbers, packed, strict=True)]
+
+    # io_callback, made for what has effects, has no place in a mapped while_loop; this one runs once too.
+    results = jax.pure_callback(call, packed, *map(_bits, given), vmap_method="broadcast_all")
+    return tuple(jax.lax.bitcast_convert_type(r, shape.dtype) for r, shape in zip(results, shapes, strict=True))
+
+
+def _bits(a: Array) -> Array:
+    return jax.lax.bitcast_convert_type(a, jnp.uint32)
+
+
+def _begin(method: SciPy, *given: np.ndarray) -> tuple[Any, ...]:
+    """SciPy's numbers in ``_conversations``, its first questions, and whether it is done already.
+
+    Lanes that are given the same x and data share one: ``solve`` fills up with copies where it loads only some lanes.
+    """
+    keys = [b"".join(array[lane].tobytes() for array in given) for lane in range(len(given[0]))]
+    starts = dict(zip(keys, given[0].astype(float), strict=True))
+    numbers = {key: next(_numbers) % 2**31 for key in starts}
+    _conversations.update({numbers[key]: _Conversation(method, start) for key, start in starts.items()})
+    mine = [numbers[key] for key in keys]
+    return mine, *_questions(mine)
+
+
+def _answer(numbers: np.ndarray, values: np.ndarray, gradients: np.ndarray) -> tuple[Any, ...]:
+    """The next questions, and whether SciPy is done, so that there is none."""
+    for number, value, gradient in zip(numbers, values, gradients, strict=True):
+        _conversations[int(number)].answer(float(value), gradient.astype(float))
+    return _questions(numbers)
+
+
+def _questions(numbers: Any) -> tuple[Any, ...]:
+    conversations = [_conversations[int(number)] for number in numbers]
+    for conversation in conversations:
+        conversation.listen()
+    return [c.question for c in conversations], [c.done for c in conversations]
+
+
+def _end(method: SciPy, numbers: np.ndarray, *_: np.ndarray) -> tuple[Any, ...]:
+    """The paths, whose last point is repeated to full length, and the index where that begins."""
+    ended = {number: _conversations.pop(number).path[: method.maxiter + 1] for number in set(numbers.tolist())}
+    paths = [ended[number] for number in numbers.tolist()]
+    return [path + [path[-1]] * (method.maxiter + 1 - len(path)) for path in paths], [len(path) - 1 for path in paths]
