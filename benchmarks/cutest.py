@@ -10,20 +10,20 @@ evaluations of the gradient, a Hessian being d of them.
 import argparse
 import math
 import warnings
-from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import optimistix
 import pandas as pd
 import scipy.optimize
 
 import thalweg as tw
 
 BEST = pd.read_csv(Path(__file__).with_name("cutest_best.csv"), index_col="problem")
-OURS = {"TrustRegion": tw.methods.TrustRegion(), "BFGS": tw.methods.BFGS(), "LBFGS": tw.methods.LBFGS()}
+OURS = {"TrustRegion": tw.methods.TrustRegion(), "BFGS": tw.methods.BFGS()}
+Pool = get_context("spawn").Pool
 GTOL, STEPS, NEAR = 1e-6, 1000, 1e-6
 
 Found = tuple[float, float]  # the loss, and the cost in gradients
@@ -58,50 +58,41 @@ def scipys(problem: tw.Problem) -> dict[str, Found]:
     return found
 
 
-def optimistixs(problem: tw.Problem) -> dict[str, Found]:
-    solver = optimistix.BFGS(rtol=1e-8, atol=1e-8)
-    ended = optimistix.minimise(
-        lambda x, _: problem.value(x), solver, jax.numpy.asarray(problem.start), max_steps=STEPS, throw=False
-    )
-    return {"optimistix BFGS": (float(problem.value(ended.value)), float(ended.stats["num_steps"]))}
-
-
-def measured(names: list[str], solvers: list[Callable[[tw.Problem], dict[str, Found]]]) -> dict[str, dict[str, Found]]:
-    """By problem and solver."""
-    found = {}
-    for name in names:
-        problem = tw.problems.cutest(name)
-        with jax.enable_x64(True), warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            found[name] = {solver: here for solve in solvers for solver, here in solve(problem).items()}
-        jax.clear_caches()
-    return found
+def solved(name: str) -> dict[str, Found]:
+    """What each solver finds."""
+    problem = tw.problems.cutest(name)
+    with jax.enable_x64(True), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return {**ours(problem), **scipys(problem)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="*", help="only these")
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--figure", type=Path, help="where the performance profile goes")
     given = parser.parse_args()
-    found = measured(given.problems or tw.problems.cutest_names(), [ours, scipys, optimistixs])
+    names = given.problems or tw.problems.collections.cutest_names()
+    with Pool(given.processes, maxtasksperchild=20) as pool:  # programs of many problems would fill the memory
+        found = dict(zip(names, pool.map(solved, names, chunksize=1), strict=True))
     loss = pd.DataFrame({name: {s: f for s, (f, _) in row.items()} for name, row in found.items()}).T
     cost = pd.DataFrame({name: {s: c for s, (_, c) in row.items()} for name, row in found.items()}).T
     here = loss.where(np.isfinite(loss)).min(axis=1)
     goals = {"solved": np.fmin(here, BEST.scipy[loss.index]), "of lowest": np.fmin(here, BEST.lowest[loss.index])}
-    solved = {name: loss.le(goal + NEAR * np.maximum(1, abs(goal)), axis=0) for name, goal in goals.items()}
+    within = {name: loss.le(goal + NEAR * np.maximum(1, abs(goal)), axis=0) for name, goal in goals.items()}
 
     print(f"## CUTEst\n\n{__doc__.partition(chr(10))[2].strip()}\n")
     print(f"| solver | solved of {len(loss)} | with f* = `lowest` |\n| --- | ---: | ---: |")
     for solver in loss:
-        print(f"| {solver} | {solved['solved'][solver].sum()} | {solved['of lowest'][solver].sum()} |")
+        print(f"| {solver} | {within['solved'][solver].sum()} | {within['of lowest'][solver].sum()} |")
     mine = next(iter(OURS))
     print(f"\nNot solved by {mine}:\n\n| problem | loss | f* | lowest |\n| --- | ---: | ---: | ---: |")
-    for name in loss.index[~solved["of lowest"][mine]]:
+    for name in loss.index[~within["of lowest"][mine]]:
         print(f"| {name} | {loss[mine][name]:.10g} | {goals['solved'][name]:.10g} | {goals['of lowest'][name]:.10g} |")
     print()
     if given.figure:
         units = "evaluations of the gradient, a Hessian being d"
-        profile = tw.analysis.performance_profile(cost.where(solved["solved"]), units)
+        profile = tw.analysis.performance_profile(cost.where(within["solved"]), units)
         tw.plot.profile(profile).savefig(given.figure)
 
 

@@ -2,8 +2,8 @@
 
 Chained Rosenbrock in float64 from (-1.2, 1, -1.2, ...). Seconds per step are the difference of two runs of many and few
 steps, medians of 5; ``growth`` is what ten times the components cost, over ten. Memory is the peak of a process of its
-own beyond what it had before its first call, in d numbers of 8 bytes. Of a million starts of Rosenbrock, d = 2, the
-peak is beyond that of a process that solved 1000.
+own beyond what it had before its first call, which compiles. Of a million starts of Rosenbrock's function, d = 2, it is
+the peak beyond that of a thousand.
 """
 
 import json
@@ -38,7 +38,7 @@ def steps(name: str, d: int) -> tuple[float, float]:
     def seconds(n: int) -> float:
         began = time.perf_counter()
         fits = tw.solve(problem, METHODS[name], gtol=0.0, max_steps=n, dtype="float64")
-        assert int(fits.steps) == n
+        assert fits.steps.item() == n
         return time.perf_counter() - began
 
     before = peak()
@@ -78,7 +78,7 @@ def main() -> None:
         for d in SIZES:
             seconds, size = alone("steps", name, d)
             growth = "" if last is None else f"{seconds / last / 10:.2f}"
-            print(f"| {name} | {d} | {1e3 * seconds:.3f} ms | {growth} | {size / 8 / d:.0f} d |", flush=True)
+            print(f"| {name} | {d} | {1e3 * seconds:.3f} ms | {growth} | {size / 1e6:.0f} MB |", flush=True)
             last = seconds
     seconds, size = alone("starts", MILLION)
     print(f"\n{MILLION} starts: {seconds:.1f} s, peak {size / 1e6:.0f} MB.\n")

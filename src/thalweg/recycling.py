@@ -24,6 +24,7 @@ SMALL_BYTES = 1 << 12  # of a lane's state, up to which a tile is filled up with
 CHUNK_BYTES = 12 << 20  # of the results and the starts of one chunk
 BLOCK = 8  # steps between two looks for lanes that are done
 MOST_BLOCKS = 64  # in one chunk
+MOST_PLACES = 8  # in the queue, for each lane
 VACANT, RUNNING = -1, 0  # codes of lanes; above, the reasons why they ended, the tolerances first
 STUCK, NOT_FINITE, MAX_STEPS = "stuck", "not_finite", "max_steps"
 MAX_SECONDS, INTERRUPTED = "max_seconds", "interrupted"
@@ -237,7 +238,7 @@ def _build(lane: _Lane, width: int) -> Program:
     load, advance = (jax.vmap(f, (None, 0)) for f in (lane.load, lane.advance))
     kept = jax.eval_shape(result, lane.shape)
     rows = int(np.clip(CHUNK_BYTES // (width * _size(kept)), 1, MOST_BLOCKS))
-    places = width * int(np.clip(CHUNK_BYTES // (width * _size(lane.item)), 1, 16))
+    places = width * int(np.clip(CHUNK_BYTES // (width * _size(lane.item)), 1, MOST_PLACES))
 
     def last(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), tree)

@@ -16,6 +16,7 @@ from thalweg.recycling import MOST_BLOCKS, RUNNING, VACANT, Program, result
 from thalweg.sweeps import hyperparameters, variants
 
 CHUNK_SECONDS = 0.1  # so that Ctrl-C, a budget and the progress bar need not wait long
+TAKE_SECONDS = 0.01  # of work that a tile takes at least, where every chunk costs a millisecond or two
 
 
 @final
@@ -89,7 +90,7 @@ class Tile:
     def __init__(self, program: Program, supply: Supply, deadline: float) -> None:
         self.program, self.supply, self.deadline = program, supply, deadline
         self.queue = np.empty(0, np.int32)
-        self.blocks, self.more, self.carry = 1, True, None
+        self.blocks, self.least, self.more, self.carry = 1, program.width, True, None
 
     def start(self) -> Callable[[], None]:
         """Start a chunk of steps; returns what waits for it and brings results home."""
@@ -100,7 +101,7 @@ class Tile:
             self.carry["code"] += VACANT
         self.more = False
         room = self.program.places - len(self.queue)
-        self.queue = np.append(self.queue, self.supply.take(min(self.program.width, room), room))
+        self.queue = np.append(self.queue, self.supply.take(min(self.least, room), room))
         items = (
             np.resize(self.queue, self.program.places) if len(self.queue) else np.zeros(self.program.places, np.int32)
         )
@@ -119,8 +120,9 @@ class Tile:
         found = {name: on_host(values)[: int(rows)] for name, values in results.items()}
         row, lane = np.nonzero(found["item"] >= 0)
         self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
-        pace = CHUNK_SECONDS / max(now - began, 1e-6)
-        self.blocks = int(np.clip(int(blocks) * pace, 1, MOST_BLOCKS))
+        seconds = max(now - began, 1e-6)
+        self.blocks = int(np.clip(int(blocks) * CHUNK_SECONDS / seconds, 1, MOST_BLOCKS))
+        self.least = max(self.program.width, int(int(taken) * TAKE_SECONDS / seconds))
         left = len(self.queue) or self.supply.given < self.supply.total or np.any(on_host(carry["code"]) != VACANT)
         self.more = bool(left) and now < self.deadline
 

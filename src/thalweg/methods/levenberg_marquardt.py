@@ -36,10 +36,10 @@ class LevenbergMarquardt:
 
     D holds the largest squared length that each column of J has had, so that steps are invariant to the units of each
     component of x (Marquardt 1963; More 1978, eq. 6.3). A step is one trial, which is taken if L falls. With rho the
-    fall over the one predicted, damping is then multiplied by max(1/3, 1 - (2 rho - 1)^3), else by 2, 4, 8, …
-    (Nielsen 1999, eq. 2.21). Where L is equal but for rounding, a trial is taken if it makes the gradient smaller, in
-    units of D. ``damping`` >= 0, a pure number, is the first; it is raised to |D^-1/2 J^T r| / |D^1/2 x| where it is
-    less, so that the first trial goes no further than x is large.
+    fall over the one predicted, damping is then multiplied by max(1/10, 1 - (2 rho - 1)^3), else by 2, 4, 8, …
+    (Nielsen 1999, eq. 2.21, with 1/3 where Marquardt has 1/10). Where L is equal but for rounding, a trial is taken if
+    it makes the gradient smaller, in units of D. ``damping`` >= 0, a pure number, is the first; it is raised to
+    |D^-1/2 J^T r| / |D^1/2 x| where it is less, so that the first trial goes no further than x is large.
 
     With ``bounded`` x stays in the problem's domain: components at a bound that -J^T r would cross are held, the others
     take the step, and the trial is projected onto the box (Bertsekas 1982; Kanzow, Yamashita, Fukushima 2004).
@@ -78,7 +78,7 @@ class LevenbergMarquardt:
         flatter = jnp.max(jnp.abs(box.projected(there, g_there)) / root) < jnp.max(jnp.abs(box.projected(x, g)) / root)
         better = jnp.where(level, flatter, tried < value) & jnp.all(jnp.isfinite(g_there))
         rho = jnp.where(level, 1, jnp.where(predicted > 0, (value - tried) / predicted, 0))
-        easier = damping * jnp.maximum(1 / 3, 1 - (2 * jnp.minimum(rho, 1) - 1) ** 3)
+        easier = damping * jnp.maximum(1 / 10, 1 - (2 * jnp.minimum(rho, 1) - 1) ** 3)
 
         stuck = ~better & jnp.all(there == x)
         x, value, g, normal = pick(better, (there, tried, g_there, normal_there), (x, value, g, normal))
