@@ -38,8 +38,9 @@ class LevenbergMarquardt:
     component of x (Marquardt 1963; More 1978, eq. 6.3). A step is one trial, which is taken if L falls. With rho the
     fall over the one predicted, damping is then multiplied by max(1/10, 1 - (2 rho - 1)^3), else by 2, 4, 8, …
     (Nielsen 1999, eq. 2.21, with 1/3 where Marquardt has 1/10). Where L is equal but for rounding, a trial is taken if
-    it makes the gradient smaller, in units of D. ``damping`` >= 0, a pure number, is the first; it is raised to
-    |D^-1/2 J^T r| / |D^1/2 x| where it is less, so that the first trial goes no further than x is large.
+    it makes the gradient smaller, in units of D. ``damping`` >= 0, a pure number, is the first; where
+    the first trial would go further than x is large, |D^1/2 s| > |D^1/2 x|, it is raised to
+    |D^-1/2 J^T r| / |D^1/2 x|, with which it does not.
 
     With ``bounded`` x stays in the problem's domain: components at a bound that -J^T r would cross are held, the others
     take the step, and the trial is projected onto the box (Bertsekas 1982; Kanzow, Yamashita, Fukushima 2004).
@@ -54,8 +55,9 @@ class LevenbergMarquardt:
     def init(self, problem: "Problem", x: Array, key: Array) -> LevenbergMarquardtState:
         value, g, normal = _normal_equations(problem, x)
         root = _lengths(jnp.diagonal(normal))
-        size = jnp.linalg.norm(root * x)
-        damping = jnp.maximum(self.damping, jnp.where(size > 0, jnp.linalg.norm(g / root) / size, 0))
+        size, first = jnp.linalg.norm(root * x), cholesky_solve(_damped(normal, root, self.damping), g / root)
+        far = (size > 0) & ~(jnp.linalg.norm(first) <= size)  # or not definite
+        damping = jnp.maximum(self.damping, jnp.where(far, jnp.linalg.norm(g / root) / size, 0))
         projected, two = Box.of(problem, self.bounded, x).projected(x, g), jnp.full((), 2, x.dtype)
         return LevenbergMarquardtState(value, g, normal, jnp.diagonal(normal), damping, two, projected, two < 0)
 
@@ -67,7 +69,7 @@ class LevenbergMarquardt:
         held = box.held(x, g)
         free = jnp.where(held, 0, g)
         root = _lengths(scale)
-        scaled = restricted(normal / root[:, None] / root, held) + damping * jnp.eye(len(x), dtype=x.dtype)
+        scaled = restricted(_damped(normal, root, damping), held)
         there = box.project(x - cholesky_solve(scaled, free / root) / root)
         s = there - x
         predicted = -product(g, s) - product(s, product(normal, s)) / 2
@@ -95,6 +97,11 @@ class LevenbergMarquardt:
 
     def report(self, x: Array, state: LevenbergMarquardtState) -> Report:
         return Report(state.value, state.projected, state.stuck)
+
+
+def _damped(normal: Array, root: Array, damping: Array | float) -> Array:
+    """D^-1/2 J^T J D^-1/2 + damping."""
+    return normal / root[:, None] / root + damping * jnp.eye(len(root), dtype=root.dtype)
 
 
 def _lengths(squares: Array) -> Array:
