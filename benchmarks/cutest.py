@@ -3,12 +3,13 @@
 Solved means within 1e-6 max(1, |f*|) of f*, the lower of what the solvers find here and of the column ``scipy`` of
 cutest_best.csv: the best of SciPy's BFGS, L-BFGS-B, trust-exact, Newton-CG and, up to d = 9, Nelder-Mead, each run much
 longer than here. Its column ``lowest`` also knows some 150 variants of trust region methods that were tried when
-``TrustRegion`` was designed. All stop at a gradient of 1e-6 or after 1000 steps, in float64; the cost is counted in
-evaluations of the gradient, a Hessian being d of them.
+``TrustRegion`` was designed. All stop at a gradient of 1e-6 or after 1000 steps, in float64, and SciPy's also after a
+minute; the cost is counted in evaluations of the gradient, a Hessian being d of them.
 """
 
 import argparse
 import math
+import time
 import warnings
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,7 +25,7 @@ import thalweg as tw
 BEST = pd.read_csv(Path(__file__).with_name("cutest_best.csv"), index_col="problem")
 OURS = {"TrustRegion": tw.methods.TrustRegion(), "BFGS": tw.methods.BFGS()}
 Pool = get_context("spawn").Pool
-GTOL, STEPS, NEAR = 1e-6, 1000, 1e-6
+GTOL, STEPS, NEAR, SECONDS = 1e-6, 1000, 1e-6, 60
 
 Found = tuple[float, float]  # the loss, and the cost in gradients
 
@@ -40,11 +41,13 @@ def scipys(problem: tw.Problem) -> dict[str, Found]:
     hessian = jax.jit(problem.hessian)
     found = {}
     for name, extra in (("BFGS", {}), ("trust-exact", {"hess": lambda x: np.asarray(hessian(x))})):
-        best = math.inf
+        best, deadline = math.inf, time.monotonic() + SECONDS
 
-        def slopes(x: np.ndarray) -> np.ndarray:
+        def slopes(x: np.ndarray, deadline: float = deadline) -> np.ndarray:
             nonlocal best
             best = min(best, float(value(x)))
+            if time.monotonic() > deadline:
+                raise TimeoutError
             return np.asarray(gradient(x)[1])
 
         try:
@@ -53,7 +56,7 @@ def scipys(problem: tw.Problem) -> dict[str, Found]:
                 lambda x: float(value(x)), problem.start, jac=slopes, method=name, options=options, **extra
             )
             found[f"SciPy {name}"] = min(best, float(ended.fun)), ended.njev + problem.dimension * ended.get("nhev", 0)
-        except (ValueError, np.linalg.LinAlgError):  # of numbers that are not finite
+        except (ValueError, np.linalg.LinAlgError, TimeoutError):  # of numbers that are not finite
             found[f"SciPy {name}"] = best, math.inf
     return found
 
