@@ -13,17 +13,12 @@ import subprocess
 import sys
 import time
 
-import jax.numpy as jnp
 import numpy as np
 
 import thalweg as tw
 
 METHODS = {"TrustRegion": tw.methods.TrustRegion(), "LBFGS": tw.methods.LBFGS()}
 SIZES, FEW, MANY, MILLION = (1_000, 10_000, 100_000), 20, 120, 1_000_000
-
-
-def rosenbrock(x):
-    return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
 def peak() -> int:
@@ -33,11 +28,11 @@ def peak() -> int:
 
 def steps(name: str, d: int) -> tuple[float, float]:
     """Seconds per step, and bytes."""
-    problem = tw.Problem(loss=rosenbrock, start=np.resize([-1.2, 1.0], d))
+    problem, start = tw.problems.rosenbrock(d), np.resize([-1.2, 1.0], d)
 
     def seconds(n: int) -> float:
         began = time.perf_counter()
-        fits = tw.solve(problem, METHODS[name], gtol=0.0, max_steps=n, dtype="float64")
+        fits = tw.solve(problem, METHODS[name], start, gtol=0.0, max_steps=n, dtype="float64")
         assert fits.steps.item() == n
         return time.perf_counter() - began
 
