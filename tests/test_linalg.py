@@ -8,7 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.linalg import EIGH, PRODUCT, SOLVE, cholesky_solve, eigh, gram, product, rank_two, solve
+from thalweg.linalg import (
+    EIGH,
+    LSTSQ,
+    PRODUCT,
+    ROWS,
+    SOLVE,
+    cholesky_solve,
+    eigh,
+    gram,
+    lstsq,
+    product,
+    rank_two,
+    solve,
+)
 
 EPS = float(np.finfo(np.float64).eps)
 CONDITIONS = np.repeat(10.0 ** np.arange(0, 13, 3), 40)
@@ -73,6 +86,59 @@ def test_cholesky_solve_is_as_stable_as_lapack(d):
     q = orthogonal(rng, len(CONDITIONS), d)
     a = q * spectra(d)[:, None] @ q.transpose(0, 2, 1)
     assert_as_good_as_lapack(cholesky_solve, (a + a.transpose(0, 2, 1)) / 2, rng)
+
+
+SHAPES = [(1, 1), (14, 1), (2, 2), (14, 2), (ROWS, 3), (14, 4), (4, 4), (LSTSQ + 1, LSTSQ + 1), (ROWS + 1, 2), (2, 3)]
+
+
+def numpy_lstsq(a, b):
+    return np.stack([np.linalg.lstsq(one, right, rcond=1e-12 / len(right))[0] for one, right in zip(a, b, strict=True)])
+
+
+def assert_least_squares(j, r, condition):
+    """As close to LAPACK's as the condition and its square allow (Golub and Van Loan, section 5.3.7)."""
+    x, oracle = mapped(lstsq, j, r), numpy_lstsq(j, r)
+    size = np.linalg.norm(r, axis=1) / np.linalg.norm(j, 2, axis=(1, 2))
+    error = np.linalg.norm(x - oracle, axis=1)
+    assert np.all(error <= 30 * EPS * condition * (np.linalg.norm(x, axis=1) + condition * size))
+
+
+@pytest.mark.parametrize(("m", "d"), SHAPES[:-1])
+def test_least_squares_are_as_accurate_as_lapack(m, d):
+    rng, n = np.random.default_rng(m + d), len(CONDITIONS)
+    j = orthogonal(rng, n, m)[:, :, :d] * spectra(d)[:, None] @ orthogonal(rng, n, d) * 10.0 ** rng.integers(-3, 4)
+    truth, condition = rng.normal(size=(n, d)), np.linalg.cond(j)
+    r = np.einsum("nij,nj->ni", j, truth)
+    error = np.linalg.norm(mapped(lstsq, j, r) - truth, axis=1)
+    assert np.all(error <= 30 * EPS * condition * np.linalg.norm(truth, axis=1))
+    assert_least_squares(j, r + rng.normal(size=(n, m)), condition)
+
+
+@pytest.mark.parametrize(("m", "d"), SHAPES)
+def test_least_squares_without_full_rank_have_the_shortest_solution(m, d):
+    rng, n = np.random.default_rng(m + d), 200
+    assert not np.any(mapped(lstsq, np.zeros((n, m, d)), rng.normal(size=(n, m))))
+    for rank in range(1, d):
+        j = rng.normal(size=(n, m, rank)) @ rng.normal(size=(n, rank, d))
+        values = np.linalg.svd(j, compute_uv=False)
+        assert_least_squares(j, rng.normal(size=(n, m)), values[:, 0] / values[:, min(rank, m) - 1])
+
+
+def test_least_squares_whose_columns_come_in_any_order():
+    j, x = np.diag([1e-3, 1.0, 1e2, 10.0]), np.array([1.0, -2.0, 3.0, -4.0])
+    for order in permutations(range(4)):
+        np.testing.assert_allclose(mapped(lstsq, j[None][:, :, order], (j @ x)[None])[0], x[list(order)], rtol=4 * EPS)
+
+
+@pytest.mark.parametrize(("m", "d"), SHAPES)
+def test_bad_lanes_of_least_squares_change_no_other(m, d):
+    rng = np.random.default_rng(0)
+    good, r = rng.normal(size=(5, m, d)), rng.normal(size=(5, m))
+    bad, bad_r = good.copy(), r.copy()
+    bad[1, -1, -1], bad_r[3, 0], others = np.nan, np.nan, [0, 2, 4]
+    x = mapped(lstsq, bad, bad_r)
+    assert np.array_equal(x[others], mapped(lstsq, good, r)[others])
+    assert np.all(np.isnan(x[[1, 3]]))
 
 
 @pytest.mark.parametrize("d", [2, 3, 4])

@@ -69,6 +69,7 @@ class Program:
     first: np.ndarray  # evaluations of KINDS before the first step, and of each step
     each: np.ndarray
     lapack: bool
+    idle: list[Any]  # lanes of earlier calls, all vacant: fresh pages, and to learn their pace, cost milliseconds
 
 
 def program(
@@ -88,11 +89,11 @@ def program(
     shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(case))
     structures = jax.tree.structure(method), tuple(swept), jax.tree.structure(case), shapes, jax.tree.structure(until)
     lane = once(problem, ("lane", *structures, dtype), partial(_Lane, problem, method, swept, case, until, dtype))
-    width = _width(_size(lane.shape), items, problem.dimension)
+    width = _width(size(lane.shape), items, problem.dimension)
     return once(problem, (*structures, dtype, width), partial(_build, lane, width))
 
 
-def _size(tree: Any) -> int:
+def size(tree: Any) -> int:
     """Bytes of all leaves."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
@@ -228,7 +229,10 @@ class _Lane:
             (report.stuck, self._code(STUCK)),
             (lane["steps"] >= settings["max_steps"], self._code(MAX_STEPS)),
         ]
-        return jnp.select([holds for holds, _ in choices], [jnp.int32(c) for _, c in choices], jnp.int32(RUNNING))
+        reason = jnp.int32(RUNNING)
+        for holds, code in reversed(choices):
+            reason = jnp.where(holds, jnp.int32(code), reason)
+        return reason
 
 
 def _build(lane: _Lane, width: int) -> Program:
@@ -237,8 +241,8 @@ def _build(lane: _Lane, width: int) -> Program:
 
     load, advance = (jax.vmap(f, (None, 0)) for f in (lane.load, lane.advance))
     kept = jax.eval_shape(result, lane.shape)
-    rows = int(np.clip(CHUNK_BYTES // (width * _size(kept)), 1, MOST_BLOCKS))
-    places = width * int(np.clip(CHUNK_BYTES // (width * _size(lane.item)), 1, MOST_PLACES))
+    rows = int(np.clip(CHUNK_BYTES // (width * size(kept)), 1, MOST_BLOCKS))
+    places = width * int(np.clip(CHUNK_BYTES // (width * size(lane.item)), 1, MOST_PLACES))
 
     def last(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), tree)
@@ -299,4 +303,4 @@ def _build(lane: _Lane, width: int) -> Program:
     count, flag = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), bool)
     go = jax.jit(chunk, donate_argnums=(0, 1), keep_unused=True)
     made = compiled(go, carry, results, many(lane.item, places), lane.settings, (count, flag, count))
-    return Program(made, width, places, carry, results, lane.first, lane.each, calls_lapack(made))
+    return Program(made, width, places, carry, results, lane.first, lane.each, calls_lapack(made), [])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import Any, final
@@ -12,11 +13,11 @@ import numpy as np
 from thalweg.evaluations import UNKNOWN
 from thalweg.lanes import CORES, in_turn, on_host
 from thalweg.methods.method import Method
-from thalweg.recycling import MOST_BLOCKS, RUNNING, VACANT, Program, result
+from thalweg.recycling import CHUNK_BYTES, MOST_BLOCKS, RUNNING, VACANT, Program, result, size
 from thalweg.sweeps import hyperparameters, variants
 
 CHUNK_SECONDS = 0.1  # so that Ctrl-C, a budget and the progress bar need not wait long
-TAKE_SECONDS = 0.01  # of work that a tile takes at least, where every chunk costs a millisecond or two
+TAKE_SECONDS = 0.0025  # of work that a tile takes at least, where every chunk costs a millisecond or two
 
 
 @final
@@ -45,12 +46,13 @@ class Supply:
     def first_case(self) -> Any:
         return jax.tree.map(lambda leaf: leaf[0], self.cases)
 
-    def take(self, least: int, most: int) -> np.ndarray:
-        """The next items that nobody has taken: half of what would be a fair share of the rest, within these bounds,
-        so that all threads end at about the same time."""
+    def take(self, worth: int, most: int) -> np.ndarray:
+        """The next items that nobody has taken, at most so many: a fair share of the rest, or half of one where that
+        is more than a few times what is ``worth`` a chunk, so that all threads end at about the same time."""
         with self._lock:
-            share = -(-(self.total - self.given) // (2 * CORES))
-            first, self.given = self.given, min(self.given + min(max(share, least), most), self.total)
+            first, rest = self.given, self.total - self.given
+            fair = -(-rest // CORES)
+            self.given += min(max(-(-fair // 2), min(4 * worth, fair), worth), rest, most)
             return np.arange(first, self.given, dtype=np.int32)
 
     def load(self, items: np.ndarray) -> dict[str, Any]:
@@ -84,30 +86,42 @@ class Supply:
 
 
 @final
+@dataclass
+class Lanes:
+    """Lanes of a program between two chunks, the buffers of their results, and how fast they were."""
+
+    carry: dict[str, Any]
+    results: dict[str, Any]
+    block_seconds: float = np.inf
+    items_per_second: float = 0.0
+
+    @classmethod
+    def vacant(cls, program: Program) -> "Lanes":
+        shapes = program.carry, program.results
+        carry, results = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        return cls({**carry, "code": carry["code"] + VACANT}, results)
+
+
+@final
 class Tile:
     """Lanes that work off a supply."""
 
     def __init__(self, program: Program, supply: Supply, deadline: float) -> None:
         self.program, self.supply, self.deadline = program, supply, deadline
-        self.queue = np.empty(0, np.int32)
-        self.blocks, self.least, self.more, self.carry = 1, program.width, True, None
+        self.queue, self.more = np.empty(0, np.int32), True
+        self.lanes = program.idle.pop() if program.idle else Lanes.vacant(program)
 
     def start(self) -> Callable[[], None]:
         """Start a chunk of steps; returns what waits for it and brings results home."""
-        if self.carry is None:
-            self.carry, self.results = jax.tree.map(
-                lambda leaf: np.zeros(leaf.shape, leaf.dtype), (self.program.carry, self.program.results)
-            )
-            self.carry["code"] += VACANT
-        self.more = False
-        room = self.program.places - len(self.queue)
-        self.queue = np.append(self.queue, self.supply.take(min(self.least, room), room))
-        items = (
-            np.resize(self.queue, self.program.places) if len(self.queue) else np.zeros(self.program.places, np.int32)
-        )
+        self.more, lanes, places = False, self.lanes, self.program.places
+        room = places - len(self.queue)
+        worth = max(self.program.width, int(lanes.items_per_second * TAKE_SECONDS))
+        self.queue = np.append(self.queue, self.supply.take(worth, room))
+        items = np.resize(self.queue, places) if len(self.queue) else np.zeros(places, np.int32)
         final = self.supply.given == self.supply.total
-        bounds = np.int32(len(self.queue)), np.bool_(final), np.int32(self.blocks)
-        arguments = self.carry, self.results, self.supply.load(items), self.supply.settings
+        blocks = np.clip(CHUNK_SECONDS / lanes.block_seconds, 1, MOST_BLOCKS)
+        bounds = np.int32(len(self.queue)), np.bool_(final), np.int32(blocks)
+        arguments = lanes.carry, lanes.results, self.supply.load(items), self.supply.settings
         began = time.perf_counter()
         chunk = in_turn(self.program.lapack, self.program.chunk, *arguments, bounds)
         return partial(self._keep, began, *chunk)
@@ -115,22 +129,24 @@ class Tile:
     def _keep(self, began: float, carry: Any, results: Any, rows: Any, taken: Any, blocks: Any) -> None:
         jax.block_until_ready(results)  # outside Python's lock
         now = time.perf_counter()
-        self.carry, self.results = carry, results
+        seconds = max(now - began, 1e-6)
+        fastest = max(int(taken) / seconds, self.lanes.items_per_second)
+        self.lanes = Lanes(carry, results, seconds / max(int(blocks), 1), fastest)
         self.queue = self.queue[int(taken) :]
         found = {name: on_host(values)[: int(rows)] for name, values in results.items()}
         row, lane = np.nonzero(found["item"] >= 0)
         self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
-        seconds = max(now - began, 1e-6)
-        self.blocks = int(np.clip(int(blocks) * CHUNK_SECONDS / seconds, 1, MOST_BLOCKS))
-        self.least = max(self.program.width, int(int(taken) * TAKE_SECONDS / seconds))
-        left = len(self.queue) or self.supply.given < self.supply.total or np.any(on_host(carry["code"]) != VACANT)
+        busy = np.any(on_host(carry["code"]) != VACANT)
+        left = busy or len(self.queue) or self.supply.given < self.supply.total
         self.more = bool(left) and now < self.deadline
 
     def abandon(self, code: int) -> None:
         """Keep what unfinished lanes have reached, with ``code`` for the reason."""
-        if self.carry is not None:
-            names = {name for name in self.carry if name not in ("state", "hyper", "case")}
-            lanes = {name: np.moveaxis(on_host(self.carry[name]), -1, 0) for name in names}
-            busy = np.flatnonzero(lanes["code"] != VACANT)
+        names = {name for name in self.lanes.carry if name not in ("state", "hyper", "case")}
+        lanes = {name: np.moveaxis(on_host(self.lanes.carry[name]), -1, 0) for name in names}
+        busy = np.flatnonzero(lanes["code"] != VACANT)
+        if len(busy):
             found = {name: values[busy] for name, values in result(lanes).items()}
             self.supply.keep({**found, "code": np.where(found["code"] == RUNNING, code, found["code"])})
+        elif size((self.program.carry, self.program.results)) <= 2 * CHUNK_BYTES:
+            self.program.idle.append(self.lanes)

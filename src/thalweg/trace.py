@@ -97,5 +97,5 @@ def assemble_fits(
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
     coordinates |= {"x_dim": list(problem.inner_spaces[0].labels), "evaluation": list(kinds)}
-    made = xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
-    return made.assign_coords({dim: np.arange(made.sizes[dim]) for dim in sizes if dim != "variant"})
+    coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
+    return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})

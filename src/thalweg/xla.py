@@ -79,7 +79,7 @@ class Settled:
         return settled(value), settled(gradient)
 
     def jacobian(self, f: Function, x: Array) -> Array:
-        return self.inner.jacobian(f, x)
+        return settled(self.inner.jacobian(f, x))
 
     def hessian(self, f: Function, x: Array) -> Array:
         return settled(self.inner.hessian(f, x))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg.linalg import solve
+from thalweg.linalg import lstsq, solve
 
 if TYPE_CHECKING:
     from thalweg.problem import Problem
@@ -21,12 +21,11 @@ class GaussNewton:
 
     For a ``SquaredError`` r is the residual; for another loss, convex in y, it is the generalized Gauss-Newton step
     -(J_y^T H_y J_y)^-1 J_y^T dL/dy (Schraudolph 2002), the Newton step in y pulled back by the pseudo-inverse. J^+ is
-    taken by singular values after its columns are scaled to length one (Marquardt 1963), so that the step is invariant
-    to the units of each component of x, also in floating point; where J has not full rank it is the shortest step in
-    those units.
+    taken after its columns are scaled to length one (Marquardt 1963), so that the step is invariant to the units of
+    each component of x, also in floating point; where J has not full rank it is the shortest step in those units.
 
     ``learning_rate`` is a pure number, 1 the full step; one full step solves a linear least-squares problem. Cost per
-    step: one Jacobian (min(m, d) passes) and one singular value decomposition of m x d.
+    step: one Jacobian (min(m, d) passes) and one factorization of m x d.
     """
 
     learning_rate: float = 1.0
@@ -38,7 +37,7 @@ class GaussNewton:
         r, j = problem.least_squares(x)
         lengths = jnp.linalg.norm(j, axis=0)
         lengths = jnp.where(lengths > 0, lengths, 1)
-        return x - self.learning_rate * jnp.linalg.lstsq(j / lengths, r)[0] / lengths, state
+        return x - self.learning_rate * lstsq(j / lengths, r) / lengths, state
 
 
 @final
