@@ -52,16 +52,17 @@ def solve(a: Array, b: Array) -> Array:
     d = b.shape[0]
     if d > SOLVE:
         return jnp.linalg.solve(a, b)
-    rest, rows = settled(jnp.concatenate([a, b[:, None]], axis=1)), []
+    rest, right, rows = a, settled(b), []
     for k in range(d):
-        row, at = rest[0], _largest(rest[:, 0])
+        row, y, at = rest[0], right[:1], _largest(rest[:, 0])
         for i in range(1, d - k):
-            row = jnp.where(at == i, rest[i], row)
-        row = settled(row)
-        rows.append(row)
+            row, y = jnp.where(at == i, rest[i], row), jnp.where(at == i, right[i], y)
+        row, y = settled(row), settled(y)
+        rows.append(jnp.concatenate([row, y]))
         moved = jnp.arange(1, d - k) == at  # where the pivot was, the first row goes
         factors = settled(jnp.where(moved, rest[0, 0], rest[1:, 0]) / row[0])
         rest = settled(jnp.where(moved[:, None], rest[0, 1:], rest[1:, 1:]) - factors[:, None] * row[1:])
+        right = settled(jnp.where(moved, right[0], right[1:]) - factors * y)
     return _back(rows)
 
 
