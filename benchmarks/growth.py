@@ -18,7 +18,8 @@ import numpy as np
 import thalweg as tw
 
 METHODS = {"TrustRegion": tw.methods.TrustRegion(), "LBFGS": tw.methods.LBFGS()}
-SIZES, FEW, MANY, MILLION = (1_000, 10_000, 100_000), 20, 120, 1_000_000
+MORE = {1_000: 1000, 10_000: 300, 100_000: 100}  # steps between the two runs, by d
+FEW, MILLION = 20, 1_000_000
 
 
 def peak() -> int:
@@ -38,8 +39,8 @@ def steps(name: str, d: int) -> tuple[float, float]:
 
     before = peak()
     seconds(FEW)
-    pairs = [(seconds(MANY), seconds(FEW)) for _ in range(5)]
-    return statistics.median(many - few for many, few in pairs) / (MANY - FEW), peak() - before
+    pairs = [(seconds(FEW + MORE[d]), seconds(FEW)) for _ in range(5)]
+    return statistics.median(many - few for many, few in pairs) / MORE[d], peak() - before
 
 
 def starts(n: int) -> tuple[float, float]:
@@ -70,7 +71,7 @@ def main() -> None:
     print("| method | d | per step | growth | memory |\n| --- | ---: | ---: | ---: | ---: |")
     for name in METHODS:
         last = None
-        for d in SIZES:
+        for d in MORE:
             seconds, size = alone("steps", name, d)
             growth = "" if last is None else f"{seconds / last / 10:.2f}"
             print(f"| {name} | {d} | {1e3 * seconds:.3f} ms | {growth} | {size / 1e6:.0f} MB |", flush=True)

@@ -109,7 +109,10 @@ class Tile:
     def __init__(self, program: Program, supply: Supply, deadline: float) -> None:
         self.program, self.supply, self.deadline = program, supply, deadline
         self.queue, self.more = np.empty(0, np.int32), True
-        self.lanes = program.idle.pop() if program.idle else Lanes.vacant(program)
+        try:
+            self.lanes: Lanes = program.idle.pop()
+        except IndexError:
+            self.lanes = Lanes.vacant(program)
 
     def start(self) -> Callable[[], None]:
         """Start a chunk of steps; returns what waits for it and brings results home."""
@@ -142,11 +145,11 @@ class Tile:
 
     def abandon(self, code: int) -> None:
         """Keep what unfinished lanes have reached, with ``code`` for the reason."""
-        names = {name for name in self.lanes.carry if name not in ("state", "hyper", "case")}
-        lanes = {name: np.moveaxis(on_host(self.lanes.carry[name]), -1, 0) for name in names}
-        busy = np.flatnonzero(lanes["code"] != VACANT)
+        carry = self.lanes.carry
+        busy = np.flatnonzero(on_host(carry["code"]) != VACANT)
         if len(busy):
-            found = {name: values[busy] for name, values in result(lanes).items()}
+            names = carry.keys() - {"state", "hyper", "case"}
+            found = result({name: np.moveaxis(on_host(carry[name]), -1, 0)[busy] for name in names})
             self.supply.keep({**found, "code": np.where(found["code"] == RUNNING, code, found["code"])})
         elif size((self.program.carry, self.program.results)) <= 2 * CHUNK_BYTES:
             self.program.idle.append(self.lanes)
