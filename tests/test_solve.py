@@ -251,6 +251,20 @@ def test_budgets_starts_and_tolerances_are_no_new_compile(compiled):
 BOUNDED = {"trust": tw.methods.TrustRegion(bounded=True), "lbfgs": tw.methods.LBFGS(bounded=True)}
 
 
+def test_a_call_is_not_changed_by_those_before(compiled):
+    """Lanes are used again, also those in which something went wrong; those that were left running are not."""
+    starts = np.random.default_rng(0).uniform(-2, 2, (300, 2))
+    expected = tw.solve(tw.Problem(loss=hostile, start=[0.0, 0.0]), tw.methods.BFGS(), starts, max_steps=60)
+    problem = tw.Problem(loss=hostile, start=[0.0, 0.0])
+    spoiled = tw.solve(problem, tw.methods.BFGS(), starts - 20.0, max_steps=60)
+    cut = tw.solve(problem, tw.methods.BFGS(), starts + 20.0, max_steps=10**6, max_seconds=0.05)
+    assert (cut.steps > 60).any()
+    before = len(compiled)
+    after = tw.solve(problem, tw.methods.BFGS(), starts, max_steps=60)
+    assert len(compiled) == before
+    assert (spoiled.outcome == 2).all() and after.equals(expected)
+
+
 @pytest.mark.parametrize("d", [6, pytest.param(12, marks=pytest.mark.slow)])
 def test_bounded_methods_find_the_constrained_minimum(d):
     """A convex quadratic in a box has one solution; SciPy's L-BFGS-B knows it."""

@@ -37,7 +37,7 @@ class LevenbergMarquardt:
     D holds the largest squared length that each column of J has had, so that steps are invariant to the units of each
     component of x (Marquardt 1963; More 1978, eq. 6.3). A step is one trial, which is taken if L falls. With rho the
     fall over the one predicted, damping is then multiplied by max(1/10, 1 - (2 rho - 1)^3), else by 2, 4, 8, …
-    (Nielsen 1999, eq. 2.21, with 1/3 where Marquardt has 1/10). Where L is equal but for rounding, that of x included, a
+    (Nielsen 1999, eq. 2.21, with 1/3 where Marquardt has 1/10). Where L is equal but for rounding, also that of x, a
     trial is taken if it makes the gradient smaller, in units of D. ``damping`` >= 0, a pure number, is the first; where
     the first trial would go further than x is large, |D^1/2 s| > |D^1/2 x|, it is raised to
     |D^-1/2 J^T r| / |D^1/2 x|, with which it does not.
