@@ -55,14 +55,20 @@ class Supply:
             self.given += min(max(-(-fair // 2), min(4 * worth, fair), worth), rest, most)
             return np.arange(first, self.given, dtype=np.int32)
 
-    def load(self, items: np.ndarray) -> dict[str, Any]:
-        """What lanes need to begin these items."""
+    def load(self, items: np.ndarray, places: int) -> dict[str, Any]:
+        """What lanes need to begin these items, in the first of so many places."""
         variant, case, start = np.unravel_index(items, self.sizes)
+
+        def taken(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+            queue = np.zeros((places, *values.shape[1:]), values.dtype)
+            np.take(values, index, axis=0, out=queue[: len(items)], mode="clip")
+            return queue
+
         return {
-            "item": items,
-            "x": self.points[start],
-            "hyper": [leaf[variant] for leaf in self.hyper],
-            "case": jax.tree.map(lambda leaf: leaf[case], self.cases),
+            "item": np.append(items, np.zeros(places - len(items), np.int32)),
+            "x": taken(self.points, start),
+            "hyper": [taken(leaf, variant) for leaf in self.hyper],
+            "case": jax.tree.map(lambda leaf: taken(leaf, case), self.cases),
         }
 
     def keep(self, found: Mapping[str, np.ndarray]) -> None:
@@ -120,11 +126,10 @@ class Tile:
         room = places - len(self.queue)
         worth = max(self.program.width, int(lanes.items_per_second * TAKE_SECONDS))
         self.queue = np.append(self.queue, self.supply.take(worth, room))
-        items = np.resize(self.queue, places) if len(self.queue) else np.zeros(places, np.int32)
         final = self.supply.given == self.supply.total
         blocks = np.clip(CHUNK_SECONDS / lanes.block_seconds, 1, MOST_BLOCKS)
         bounds = np.int32(len(self.queue)), np.bool_(final), np.int32(blocks)
-        arguments = lanes.carry, lanes.results, self.supply.load(items), self.supply.settings
+        arguments = lanes.carry, lanes.results, self.supply.load(self.queue, places), self.supply.settings
         began = time.perf_counter()
         chunk = in_turn(self.program.lapack, self.program.chunk, *arguments, bounds)
         return partial(self._keep, began, *chunk)
@@ -132,11 +137,12 @@ class Tile:
     def _keep(self, began: float, carry: Any, results: Any, rows: Any, taken: Any, blocks: Any) -> None:
         jax.block_until_ready(results)  # outside Python's lock
         now = time.perf_counter()
+        rows, taken, blocks = int(rows), int(taken), int(blocks)
         seconds = max(now - began, 1e-6)
-        fastest = max(int(taken) / seconds, self.lanes.items_per_second)
-        self.lanes = Lanes(carry, results, seconds / max(int(blocks), 1), fastest)
-        self.queue = self.queue[int(taken) :]
-        found = {name: on_host(values)[: int(rows)] for name, values in results.items()}
+        fastest = max(taken / seconds, self.lanes.items_per_second)
+        self.lanes = Lanes(carry, results, seconds / max(blocks, 1), fastest)
+        self.queue = self.queue[taken:]
+        found = {name: on_host(values)[:rows] for name, values in results.items()}
         row, lane = np.nonzero(found["item"] >= 0)
         self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
         busy = np.any(on_host(carry["code"]) != VACANT)
