@@ -4,8 +4,8 @@
 most 10,000 steps. Digits are those of the log relative error, 11 at most, the lowest of all parameters and of their
 standard deviations. The share is of 1,000 starts drawn from the domain of ``problems.nist``, which reach the certified
 sum of squares to six digits (where the data are exact, a residual below 1e-9 of the data) within 1,000 steps. The
-residuals of Lanczos1 are a few hundred units of rounding of its data, so float64 cannot give its deviations to more than
-three or four digits.
+residuals of Lanczos1 are a few hundred units of rounding of its data, so that float64 gives its deviations to three or
+four digits.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def test_iterates_are_those_of_optimistix(name):
     assert len(np.unique(path["x"].squeeze(), axis=0)) > 2
 
 
-@pytest.mark.parametrize("name", ["BFGS", "LevenbergMarquardt"])
+@pytest.mark.parametrize("name", ["BFGS", pytest.param("LevenbergMarquardt", marks=pytest.mark.slow)])
 def test_lanes_give_each_start_its_own_answer(name):
     squares = name in LEAST_SQUARES
     problem, method = (misra(), LEAST_SQUARES[name]) if squares else (rosenbrock(), MINIMISERS[name])
@@ -134,6 +134,7 @@ def test_iterates_are_those_of_scipy(name):
     np.testing.assert_allclose(path[len(theirs) :], np.tile(found.x, (26 - len(theirs), 1)), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_two_of_scipy_at_once_from_many_starts():
     problem, before = quartic(), threading.active_count()
     several = {"BFGS": from_scipy("BFGS", maxiter=40, gtol=1e-7), "L-BFGS-B": from_scipy("L-BFGS-B", gtol=1e-7, ftol=0)}

@@ -68,7 +68,7 @@ def test_bounded_minimum_is_that_of_scipy(bounds):
     np.testing.assert_allclose(ours.jac, theirs.jac, atol=1e-5)
 
 
-@pytest.mark.parametrize("bounds", [None, [(None, 0.5)] * 1000])
+@pytest.mark.parametrize("bounds", [None, pytest.param([(None, 0.5)] * 1000, marks=pytest.mark.slow)])
 def test_a_thousand_components(bounds):
     x0 = np.linspace(-2.0, 0.4, 1000)
 

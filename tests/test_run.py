@@ -114,7 +114,9 @@ def test_programs_go_with_their_problem():
     assert len(lanes._compiled) == before - 1
 
 
-@pytest.mark.parametrize(("steps", "every"), [(0, 1), (1, 5), (12, 4), (13, 4), (999, 10), (700, 1)])
+@pytest.mark.parametrize(
+    ("steps", "every"), [(0, 1), (1, 5), (13, 4), pytest.param(12, 4, marks=pytest.mark.slow), (999, 10), (700, 1)]
+)
 def test_every_thins_the_record_and_keeps_the_last_step(steps, every):
     full = tw.run(PBDL, ON_CHAINS, steps=steps)
     thin = tw.run(PBDL, ON_CHAINS, steps=steps, every=every)

@@ -46,7 +46,9 @@ def test_starts():
     np.testing.assert_allclose(sphere.mean(0), [1, 2, 3], atol=0.2)
 
 
-@pytest.mark.parametrize("scheme", ["central", "forward", "backward"])
+@pytest.mark.parametrize(
+    "scheme", ["central", *(pytest.param(s, marks=pytest.mark.slow) for s in ("forward", "backward"))]
+)
 def test_differences_converge_in_their_order(scheme):
     def f(x):
         return jnp.exp(x[0]) * jnp.sin(2 * x[1]) + x[0] * x[2] ** 3

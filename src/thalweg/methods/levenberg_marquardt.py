@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @final
 class LevenbergMarquardtState(NamedTuple):
     value: Array
+    lowest: Array  # value so far
     gradient: Array  # J^T r
     normal: Array  # J^T J, (d, d)
     scale: Array  # the largest squared lengths of the columns of J so far
@@ -37,9 +38,9 @@ class LevenbergMarquardt:
     D holds the largest squared length that each column of J has had, so that steps are invariant to the units of each
     component of x (Marquardt 1963; More 1978, eq. 6.3). A step is one trial, which is taken if L falls. With rho the
     fall over the one predicted, damping is then multiplied by max(1/10, 1 - (2 rho - 1)^3), else by 2, 4, 8, …
-    (Nielsen 1999, eq. 2.21, with 1/3 where Marquardt has 1/10). Where L is equal but for rounding, also that of x, a
-    trial is taken if it makes the gradient smaller, in units of D. ``damping`` >= 0, a pure number, is the first; where
-    the first trial would go further than x is large, |D^1/2 s| > |D^1/2 x|, it is raised to
+    (Nielsen 1999, eq. 2.21, with 1/3 where Marquardt has 1/10). Where L is the lowest so far but for rounding, also
+    that of x, a trial is taken if it makes the gradient smaller, in units of D. ``damping`` >= 0, a pure number, is the
+    first; where the first trial would go further than x is large, |D^1/2 s| > |D^1/2 x|, it is raised to
     |D^-1/2 J^T r| / |D^1/2 x|, with which it does not.
 
     With ``bounded`` x stays in the problem's domain: components at a bound that -J^T r would cross are held, the others
@@ -59,12 +60,12 @@ class LevenbergMarquardt:
         far = (size > 0) & ~(jnp.linalg.norm(first) <= size)  # or not definite
         damping = jnp.maximum(self.damping, jnp.where(far, jnp.linalg.norm(g / root) / size, 0))
         projected, two = Box.of(problem, self.bounded, x).projected(x, g), jnp.full((), 2, x.dtype)
-        return LevenbergMarquardtState(value, g, normal, jnp.diagonal(normal), damping, two, projected, two < 0)
+        return LevenbergMarquardtState(value, value, g, normal, jnp.diagonal(normal), damping, two, projected, two < 0)
 
     def step(
         self, problem: "Problem", x: Array, state: LevenbergMarquardtState
     ) -> tuple[Array, LevenbergMarquardtState]:
-        value, g, normal, scale, damping, growth, _, _ = state
+        value, lowest, g, normal, scale, damping, growth, _, _ = state
         box = Box.of(problem, self.bounded, x)
         held = box.held(x, g)
         free = jnp.where(held, 0, g)
@@ -75,11 +76,12 @@ class LevenbergMarquardt:
         predicted = -product(g, s) - product(s, product(normal, s)) / 2
 
         tried, g_there, normal_there = _normal_equations(problem, there)
-        moved = jnp.linalg.norm(_lengths(jnp.diagonal(normal)) * x)  # y by eps, where x is rounded
-        rounding = 8 * jnp.finfo(x.dtype).eps * (jnp.abs(value) + jnp.sqrt(2 * jnp.abs(value)) * moved)
-        level = jnp.abs(tried - value) <= rounding
+        eps, moved = 8 * jnp.finfo(x.dtype).eps, jnp.linalg.norm(_lengths(jnp.diagonal(normal)) * x)
+        rounding = eps * jnp.sqrt(2 * jnp.abs(value)) * moved  # of L where x is rounded, and so y by eps moved
+        lower = tried < lowest - eps * jnp.abs(lowest)
+        level = ~lower & (tried <= lowest + eps * jnp.abs(lowest) + rounding)
         flatter = jnp.max(jnp.abs(box.projected(there, g_there)) / root) < jnp.max(jnp.abs(box.projected(x, g)) / root)
-        better = jnp.where(level, flatter, tried < value) & jnp.all(jnp.isfinite(g_there))
+        better = (lower | (level & flatter)) & jnp.all(jnp.isfinite(g_there))
         rho = jnp.where(level, 1, jnp.where(predicted > 0, (value - tried) / predicted, 0))
         easier = damping * jnp.maximum(1 / 10, 1 - (2 * jnp.minimum(rho, 1) - 1) ** 3)
 
@@ -87,6 +89,7 @@ class LevenbergMarquardt:
         x, value, g, normal = pick(better, (there, tried, g_there, normal_there), (x, value, g, normal))
         return x, LevenbergMarquardtState(
             value,
+            jnp.minimum(lowest, value),
             g,
             normal,
             jnp.maximum(scale, jnp.diagonal(normal)),
