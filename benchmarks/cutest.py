@@ -56,7 +56,7 @@ def scipys(problem: tw.Problem) -> dict[str, Found]:
                 lambda x: float(value(x)), problem.start, jac=slopes, method=name, options=options, **extra
             )
             found[f"SciPy {name}"] = min(best, float(ended.fun)), ended.njev + problem.dimension * ended.get("nhev", 0)
-        except (ValueError, np.linalg.LinAlgError, TimeoutError):  # of numbers that are not finite
+        except (ValueError, np.linalg.LinAlgError, TimeoutError):  # numbers that are not finite, or no end
             found[f"SciPy {name}"] = best, math.inf
     return found
 

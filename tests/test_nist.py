@@ -44,3 +44,14 @@ def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, sha
         expected = np.sqrt(file.residual_sum_of_squares / freedom)
         assert digits(deviation, expected).min() >= 5
         assert (errors.degrees_of_freedom == freedom).all()
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("Misra1a", "float64"), ("Lanczos3", "float32")])
+def test_levenberg_marquardt_ends_where_rounding_hides_the_rest(name, dtype, shared):
+    """No tolerance can be met: it goes down to the floor, neither before it nor round and round on it."""
+    path = shared / "data" / "nist" / f"{name}.dat"
+    file, problem = tw.problems.fits.read(path), tw.problems.nist(path)
+    starts = tw.starts.uniform(problem.domain, 100, key=0)
+    fits = tw.solve(problem, tw.methods.LevenbergMarquardt(), starts, gtol=1e-30, max_steps=1000, dtype=dtype)
+    assert (fits.outcome == 1).all() and fits.steps.max() < 800
+    assert (fits.loss <= 1.01 * problem.loss.factor * file.residual_sum_of_squares).mean() > 0.6

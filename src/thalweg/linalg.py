@@ -52,7 +52,7 @@ def solve(a: Array, b: Array) -> Array:
     d = b.shape[0]
     if d > SOLVE:
         return jnp.linalg.solve(a, b)
-    rest, right, rows = a, settled(b), []
+    rest, right, rows = a, settled(b), []  # with b beside it, all of A would be copied first
     for k in range(d):
         row, y, at = rest[0], right[:1], _largest(rest[:, 0])
         for i in range(1, d - k):

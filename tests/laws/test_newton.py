@@ -8,7 +8,7 @@ import pytest
 import thalweg as tw
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (3, 4))])
 def test_newton_solves_a_quadratic_in_one_step(seed):
     draw = np.random.default_rng(seed)
     d = int(draw.integers(1, 12))
