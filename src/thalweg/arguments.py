@@ -98,7 +98,7 @@ def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tupl
                 "give e.g. record={'gradient_norm': f}."
             )
     names = [space.name for space in problem.inner_spaces] + ["loss"] + [name for name, _ in pairs]
-    taken = {"variant", "start", "step", "method"}.union(*(hyperparameters(method) for method in methods.values()))
+    taken = {"variant", "start", "step", "method", "rule"}.union(*(hyperparameters(method) for method in methods.values()))
     for name in names:
         if names.count(name) > 1 or name in taken.union(f"{other}_dim" for other in names):
             raise ValueError(

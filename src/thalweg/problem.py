@@ -21,7 +21,7 @@ from thalweg.space import Space
 if TYPE_CHECKING:
     from thalweg.check import Report
 
-RESERVED = ("x", "loss", "variant", "start", "step", "method")
+RESERVED = ("x", "loss", "variant", "start", "step", "method", "rule")
 
 
 @final

@@ -1,5 +1,6 @@
 """The trace of a run: one xarray.Dataset with every path in every space."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -18,9 +19,18 @@ def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
     return " ".join([name, *swept])
 
 
+def _rule(method: Any) -> str:
+    """What kind of method it is: the name of its optax rule, with the flags that are set, or of its class."""
+    rule = getattr(method, "rule", type(method))
+    usual = {name for name, p in inspect.signature(rule).parameters.items() if p.default is True}
+    flags = [key for key, value in getattr(method, "options", ()) if value is True and key not in usual]
+    return " ".join([getattr(rule, "__name__", type(rule).__name__), *flags])
+
+
 def _variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
-    """``variant``, ``method`` and one coordinate per hyperparameter, NaN where a method has none."""
+    """``variant``, ``method``, ``rule`` and one coordinate per hyperparameter, NaN where a method has none."""
     names: list[str] = []
+    rules: list[str] = []
     labels: list[str] = []
     columns: dict[str, np.ndarray] = {}
     total = sum(variants(method) for method in methods.values())
@@ -31,11 +41,13 @@ def _variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
             column[at : at + many] = value
         labels += [_label(name, values, i) for i in range(many)]
         names += [name] * many
+        rules += [_rule(method)] * many
     if len(set(labels)) < total:  # values that print alike
         labels = [f"{label} #{i}" if labels.count(label) > 1 else label for i, label in enumerate(labels)]
     return {
         "variant": labels,
         "method": ("variant", names),
+        "rule": ("variant", rules),
         **{key: ("variant", column) for key, column in columns.items()},
     }
 
