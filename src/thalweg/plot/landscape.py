@@ -82,7 +82,7 @@ def landscape(
         ax.plot(*minima[:, picked].T, linestyle="none", label="minimum", zorder=5, **STAR)
         filled = draw_relief(ax, sides, values)
         if filled is not None:
-            figure.colorbar(filled, ax=ax, label=words[2], format=FuncFormatter(_short))
+            figure.colorbar(filled, ax=ax, label=words[2], format=FuncFormatter(short))
     else:
         heights = [float(problem.value(minimum)) for minimum in problem.minima]
         ax.plot(minima[:, 0], heights, linestyle="none", label="minimum", zorder=5, **STAR)
@@ -91,7 +91,7 @@ def landscape(
     return figure
 
 
-def _short(value: float, _: int | None = None) -> str:
+def short(value: float, _: int | None = None) -> str:
     words = f"{value:.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:.3g}"
     return words.replace("-", "\N{MINUS SIGN}")
 
