@@ -70,7 +70,7 @@ def landscape(
     words = [axis_label(space, place.labels[i], problem.units.get(space, "")) for i in picked]
     words.append(with_units("loss", problem.units.get("loss", "")))
     surface = kind == "surface" and len(picked) == 2
-    figure, (ax,) = canvas(width=PANEL + 0.9, projection="3d" if surface else None)
+    figure, (ax,) = canvas(width=PANEL + 0.9, projections=["3d" if surface else None])
     ax.set(xlabel=words[0], ylabel=words[1], xlim=(low[0], high[0]))
     few_ticks(ax)
     if len(picked) == 2:

@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 import xarray as xr
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
@@ -82,7 +83,7 @@ def swept_hyperparameter(trace: xr.Dataset | xr.DataArray) -> str:
 
 
 def canvas(
-    panels: int = 1, entries: Sequence[Line2D] = (), width: float = PANEL, projection: str | None = None
+    panels: int = 1, entries: Sequence[Artist] = (), width: float = PANEL, projections: Sequence[str | None] = ()
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a row of panels and, on its right, room for a legend of ``entries``.
 
@@ -92,7 +93,10 @@ def canvas(
     columns = -(-len(entries) // 24)
     room = columns * (0.075 * longest + 0.6) if entries else 0.0
     figure = Figure(figsize=(panels * width + room + 0.3, PANEL), layout="constrained")
-    axes = list(figure.subplots(1, panels, squeeze=False, subplot_kw={"projection": projection})[0])
+    axes = [
+        figure.add_subplot(1, panels, i + 1, projection=projection)
+        for i, projection in enumerate(projections or [None] * panels)
+    ]
     if entries:
         figure.legend(handles=list(entries), loc="outside right upper", fontsize=9, frameon=False, ncols=columns)
     return figure, axes
