@@ -17,12 +17,27 @@ from matplotlib.figure import Figure
 INTERVAL = 100  # ms between frames
 DPI = 100
 EMBED = 4096.0  # MB of frames in a page, more than any browser opens
-PAGE = '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n<body>\n{movie}\n</body>\n</html>\n'
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<body>
+{movie}
+</body>
+</html>
+"""
 # The buttons of matplotlib's page are drawn with a font that it loads from the network; these characters are in any.
 GLYPHS = {
-    "minus": "−", "fast-backward": "«", "step-backward": "‹", "play fa-flip-horizontal": "◀\ufe0e", "pause": "❚❚",
-    "play": "▶\ufe0e", "step-forward": "›", "fast-forward": "»", "plus": "+",
-}  # fmt: skip
+    "minus": "&minus;",
+    "fast-backward": "&laquo;",
+    "step-backward": "&lsaquo;",
+    "play fa-flip-horizontal": "&#9664;&#65038;",
+    "pause": "&#10074;&#10074;",
+    "play": "&#9654;&#65038;",
+    "step-forward": "&rsaquo;",
+    "fast-forward": "&raquo;",
+    "plus": "+",
+}
 
 
 @final
@@ -95,9 +110,7 @@ def even_pixels(figure: Figure) -> None:
 
 def _check(path: Path, kind: str, ffmpeg: str, fps: float) -> None:
     if kind not in (".mp4", ".gif", ".html"):
-        raise ValueError(
-            f"the movie was to be saved as {path.name!r}, but it can be .mp4, .gif or .html; choose one of these suffixes."
-        )
+        raise ValueError(f"the movie was to be saved as {path.name!r}, but it can be .mp4, .gif or .html; choose one.")
     if kind == ".mp4" and not ffmpeg:
         raise ValueError(
             f"the movie was to be saved as {path.name!r}, but imageio-ffmpeg is not installed, and there are .gif and "
@@ -137,17 +150,20 @@ def _film(movie: Movie) -> FuncAnimation:
         for artist in artists:
             artist.set_animated(False)
     ground = drawing.copy_from_bbox(movie.figure.bbox)
-    screen = Figure(figsize=movie.figure.get_size_inches(), dpi=DPI)
+    screen, picture = Figure(figsize=movie.figure.get_size_inches(), dpi=DPI), Artist()
     FigureCanvasAgg(screen)
-    picture = screen.figimage(np.array(drawing.buffer_rgba()))
+    screen.add_artist(picture)
+
+    def draw(renderer: Any) -> None:  # an image artist would resample each picture
+        renderer.draw_image(renderer.new_gc(), 0, 0, np.flipud(drawing.buffer_rgba()))
 
     def show(frame: int) -> list[Artist]:
         drawing.restore_region(ground)
         for artist in movie.update(frame):
             artist.draw(drawing.get_renderer())
-        picture.set_data(np.array(drawing.buffer_rgba()))
         return [picture]
 
+    picture.draw = draw  # pyright: ignore[reportAttributeAccessIssue]
     return FuncAnimation(screen, show, movie.frames, init_func=list, interval=INTERVAL, cache_frame_data=False)
 
 
