@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from thalweg.plot.landscape import STAR, Components, draw_surface, evaluate, find_space, loss_from
 from thalweg.plot.movie import Movie, even_pixels
-from thalweg.plot.paths import best_point, circle, cores, draw_ground, picked_components
+from thalweg.plot.paths import best_point, circle, cores, draw_ground, find_minima, picked_components
 from thalweg.plot.predictions import dots, limits, read_observations
 from thalweg.plot.style import (
     PANEL,
@@ -73,15 +73,14 @@ def animate(
     for name in views or ("",):
         if name not in get_args(View):
             raise ValueError(f"view is {name!r}, but it is {', '.join(map(repr, get_args(View)))}; choose among them.")
-    paths = [name for name in views if name != "predictions"]
+    paths: list[str] = [name for name in views if name != "predictions"]
     picked = picked_components(trace, problem, space, components) if paths else []
     _check(paths, picked, problem, space)
-    style = look(trace)
-    marks = [Line2D([], [], linestyle="none", label="start", **circle())] if set(paths) - {"curve"} else []
+    style, predicted = look(trace), problem.inner_spaces[-1].name if problem is not None else _last_space(trace)
+    marks = [Line2D([], [], linestyle="none", label="start", **circle())] if len(picked) == 2 else []
     if paths and problem is not None and len(problem.minima):
         marks.append(Line2D([], [], linestyle="none", label="minimum", **STAR))
     if "predictions" in views:
-        predicted = problem.inner_spaces[-1].name if problem is not None else _last_space(trace)
         t, observed = read_observations(trace, *_given(t, observed), predicted)
         marks.append(Line2D([], [], label="observed", **dots(len(t))))
     figure, axes = canvas(
@@ -106,7 +105,7 @@ def animate(
     return Movie(figure, trace.sizes["step"], tuple(moving))
 
 
-def _check(paths: list[View], picked: list[int], problem: Problem | None, space: str) -> None:
+def _check(paths: list[str], picked: list[int], problem: Problem | None, space: str) -> None:
     if "surface" in paths and problem is None:
         raise ValueError("view is 'surface', but no problem was given to draw it of; give the problem that was run.")
     if "surface" in paths and len(picked) == 1:
@@ -156,7 +155,8 @@ def _surface(ax: Any, trace: xr.Dataset, style: Look, problem: Problem, space: s
     """Paths on the loss as a surface; what leaves its box is not drawn."""
     column = trace[space]
     points = column.values[..., picked].astype(float)
-    low, high = frame(*cores(trace, problem, points, np.empty((0, 2))))
+    minima = find_minima(problem, space, picked)
+    low, high = frame(*cores(trace, problem, points, minima))
     sides, values = evaluate(loss_from(problem, space), best_point(trace, space), picked, low, high)
     draw_surface(ax, sides, values)
     labels = find_space(problem, space).labels
@@ -169,6 +169,9 @@ def _surface(ax: Any, trace: xr.Dataset, style: Look, problem: Problem, space: s
     box = np.array([[*low, bottom], [*high, top]])
     inside = ((points >= box[0]) & (points <= box[1])).all(axis=-1, keepdims=True)
     points = np.where(inside, points, np.nan)
+    if len(minima):
+        heights = [float(problem.value(minimum)) for minimum in problem.minima]
+        ax.plot(*minima.T, heights, linestyle="none", zorder=9, label="minimum", **STAR)
     starts = np.unique(points[:, :, 0].reshape(-1, 3), axis=0)
     ax.plot(*starts.T, linestyle="none", zorder=9, label="start", **circle(_thin(points)))
     return _growing(ax, points, style, trails=True)
@@ -182,11 +185,11 @@ def _growing(ax: Any, points: np.ndarray, style: Look, trails: bool) -> list[Mov
     """Lines up to the step and markers at it, one of each for every variant: points (variant, start, step, 2 or 3)."""
     thin = _thin(points)
     line = {"linewidth": 1.8 * thin, "alpha": 0.6 if thin < 1 else 0.9, "zorder": 10}
-    head = {"linestyle": "none", "marker": "o", "markersize": 7 * thin, "markeredgecolor": "white"}
-    head |= {"markeredgewidth": 0.8 if thin == 1 else 0.3, "zorder": 11}
+    head = {"linestyle": "none", "marker": "o", "markersize": max(7 * thin, 0 if trails else 5)}
+    head |= {"markeredgecolor": "white", "markeredgewidth": 0.8 if thin == 1 else 0.3, "zorder": 11}
     moving: list[Moving] = []
     for lanes, label, color, dash in zip(points, style.labels, style.colors, style.dashes, strict=True):
-        finite = is_finite(lanes).all(axis=-1)
+        finite = np.asarray(is_finite(lanes).all(axis=-1))
         lanes = np.where(finite[..., None], lanes, np.nan)
         gap = np.full((len(lanes), 1, lanes.shape[-1]), np.nan)
         if trails:

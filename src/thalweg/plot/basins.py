@@ -21,7 +21,6 @@ from thalweg.plot.style import (
     cell_edges,
     few_ticks,
     frame,
-    is_finite,
     problem_name,
     some,
 )
@@ -162,8 +161,8 @@ def _draw_strips(ax: Axes, first_x: np.ndarray, shown: np.ndarray, minima: np.nd
 
 
 def _draw_stars(ax: Axes, minima: np.ndarray) -> None:
-    size = {"markersize": 14 if len(minima) <= len(AREAS) else 8}
-    ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **STAR | size)
+    style: dict[str, Any] = STAR | {"markersize": 14 if len(minima) <= len(AREAS) else 8}
+    ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **style)
 
 
 def _title(one: xr.Dataset) -> list[str]:
@@ -173,8 +172,8 @@ def _title(one: xr.Dataset) -> list[str]:
         shares = np.sort(one["share"].values)[::-1]
         more = f" and {len(shares) - SHARES} more" if len(shares) > SHARES else ""
         lines.append("shares " + ", ".join(f"{100 * share:.3g} %" for share in shares[:SHARES]) + more)
-    kinds = {"basin": one.get("basin_entropy"), "boundary": one.get("boundary_entropy")}
-    known = [f"{kind} {float(value):.3g}" for kind, value in kinds.items() if value is not None and is_finite(value)]
+    kinds = {kind: float(one.get(f"{kind}_entropy", np.nan)) for kind in ("basin", "boundary")}
+    known = [f"{kind} {value:.3g}" for kind, value in kinds.items() if np.isfinite(value)]
     if known:
         lines.append(f"entropy of the {', of the '.join(known)}")
     return [line for line in lines if line]

@@ -57,8 +57,8 @@ def bifurcation(
             "give what analysis.lyapunov returned for the same sweep."
         )
     values = diagram[swept].values
-    axes = _panels(lyapunov is not None)
-    figure, top = axes[0].figure, axes[0]
+    figure, axes = _panels(lyapunov is not None)
+    top = axes[0]
     names = _methods(diagram)
     kinds = list(dict.fromkeys(names))
     ends = np.array([np.nanmin(values), np.nanmax(values)])
@@ -112,10 +112,10 @@ def _iterates(diagram: xr.Dataset, component: str | int | None) -> tuple[str, np
     return axis_label("x", labels[index], x.attrs.get("units", "")), x.values[..., index].astype(float)
 
 
-def _panels(two: bool) -> list[Axes]:
+def _panels(two: bool) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(WIDTH, PANEL * (1.4 if two else 1.1)), layout="constrained")
-    ratios = {"height_ratios": (2.4, 1)} if two else {}
-    return list(figure.subplots(1 + two, 1, sharex=True, squeeze=False, **ratios)[:, 0])
+    ratios = (2.4, 1) if two else (1,)
+    return figure, list(figure.subplots(1 + two, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0])
 
 
 def _methods(data: xr.Dataset | xr.DataArray) -> np.ndarray:

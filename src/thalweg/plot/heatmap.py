@@ -1,5 +1,7 @@
 """A result over two swept hyperparameters."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -23,7 +25,7 @@ from thalweg.plot.style import (
 )
 from thalweg.reading import nearest
 
-DIVERGED = {"facecolor": "#dddddd", "edgecolor": "#999999", "hatch": "////"}
+DIVERGED: dict[str, Any] = {"facecolor": "#dddddd", "edgecolor": "#999999", "hatch": "////"}
 WIDE = 100  # the ratio of values from which their colors are logarithmic
 
 

@@ -88,7 +88,7 @@ class Movie:
             path.write_text(PAGE.format(title=title, movie=_page(self, fps)), encoding="utf-8")
             return Saved(path, "html")
         writer = FFMpegWriter(fps=fps) if kind == ".mp4" else PillowWriter(fps=fps)  # pyright: ignore[reportArgumentType]
-        with rc_context({"animation.ffmpeg_path": ffmpeg or "ffmpeg"}):
+        with rc_context({"animation.ffmpeg_path": ffmpeg}):
             _film(self).save(path, writer=writer, dpi=DPI)
         return Saved(path, "ffmpeg" if kind == ".mp4" else "pillow")
 
@@ -97,15 +97,15 @@ class Movie:
         ffmpeg = _ffmpeg()
         if not ffmpeg:
             return _page(self, 1000 / INTERVAL)
-        settings = {"animation.ffmpeg_path": ffmpeg, "animation.writer": "ffmpeg", "savefig.dpi": DPI}
-        with rc_context(settings):
+        with rc_context({"animation.ffmpeg_path": ffmpeg, "animation.writer": "ffmpeg", "savefig.dpi": DPI}):
             return _film(self).to_html5_video(embed_limit=EMBED)
 
 
 def even_pixels(figure: Figure) -> None:
     """Make both sides an even number of pixels, which video needs."""
     figure.set_dpi(DPI)
-    figure.set_size_inches(2 * np.ceil(figure.get_size_inches() * DPI / 2) / DPI)
+    width, height = 2 * np.ceil(figure.get_size_inches() * DPI / 2) / DPI
+    figure.set_size_inches(float(width), float(height))
 
 
 def _check(path: Path, kind: str, ffmpeg: str, fps: float) -> None:
@@ -150,7 +150,8 @@ def _film(movie: Movie) -> FuncAnimation:
         for artist in artists:
             artist.set_animated(False)
     ground = drawing.copy_from_bbox(movie.figure.bbox)
-    screen, picture = Figure(figsize=movie.figure.get_size_inches(), dpi=DPI), Artist()
+    width, height = movie.figure.get_size_inches()
+    screen, picture = Figure(figsize=(width, height), dpi=DPI), Artist()
     FigureCanvasAgg(screen)
     screen.add_artist(picture)
 

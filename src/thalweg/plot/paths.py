@@ -120,7 +120,7 @@ def draw_ground(
     if flat:
         points = np.concatenate([points, loss.values[..., None]], axis=-1)
         words.append(with_units("loss", loss.attrs.get("units", "")))
-    minima = _minima(problem, name, picked)
+    minima = find_minima(problem, name, picked)
     core, everything = cores(trace, problem, points, minima)
     low, high = frame(core[:, : len(picked)], everything[:, : len(picked)])
     if problem is not None:
@@ -147,7 +147,7 @@ def cores(
     return np.concatenate(core), points.reshape(-1, 2)
 
 
-def _minima(problem: Problem | None, name: str, picked: list[int]) -> np.ndarray:
+def find_minima(problem: Problem | None, name: str, picked: list[int]) -> np.ndarray:
     """The stars, shape (n, 2): two components, or one and the loss."""
     if problem is None:
         return np.empty((0, 2))

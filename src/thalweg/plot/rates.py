@@ -1,5 +1,7 @@
 """How fast the error shrinks, against theory."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.collections import LineCollection
@@ -42,7 +44,10 @@ def rates(rates: xr.Dataset) -> Figure:
     entries = [Line2D([], [], color=color, label=text) for color, text in zip(style.colors, texts, strict=True)]
     if len(entries) > len(PALETTE):
         entries = list(style.entries)
-    key = [("measured rate", "0.3", "-", 0.8), ("theory (in brackets)", "0.3", "--", 1.4)]
+    key: list[tuple[str, str, Any, float]] = [
+        ("measured rate", "0.3", "-", 0.8),
+        ("theory (in brackets)", "0.3", "--", 1.4),
+    ]
     entries += [Line2D([], [], color=c, linestyle=d, linewidth=w, label=text) for text, c, d, w in key]
     figure, axes = canvas(1, entries, width=5.2)
     ax = axes[0]
