@@ -116,7 +116,7 @@ def _line(steps: np.ndarray, lane: np.ndarray, rate: float) -> np.ndarray:
     logs = np.log(lane[tail]).mean() + np.log(rate) * (steps - steps[tail].mean())
     known = np.log(lane[np.isfinite(lane)])
     with np.errstate(over="ignore"):
-        return np.where((logs >= known.min()) & (logs <= known.max()), np.exp(logs), np.nan)
+        return np.where((logs >= known.min() - 0.1) & (logs <= known.max() + 0.1), np.exp(logs), np.nan)
 
 
 def _power(lane: np.ndarray, order: float) -> np.ndarray:
