@@ -220,7 +220,7 @@ def test_html_is_a_page_of_its_own_with_a_slider_over_every_frame(bowl, trace, t
     page = saved.path.read_text(encoding="utf-8")
     assert saved.writer == "html" and page.count("data:image/png;base64,") == 22
     assert re.search(r'<input[^>]*type="range"', page) and 'title="Play"' in page and page.startswith("<!DOCTYPE html>")
-    assert "http" not in page and "fa-" not in page and "<title>bowl, step 0</title>" in page
+    assert "://" not in page and "fa-" not in page and "<title>paths</title>" in page
     assert re.search(r"slider_id, 50,", page)
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from thalweg.plot.landscape import STAR, Components, draw_surface, evaluate, find_space, loss_from
-from thalweg.plot.movie import Movie, even_pixels
+from thalweg.plot.movie import Movie, settle
 from thalweg.plot.paths import best_point, circle, cores, draw_ground, find_minima, picked_components
 from thalweg.plot.predictions import dots, limits, read_observations
 from thalweg.plot.style import (
@@ -100,8 +100,8 @@ def animate(
             moving += _paths(ax, trace, style, problem, space, picked)
         few_ticks(ax)
     color_scale(figure, axes, style)
-    even_pixels(figure)
     moving.append(_counter(axes[0], trace))
+    settle(figure)
     return Movie(figure, trace.sizes["step"], tuple(moving))
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
@@ -84,8 +85,7 @@ class Movie:
         kind = path.suffix.lower()
         _check(path, kind, ffmpeg, fps)
         if kind == ".html":
-            title = self.figure.axes[0].get_title().replace("&", "&amp;").replace("<", "&lt;")
-            path.write_text(PAGE.format(title=title, movie=_page(self, fps)), encoding="utf-8")
+            path.write_text(PAGE.format(title=escape(path.stem), movie=_page(self, fps)), encoding="utf-8")
             return Saved(path, "html")
         writer = FFMpegWriter(fps=fps) if kind == ".mp4" else PillowWriter(fps=fps)  # pyright: ignore[reportArgumentType]
         with rc_context({"animation.ffmpeg_path": ffmpeg}):
@@ -101,11 +101,13 @@ class Movie:
             return _film(self).to_html5_video(embed_limit=EMBED)
 
 
-def even_pixels(figure: Figure) -> None:
-    """Make both sides an even number of pixels, which video needs."""
+def settle(figure: Figure) -> None:
+    """Make both sides an even number of pixels, which video needs, and keep the layout from moving."""
     figure.set_dpi(DPI)
     width, height = 2 * np.ceil(figure.get_size_inches() * DPI / 2) / DPI
     figure.set_size_inches(float(width), float(height))
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def _check(path: Path, kind: str, ffmpeg: str, fps: float) -> None:
