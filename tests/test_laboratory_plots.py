@@ -267,7 +267,7 @@ def test_rates_draws_errors_with_the_slopes_measured_and_of_theory(measured):
     np.testing.assert_allclose(slope[np.isfinite(slope)], np.log(0.91), rtol=1e-9)
     assert theories[0].get_linestyle() == "--" and np.isnan(theories[1].get_ydata()).all()
     squared = theories[2].get_ydata()
-    np.testing.assert_allclose(np.log(squared[2:6]) / np.log(squared[1:5]), 2, rtol=0.2)
+    np.testing.assert_allclose(np.log(squared[1:9]), -np.log(2) * 2.0 ** np.arange(1, 9), rtol=1e-6)
     thin = [artist for artist in ax.collections if isinstance(artist, LineCollection)]
     assert [len(bunch.get_segments()) for bunch in thin] == [3, 3, 3]
 

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import thalweg as tw
 from thalweg import methods, plot
+from thalweg.plot.movie import settle
 
 SIZE = re.compile(r"(\d+)x(\d+)")
 
@@ -184,8 +186,12 @@ def test_mp4_holds_every_frame(bowl, trace, tmp_path):
 
 @pytest.mark.parametrize("inches", [(4.333, 3.777), (3.01, 3.03)])
 def test_odd_sizes_in_pixels_are_rounded(bowl, trace, tmp_path, inches):
+    figure = Figure(figsize=inches)
+    settle(figure)
+    pixels = figure.get_size_inches() * 100
+    np.testing.assert_allclose(pixels, 2 * np.round(pixels / 2), atol=1e-6)
+    assert (pixels >= 100 * np.array(inches) - 1e-6).all()
     movie = plot.animate(trace.isel(step=slice(0, 3)), bowl)
-    assert (np.round(movie.figure.get_size_inches() * 100).astype(int) % 2 == 0).all()
     movie.figure.set_size_inches(inches)
     saved = movie.save(tmp_path / "odd.mp4")
     assert frames_of(saved.path)[0] == 3
