@@ -49,7 +49,7 @@ LAYERS = {
     },
     "minimization": {"methods", "problem", "reading", "solves", "sweeps"},
     "analysis": {"problem", "analysis"},
-    "plot": {"problem", "problems", "space", "analysis", "plot"},
+    "plot": {"problem", "problems", "reading", "space", "analysis", "plot"},
     "words": {"formula", "methods", "problem", "problems", "reading", "sweeps"},
     "assignments": {"formula", "problem", "reading", "words"},
     "reports": {"analysis", "assignments", "problem", "problems"},
