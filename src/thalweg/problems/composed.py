@@ -131,9 +131,9 @@ def sine(xi: float = 1.0, phi: float = 0.0) -> Problem:
 def roots_of_unity(n: int = 3) -> Problem:
     """y = z^n for the complex number z = x0 + i x1, y = (Re z^n, Im z^n), L = |y - (1, 0)|^2 / 2.
 
-    Start (1.5, 1); the minima are the n roots of unity exp(2 pi i k / n), k = 0 … n - 1, L = 0; domain |x_i| <= 2. At 0,
-    for n > 1, gradient and Jacobian vanish. ``GaussNewton(1.0)`` takes the steps z <- z - (z^n - 1) / (n z^(n-1)) of
-    Newton's method for the root of z^n - 1, whose basins are a fractal (Cayley 1879). n >= 1.
+    Start (1.5, 1); the minima are the n roots of unity exp(2 pi i k / n), k = 0 … n - 1, L = 0; domain |x_i| <= 2.
+    At 0, for n > 1, gradient and Jacobian vanish. ``GaussNewton(1.0)`` takes the steps z <- z - (z^n - 1) / (n z^(n-1))
+    of Newton's method for the roots of z^n - 1, whose basins have a fractal boundary (Cayley 1879). n >= 1.
     """
     n = whole(n, "n", 1)
 
