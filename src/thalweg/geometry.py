@@ -102,7 +102,7 @@ def _largest(problem: "Problem", x: Array, k: int, scale: Array | None = None) -
         return lanczos(product, start, many, basis, basis if few else MANY, 1e-2 if few else None)
 
     def start(i: int | Array) -> Array:
-        return jax.random.normal(jax.random.fold_in(jax.random.key(0), i), x.shape, x.dtype)
+        return jax.random.uniform(jax.random.fold_in(jax.random.key(0), i), x.shape, x.dtype, -1, 1)
 
     first = found(product, start(0), k)
     return first.values if k == 1 else _with_copies(product, found, start, first)
