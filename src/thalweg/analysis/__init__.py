@@ -5,6 +5,8 @@ from thalweg.analysis.basins import basins
 from thalweg.analysis.cycles import final_period
 from thalweg.analysis.outcome import OUTCOMES, outcome
 from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
+from thalweg.analysis.rates import rates
+from thalweg.analysis.stability import stability
 from thalweg.analysis.table import table
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
 
@@ -20,6 +22,8 @@ __all__ = [
     "fit_table",
     "outcome",
     "performance_profile",
+    "rates",
+    "stability",
     "table",
     "uncertainty",
     "waterfall",
