@@ -47,7 +47,7 @@ LAYERS = {
         *("recycling", "shards", "supply", "tolerances", "trace"),
     },
     "minimization": {"methods", "problem", "reading", "solves", "sweeps"},
-    "analysis": {"problem", "analysis"},
+    "analysis": {"problem", "analysis", "reading"},
     "plot": {"problem", "problems", "space", "analysis", "plot"},
     "words": {"formula", "methods", "problem", "problems", "reading", "sweeps"},
     "assignments": {"formula", "problem", "reading", "words"},

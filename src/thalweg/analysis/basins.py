@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from thalweg.analysis.alignment import coordinates
 from thalweg.reading import whole
@@ -83,7 +83,9 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
 
     shares = np.stack([np.bincount(row[row >= 0], minlength=len(best)) for row in label]) / label.shape[1]
     n = _side(ends.first)
-    entropies = np.array([_entropies(row.reshape(n, n), box) if n >= box else (np.nan, np.nan) for row in label])
+    entropies = np.full((len(label), 2), np.nan)
+    if n >= box:
+        entropies[:] = [_entropies(row.reshape(n, n), box) for row in label]
     x_units, loss_units = ({"units": array.attrs.get("units", "")} for array in (ends.x, ends.loss))
     return xr.Dataset(
         {
@@ -147,7 +149,7 @@ def _clusters(points: np.ndarray) -> np.ndarray:
     cell = np.empty(len(cells), int)
     cell[order] = np.cumsum(first) - 1
     distinct = cells[order[first]]
-    pairs = cKDTree(distinct).query_pairs(1.5, p=np.inf, output_type="ndarray")
+    pairs = KDTree(distinct).query_pairs(1.5, p=np.inf, output_type="ndarray")
     links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(distinct), len(distinct)))
     return connected_components(links, directed=False)[1][cell]
 

@@ -105,11 +105,11 @@ def variants_of(trace: xr.Dataset) -> list[tuple[str, dict[str, float]]]:
         raise ValueError(
             "the trace has no coordinate rule, by which limits and rates are known; give a trace that run returned."
         )
-    named = trace["rule"].values
-    columns = {str(name): c.values for name, c in trace.coords.items() if c.dims == ("variant",) and c.dtype.kind == "f"}
+    of_variants = {str(name): c.values for name, c in trace.coords.items() if c.dims == ("variant",)}
+    columns = {name: values for name, values in of_variants.items() if values.dtype.kind == "f"}
     return [
-        (str(rule), {name: float(c[i]) for name, c in columns.items() if not np.isnan(c[i])})
-        for i, rule in enumerate(named)
+        (str(rule), {name: float(values[i]) for name, values in columns.items() if not np.isnan(values[i])})
+        for i, rule in enumerate(of_variants["rule"])
     ]
 
 
