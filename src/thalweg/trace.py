@@ -88,6 +88,7 @@ def assemble_fits(
     problem: Problem,
     methods: Mapping[str, Any],
     sizes: Mapping[str, int],
+    points: np.ndarray,
     columns: Mapping[str, np.ndarray],
     flags: Mapping[str, Sequence[str]],
     kinds: Sequence[str],
@@ -95,7 +96,8 @@ def assemble_fits(
 ) -> xr.Dataset:
     """What ``solve`` found, from columns of one entry for each item of ``sizes``: variant, case if any, and start.
 
-    Dims are these, ``x_dim`` and ``evaluation``. ``flags`` names the values of columns that hold codes.
+    Dims are these, ``x_dim`` and ``evaluation``. ``flags`` names the values of columns that hold codes. ``points``, one
+    for each start, are viewed, not copied.
     """
     coordinates: dict[str, Any] = _variant_coordinates(methods)
     vectors = {"x": "x_dim", "last_x": "x_dim", "evaluations": "evaluation"}
@@ -108,6 +110,7 @@ def assemble_fits(
             described["flag_values"] = np.arange(len(flags[name]), dtype=column.dtype)
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
+    data["first_x"] = (("start", "x_dim"), points, {"units": problem.units.get("x", "")})
     coordinates |= {"x_dim": list(problem.inner_spaces[0].labels), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
     return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})

@@ -1,21 +1,29 @@
 """Judgments on a trace: functions over the Dataset that return xarray or pandas objects."""
 
 from thalweg.analysis.alignment import alignment, distance
+from thalweg.analysis.basins import basins
+from thalweg.analysis.cycles import final_period
 from thalweg.analysis.outcome import OUTCOMES, outcome
 from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
+from thalweg.analysis.rates import rates
+from thalweg.analysis.stability import stability
 from thalweg.analysis.table import table
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
 
 __all__ = [
     "OUTCOMES",
     "alignment",
+    "basins",
     "best_fit",
     "data_profile",
     "distance",
     "ecdf",
+    "final_period",
     "fit_table",
     "outcome",
     "performance_profile",
+    "rates",
+    "stability",
     "table",
     "uncertainty",
     "waterfall",
