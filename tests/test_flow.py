@@ -3,6 +3,7 @@
 import json
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -93,12 +94,12 @@ def test_gradient_descent_tends_to_the_flow_to_first_order():
 
 
 def test_momentum_tends_to_newtons_equation_to_first_order():
-    times = 0.1 / 2.0 ** np.arange(5)
-    limit = first_path(PARABOLA, damped_newtonian(5.0, 1.0, 0.5), steps=1)[-1, 0]
-    ends = [first_path(PARABOLA, momentum(**newtonian_momentum(1.0, 0.5, dt)), round(5 / dt))[-1, 0] for dt in times]
-    printed = [first_path(PARABOLA, momentum(dt**2, 1 - 0.5 * dt), round(5 / dt))[-1, 0] for dt in times]
-    assert slope(times, np.abs(np.subtract(printed, limit))) == pytest.approx(1, abs=0.1)
-    assert slope(times, np.abs(np.subtract(ends, limit))) >= 0.9
+    """Along the whole path; at its end errors happen to cancel."""
+    times, errors = 0.1 / 2.0 ** np.arange(4), []
+    for dt in times:
+        found = first_path(PARABOLA, momentum(**newtonian_momentum(1.0, 0.5, dt)), round(5 / dt))[:, 0]
+        errors.append(np.abs(found - oscillation(dt * np.arange(len(found)), 1.0, 0.5)).max())
+    assert slope(times, errors) == pytest.approx(1, abs=0.05)
 
 
 def test_c24_errors_of_the_printed_and_of_the_consistent_map(lectures):
@@ -128,25 +129,35 @@ def test_consistent_momentum_solves_its_difference_equation():
 
 
 def test_light_masses_follow_the_gradient_flow():
-    trace = tw.run(RUGGED, {"n": damped_newtonian(0.1, 1e-4, 2.0), "g": gradient_flow(0.1, 2.0)}, steps=10, dtype="float64")
+    trace = tw.run(
+        RUGGED, {"n": damped_newtonian(0.1, 1e-4, 2.0), "g": gradient_flow(0.1, 2.0)}, steps=10, dtype="float64"
+    )
     np.testing.assert_allclose(trace.x[0], trace.x[1], atol=1e-3)
     assert np.abs(trace.x[0] - trace.x[1]).max() > 1e-9
 
 
 def test_energy_is_conserved_without_friction_and_falls_with_it():
     problem = tw.problems.himmelblau()
-    trace = tw.run(problem, tw.sweep(damped_newtonian(0.01), friction=[0.0, 0.3]), steps=400, dtype="float64")
-    free, damped = trace.x[:, 0].values
-    loss = trace.loss[:, 0].values
-    speed = np.gradient(free, 0.01, axis=0, edge_order=2)  # second order, so the check is no sharper than 1e-3
-    energy = np.sum(speed**2, axis=1) / 2 + loss[0]
-    np.testing.assert_allclose(energy[1:-1], loss[0, 0], rtol=2e-3)
-    assert loss[0].max() <= loss[0, 0] * (1 + 1e-9)  # no point is above the energy
-    turns = np.abs(free - free[0]).sum(1)
-    assert turns.max() > 3
-    assert loss[1, -1] < 0.3 * loss[1, 0] and np.abs(damped - free).max() > 1
-    swing = tw.run(PARABOLA, damped_newtonian(2 * np.pi, 1.0, 0.0), steps=50, dtype="float64").x[0, 0, :, 0]
-    np.testing.assert_allclose(swing, 1, atol=1e-8)  # after 50 whole periods
+
+    def energies(friction):
+        method = damped_newtonian(0.05, 2.0, friction)
+
+        def step(carry, _):
+            x, velocity = method.step(problem, *carry)
+            return (x, velocity), (problem.value(x) + 2.0 * velocity @ velocity / 2, jnp.linalg.norm(velocity))
+
+        x = jnp.asarray(problem.start)
+        begin = x, method.init(problem, x, jax.random.key(0))
+        return problem.value(x), *jax.lax.scan(step, begin, length=100)[1]
+
+    with jax.enable_x64(True):
+        start, free, speed = jax.jit(energies)(0.0)
+        _, damped, _ = jax.jit(energies)(0.5)
+    np.testing.assert_allclose(free, start, rtol=1e-9)
+    assert speed.max() > 5  # it moves
+    assert np.all(np.diff(damped) < 0) and damped[-1] < 0.3 * start
+    swing = first_path(PARABOLA, damped_newtonian(2 * np.pi, 1.0, 0.0), steps=50)[:, 0]
+    np.testing.assert_allclose(swing, 1, atol=1e-8)  # after whole periods
 
 
 def test_the_loss_falls_along_the_flow_and_a_path_that_leaves_is_nan():

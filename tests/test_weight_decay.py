@@ -147,7 +147,9 @@ def test_weight_decay_is_a_number_that_is_swept(model, compiled):
     np.testing.assert_array_equal(trace.weight_decay, decays)
     np.testing.assert_allclose(trace.x[0], tw.run(model, adam(0.1), steps=30, dtype="float64").x[0], rtol=1e-12)
     before = len(compiled)
-    again = tw.run(model, tw.sweep(adam(0.1, weight_decay=0.1), weight_decay=[0.2, 0.3, 0.5]), steps=30, dtype="float64")
+    again = tw.run(
+        model, tw.sweep(adam(0.1, weight_decay=0.1), weight_decay=[0.2, 0.3, 0.5]), steps=30, dtype="float64"
+    )
     assert len(compiled) == before
     np.testing.assert_array_equal(again.x[2], trace.x[2])
     assert again.method.values.tolist() == ["adam"] * 3  # the name of the rule, decayed or not
