@@ -157,17 +157,18 @@ def test_exchange_keeps_the_moments_of_a_quadratic_at_the_coldest():
 
 
 def test_trials_that_are_not_finite_are_rejected():
-    edge = tw.Problem(
-        loss=lambda x: jnp.sum(x) + jnp.sum(jnp.log(x) * 0), start=[0.1]
-    )  # NaN below 0, -inf times 0 at 0
+    def loss(x):
+        return jnp.sum(jnp.where(x < 0, jnp.nan, jnp.where(x > 2, -jnp.inf, x)))
+
+    edge = tw.Problem(loss=loss, start=[0.1])
     methods = {"one": Metropolis(0.5, 1.0), "many": ReplicaExchange(1.0, 0.5, 3, 1.0)}
     starts = np.append(np.full((1000, 1), 0.1), [[-0.5]], axis=0)
     trace = tw.run(edge, methods, starts, steps=200)
     assert np.isnan(trace.loss[:, -1, 0]).all() and np.isfinite(trace.loss[:, -1, -1]).all()  # it comes back
     trace = trace.isel(start=slice(-1))
-    assert (trace.x > 0).all() and np.isfinite(trace.loss).all()
+    assert (trace.x >= 0).all() and (trace.x <= 2).all() and np.isfinite(trace.loss).all()
     mean, error = averages(trace, lambda x: x[..., 0], 100)
-    exact = [[0.5, 0.5]]  # of the exponential distribution
+    exact = 0.5 - 2 / np.expm1(4)  # of the exponential distribution that ends at 2
     assert (np.abs(mean - exact) < 4 * error).all() and (error < 0.02).all()
 
 
