@@ -110,7 +110,7 @@ class Lanes:
 
 def _zeros(leaf: jax.ShapeDtypeStruct) -> Any:
     """Zeros of NumPy, or random keys, which only JAX has."""
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.vmap(jax.random.key)(np.zeros(leaf.size, np.uint32)).reshape(leaf.shape)
     return np.zeros(leaf.shape, leaf.dtype)
 

@@ -81,7 +81,7 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
     label = np.full(arrived.shape, -1, np.int32)
     label[arrived] = np.argsort(order)[cluster]
 
-    shares = np.stack([np.bincount(row[row >= 0], minlength=len(best)) for row in label]) / label.shape[1]
+    shares = np.stack([np.bincount(row[row >= 0], minlength=len(best)) for row in label]) / label.shape[-1]
     n = _side(ends.first)
     entropies = np.full((len(label), 2), np.nan)
     if n >= box:
