@@ -58,6 +58,15 @@ def by_numpy_beale(x):
     return (1.5 - a + a * b) ** 2 + (2.25 - a + a * b**2) ** 2 + (2.625 - a + a * b**3) ** 2
 
 
+def by_numpy_roots_of_unity(x, n):
+    return abs(complex(*x) ** n - 1) ** 2 / 2
+
+
+def by_numpy_quadratic_fit(t):
+    x, y = np.meshgrid(np.linspace(-10, 10, 7), np.linspace(-10, 10, 7))
+    return np.mean(((t[0] - 3) * x**2 + (t[1] - 9) * y**2) ** 2)
+
+
 SINES = [(1.0, 0.0), (1.0, 15.0), (32.0, -70.0), (-0.5, 200.0)]
 # name: (problem, the same loss in NumPy from its published formula, L at the start by hand)
 LIBRARY = {
@@ -72,6 +81,16 @@ LIBRARY = {
     "ackley10": (partial(problems.ackley, 10), by_numpy_ackley, 20 - 20 * math.exp(-0.8)),
     "rastrigin2": (problems.rastrigin, by_numpy_rastrigin, 32.0),
     "rastrigin5": (partial(problems.rastrigin, 5), by_numpy_rastrigin, 80.0),
+    "roots_of_unity3": (
+        problems.roots_of_unity,
+        partial(by_numpy_roots_of_unity, n=3),
+        abs((1.5 + 1j) ** 3 - 1) ** 2 / 2,
+    ),
+    "roots_of_unity12": (
+        *(partial(problems.roots_of_unity, 12), partial(by_numpy_roots_of_unity, n=12)),
+        abs((1.5 + 1j) ** 12 - 1) ** 2 / 2,
+    ),
+    "quadratic_fit": (problems.quadratic_fit, by_numpy_quadratic_fit, by_numpy_quadratic_fit([0.0, 0.0])),
 }
 for a in (1.0, 1e6):
     LIBRARY[f"scaling{a:g}"] = (partial(problems.scaling, a), partial(by_numpy_scaling, alpha=a), 9 + 9 * a**2)
@@ -289,6 +308,23 @@ def test_quadratic_without_minimum_and_with_a_flat_direction():
         lambda: problems.rosenbrock(1),
         lambda: problems.ackley(0),
         lambda: problems.rastrigin(2.5),  # type: ignore[arg-type]
+        lambda: problems.convex(0.0),
+        lambda: problems.convex(1.0, math.nan),
+        lambda: problems.rugged(math.inf),
+        lambda: problems.rugged(0.5, 1e5),
+        lambda: problems.worst_case(1),
+        lambda: problems.worst_case(500, -1),
+        lambda: problems.double_well(1.0, -2.0),
+        lambda: problems.polynomial([]),
+        lambda: problems.polynomial([1.0, math.nan]),
+        lambda: problems.polynomial(["one"]),  # type: ignore[list-item]
+        lambda: problems.polynomial([1.0, 0.0], (2.0, -2.0)),
+        lambda: problems.polynomial([1.0, 0.0], (0.0, math.inf)),
+        lambda: problems.wells(0),
+        lambda: problems.wells(8, 0),
+        lambda: problems.roots_of_unity(0),
+        lambda: problems.quadratic_fit(0),
+        lambda: problems.quadratic_fit(50, -1),
     ],
 )
 def test_bad_parameters_are_refused_in_one_sentence(make):

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thalweg import analysis, formula, methods, plot, problems, starts, tolerances
+    from thalweg import analysis, formula, geometry, methods, plot, problems, roots, starts, tolerances
     from thalweg.derivatives import AutoDiff, FiniteDifference
     from thalweg.inverse import numerical_inverse
     from thalweg.minimization import minimize
@@ -26,6 +26,8 @@ _HOMES = {
     "methods": "",
     "sweep": "sweeps",
     "starts": "",
+    "geometry": "",
+    "roots": "",
     "run": "runs",
     "tolerances": "",
     "solve": "solves",
@@ -41,11 +43,13 @@ __all__ = [
     "Stage",
     "analysis",
     "formula",
+    "geometry",
     "methods",
     "minimize",
     "numerical_inverse",
     "plot",
     "problems",
+    "roots",
     "run",
     "solve",
     "starts",

@@ -118,11 +118,13 @@ def listing(what: Literal["problems", "methods"]) -> list[str]:
 
 
 def _shown(parameter: inspect.Parameter) -> str:
-    """The default, or all choices, or … where one must be given."""
+    """The default, as it is typed, or all choices, or … where one must be given."""
     if parameter.default is parameter.empty:
         return "…"
     if get_origin(parameter.annotation) is Literal:
         return "|".join(get_args(parameter.annotation))
+    if isinstance(parameter.default, tuple):
+        return ";".join(f"{value:g}" for value in parameter.default)
     return f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default).lower()
 
 

@@ -80,6 +80,29 @@ class _Finished:
         return self.transformation
 
 
+@final
+@dataclass(frozen=True)
+class _Decayed:
+    """A rule on the gradient of L + weight_decay |x|^2 / 2."""
+
+    rule: Callable[..., optax.GradientTransformation]
+
+    @property
+    def __name__(self) -> str:
+        return self.rule.__name__
+
+    def __call__(self, weight_decay: float, **arguments: Any) -> optax.GradientTransformation:
+        return optax.chain(optax.add_decayed_weights(weight_decay), self.rule(**arguments))
+
+
+def _decayed(
+    weight_decay: float | None, rule: Callable[..., optax.GradientTransformation], **arguments: Any
+) -> FirstOrder:
+    if weight_decay is None:
+        return from_optax(rule, **arguments)
+    return from_optax(_Decayed(rule), weight_decay=weight_decay, **arguments)
+
+
 def gradient_descent(learning_rate: float) -> FirstOrder:
     """x <- x - learning_rate dL/dx (Cauchy 1847). Stable on a quadratic for learning_rate < 2 / lambda_max."""
     return from_optax(optax.sgd, learning_rate=learning_rate)
@@ -116,13 +139,16 @@ def rmsprop(
     *,
     centered: bool = False,
     eps_in_sqrt: bool = True,
+    weight_decay: float | None = None,
 ) -> FirstOrder:
     """v <- decay v + (1 - decay) g^2, x <- x - learning_rate g / sqrt(v + eps), g = dL/dx (Tieleman, Hinton 2012).
 
     ``centered`` subtracts the squared running mean of g from v (Graves 2013); ``eps_in_sqrt=False`` adds eps to the
-    root, as torch does (with its decay of 0.99); ``momentum`` accumulates the steps.
+    root, as torch does (with its decay of 0.99); ``momentum`` accumulates the steps; ``weight_decay``, in [L]/[x]^2, is
+    coupled: g = dL/dx + weight_decay x.
     """
-    return from_optax(
+    return _decayed(
+        weight_decay,
         optax.rmsprop,
         learning_rate=learning_rate,
         decay=decay,
@@ -133,10 +159,19 @@ def rmsprop(
     )
 
 
-def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> FirstOrder:
-    """x <- x - learning_rate m^ / (sqrt(v^) + eps), bias-corrected means of g and g^2 (Kingma, Ba 2015, algorithm
-    1)."""
-    return from_optax(optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
+def adam(
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float | None = None,
+) -> FirstOrder:
+    """x <- x - learning_rate m^ / (sqrt(v^) + eps), bias-corrected means of g and g^2 (Kingma, Ba 2015, algorithm 1).
+
+    ``weight_decay``, in [L]/[x]^2, is coupled: g = dL/dx + weight_decay x, of which the normalization leaves only the
+    direction where it outweighs dL/dx; ``adamw`` decouples it.
+    """
+    return _decayed(weight_decay, optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
 
 
 def adamw(

@@ -7,6 +7,7 @@ import numpy as np
 from jax import Array
 
 from thalweg.problem import Problem, SquaredError, Stage
+from thalweg.reading import whole
 
 
 def pbdl() -> Problem:
@@ -124,6 +125,34 @@ def sine(xi: float = 1.0, phi: float = 0.0) -> Problem:
         minima=sorted((x for x in solutions if max(map(abs, x)) <= math.pi), key=lambda x: math.hypot(*x)),
         domain=(-math.pi, math.pi),
         name=f"sine(xi={xi:g}, phi={phi:g})",
+    )
+
+
+def roots_of_unity(n: int = 3) -> Problem:
+    """y = z^n for the complex number z = x0 + i x1, y = (Re z^n, Im z^n), L = |y - (1, 0)|^2 / 2.
+
+    Start (1.5, 1); the minima are the n roots of unity exp(2 pi i k / n), k = 0 … n - 1, L = 0; domain |x_i| <= 2.
+    At 0, for n > 1, gradient and Jacobian vanish. ``GaussNewton(1.0)`` takes the steps z <- z - (z^n - 1) / (n z^(n-1))
+    of Newton's method for the roots of z^n - 1, whose basins have a fractal boundary (Cayley 1879). n >= 1.
+    """
+    n = whole(n, "n", 1)
+
+    def forward(x: Array) -> Array:
+        re, im = x
+        for bit in f"{n:b}"[1:]:  # of the power, by squaring, in real numbers, which run along lanes
+            re, im = re**2 - im**2, 2 * re * im
+            if bit == "1":
+                re, im = re * x[0] - im * x[1], re * x[1] + im * x[0]
+        return jnp.stack([re, im])
+
+    angles = 2 * np.pi * np.arange(n) / n
+    return Problem(
+        forward,
+        loss=SquaredError(target=np.array([1.0, 0.0]), factor=0.5),
+        start=[1.5, 1.0],
+        minima=np.stack([np.cos(angles), np.sin(angles)], axis=1),
+        domain=(-2.0, 2.0),
+        name=f"roots_of_unity(n={n})",
     )
 
 

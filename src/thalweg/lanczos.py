@@ -1,0 +1,131 @@
+"""The largest eigenvalues of a symmetric operator that is known by its products with vectors alone."""
+
+from collections.abc import Callable
+from typing import NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from thalweg.reading import whole
+
+
+@final
+class Eigenpairs(NamedTuple):
+    """Of the k largest eigenvalues. ``residuals`` bound the distance of each value to an eigenvalue."""
+
+    values: Array  # (k,), descending; -inf where the start reaches fewer dimensions than k
+    vectors: Array  # (k, d), each of length 1
+    residuals: Array  # (k,), |A v - value v|
+    products: Array  # how many were taken
+
+
+@final
+class _Krylov(NamedTuple):
+    basis: Array  # (m, d), orthonormal rows, zero from ``count`` on
+    projected: Array  # (m, m), the operator on the basis
+    count: Array
+    following: Array  # (d,), the unit vector that extends the basis next
+    length: Array  # of what it was before, the coupling of the basis to the rest
+    values: Array  # (m,), of the projected operator, descending
+    parts: Array  # (m, m), its eigenvectors, the columns
+    norm: Array  # of the operator, at least
+    products: Array
+    done: Array
+
+
+def lanczos(
+    product: Callable[[Array], Array],
+    start: Array,
+    k: int = 1,
+    basis: int = 32,
+    products: int = 1000,
+    tolerance: float | None = None,
+) -> Eigenpairs:
+    """The k largest (algebraic) eigenvalues of the symmetric operator ``product``, v -> A v, shapes (d,).
+
+    Each product extends an orthonormal basis of at most ``basis`` vectors, against all of which it is orthogonalized
+    twice; the values are those of A projected on it. Where the basis is full its upper half of eigenvectors is kept
+    (thick restart). It ends where |beta_j s_j|, the length of the residual, is at most ``tolerance`` (without one,
+    sqrt(eps)) times each value or the rounding of A, where the basis is invariant under A, or after ``products``. Of a
+    repeated eigenvalue one copy is found, since all vectors that a single start leads to have the same part there.
+
+    ``start`` is not zero and by chance not orthogonal to what is sought; k <= basis. Memory: basis + about 5 vectors of
+    d components, twice the basis where products > basis. Numbers that are not finite end it and are returned.
+    Source: Golub and Van Loan (2013), section 10.1 and 10.5; Parlett (1998), section 13.2; Wu and Simon (2000) for the
+    restart.
+    """
+    d, k = start.shape[0], whole(k, "k", 1)
+    m = min(whole(basis, "basis", 1), d)
+    if k > m:
+        raise ValueError(
+            f"k is {k}, but a basis of {m} vectors in {d} components has {m} eigenvalues; give at most that."
+        )
+    eps = float(jnp.finfo(start.dtype).eps)
+    tolerance = eps**0.5 if tolerance is None else tolerance
+    kept = (m + k) // 2
+
+    def restarted(at: _Krylov) -> _Krylov:
+        upper = jnp.arange(m) < kept
+        vectors = jnp.where(upper[:, None], at.parts.T, 0) @ at.basis
+        diagonal = jnp.diag(jnp.where(upper, at.values, 0))
+        return at._replace(basis=vectors, projected=diagonal, count=jnp.asarray(kept, at.count.dtype))
+
+    def extended(at: _Krylov) -> _Krylov:
+        if products > m > kept:
+            at = jax.lax.cond(at.count == m, restarted, lambda at: at, at)
+        vectors = at.basis.at[at.count].set(at.following)
+        new = product(at.following)
+        along = vectors @ new
+        new = new - along @ vectors
+        rest = vectors @ new
+        new, along = new - rest @ vectors, along + rest
+        projected = at.projected.at[at.count].set(along).at[:, at.count].set(along)
+        count, length = at.count + 1, _length(new)
+        values, parts, norm = _ritz(projected, count)
+        norm = jnp.maximum(norm, at.norm)
+        rounding = 16 * d**0.5 * eps * norm
+        goal = jnp.maximum(tolerance * jnp.abs(values[:k]), rounding)
+        found = (count >= k) & jnp.all(length * jnp.abs(parts[count - 1, :k]) <= goal)
+        invariant = (length <= rounding) | (count == d)
+        return _Krylov(
+            basis=vectors,
+            projected=projected,
+            count=count,
+            following=new / jnp.where(length > 0, length, 1),
+            length=length,
+            values=values,
+            parts=parts,
+            norm=norm,
+            products=at.products + 1,
+            done=found | invariant | ~jnp.isfinite(length),
+        )
+
+    zero, none = jnp.zeros((), start.dtype), jnp.zeros((), jnp.int32)
+    empty, square = jnp.zeros((m, d), start.dtype), jnp.zeros((m, m), start.dtype)
+    first = start / _length(start)
+    at = _Krylov(empty, square, none, first, zero, square[0], square, zero, none, jnp.zeros((), bool))
+    at = jax.lax.while_loop(lambda at: ~at.done & (at.products < products), extended, at)
+    known = jnp.arange(k) < at.count
+    return Eigenpairs(
+        values=jnp.where(known, at.values[:k], -jnp.inf),
+        vectors=jnp.where(known[:, None], at.parts[:, :k].T @ at.basis, 0),
+        residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.count - 1, :k]), jnp.inf),
+        products=at.products,
+    )
+
+
+def _ritz(projected: Array, count: Array) -> tuple[Array, Array, Array]:
+    """Eigenvalues, descending, and vectors of the leading ``count`` rows and columns, and a bound of their size; what
+    lies beyond comes last."""
+    norm = jnp.max(jnp.sum(jnp.abs(projected), axis=1))
+    beyond = jnp.arange(projected.shape[0]) >= count
+    lowest = -2 * jnp.where(norm > 0, norm, 1)
+    values, parts = jnp.linalg.eigh(projected + jnp.diag(jnp.where(beyond, lowest, 0)))
+    return values[::-1], parts[:, ::-1], norm
+
+
+def _length(v: Array) -> Array:
+    """Of a vector whose squares may be out of range, as those of 1e-20 are in float32."""
+    largest = jnp.max(jnp.abs(v))
+    return largest * jnp.linalg.norm(v / jnp.where(largest > 0, largest, 1))
