@@ -58,8 +58,9 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
       Above log 2 the boundary is fractal; below it may be (Daza, Wagemakers, Georgeot, Guéry-Odelin, Sanjuán 2016,
       Sci. Rep. 6:31416, eqs. 4, 8). NaN where the starts are not ``starts.grid`` of two components with sides of at
       least ``box``; starts beyond the last whole box are left out;
-    - ``first_x`` (start, x_dim): the starts. Attributes: ``radius`` used by component, ``box``, and ``grid`` = n where the
-      starts are such a grid, so that ``label[i].values.reshape(n, n)`` has the first component along its rows, else 0.
+    - ``first_x`` (start, x_dim): the starts. Attributes: ``radius`` used by component, ``box``, and ``grid`` = n where
+      the starts are such a grid, so that ``label[i].values.reshape(n, n)`` has the first component along its rows,
+      else 0.
 
     Cost: sorts of all ends and a tree of the cells of size ``radius`` that they lie in.
 
