@@ -1,5 +1,7 @@
 """Basins against brute force, entropies by hand, and the fractal of Newton's method."""
 
+from importlib import import_module
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -88,7 +90,7 @@ def test_many_minima_in_one_component_are_ordered_by_loss():
 
 def test_points_within_the_radius_are_one_and_beyond_twice_it_are_not():
     rng = np.random.default_rng(0)
-    for d, spread in ((1, 300.0), (2, 20.0), (3, 7.0)):
+    for d, spread in ((1, 300.0), (2, 20.0), (3, 7.0), (6, 2.5)):
         points = rng.uniform(-spread, spread, (400, d))
         fits = fits_of(np.zeros((20, 20), int)).drop_dims("x_dim")
         fits = fits.assign(x=(("variant", "start", "x_dim"), points[None]), first_x=(("start", "x_dim"), points))
@@ -98,6 +100,19 @@ def test_points_within_the_radius_are_one_and_beyond_twice_it_are_not():
         same = label[:, None] == label
         assert np.all(same[within[:, None] == within]) and not np.any(same[linked[:, None] != linked])
         assert 1 < len(np.unique(label)) < 400
+
+
+def test_a_cloud_in_many_components_is_one_minimum(monkeypatch):
+    """Half a million pairs touch: cells grow until they do not, instead of links that would not fit in memory."""
+    points = 1e-3 * np.random.default_rng(0).normal(size=(900, 20))
+    fits = fits_of(np.zeros((30, 30), int)).drop_dims("x_dim")
+    fits = fits.assign(x=(("variant", "start", "x_dim"), points[None]), first_x=(("start", "x_dim"), 1e3 * points))
+    monkeypatch.setattr(import_module("thalweg.analysis.basins"), "MOST_PAIRS", 10_000)
+    found = tw.analysis.basins(fits, radius=1e-3)
+    assert found.sizes["basin"] == 1 and np.all(found.attrs["radius"] > 1e-3)
+    far = points + 1e-1 * (np.arange(900) % 3)[:, None]
+    found = tw.analysis.basins(fits.assign(x=(("variant", "start", "x_dim"), far[None])), radius=1e-3)
+    np.testing.assert_allclose(found.share, 1 / 3)
 
 
 def test_labels_do_not_depend_on_units():

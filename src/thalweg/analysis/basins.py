@@ -17,6 +17,8 @@ DIMS = ("variant", "start")
 ARRIVED = ("converged", "stalled", "finite")
 FRACTION = 1e-3  # of the extent of the starts: half a pixel of an image of 512
 OFFSET = 0.382  # of the cells, so that none ends at a round number, where minima like to be
+TREE_COMPONENTS = 4
+MOST_PAIRS = 2 * 10**7  # of cells that touch, each counted twice
 ROUNDINGS = 100  # by which equal losses may differ
 
 
@@ -40,7 +42,8 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
 
     Args:
         fits: what ``solve`` returned, of several cases one, or what ``run`` returned.
-        radius: in [x]; by default, for each component, a thousandth of the extent of the starts.
+        radius: in [x]; by default, for each component, a thousandth of the extent of the starts. Doubled as often as
+            needed where millions of ends in a cloud of many components lie as close.
         box: side of the boxes of which entropies are means, in starts, at least 2.
 
     Returns a Dataset with dims ``variant, start, basin, x_dim``:
@@ -55,10 +58,11 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
       Above log 2 the boundary is fractal; below it may be (Daza, Wagemakers, Georgeot, Guéry-Odelin, Sanjuán 2016,
       Sci. Rep. 6:31416, eqs. 4, 8). NaN where the starts are not ``starts.grid`` of two components with sides of at
       least ``box``; starts beyond the last whole box are left out;
-    - ``first_x`` (start, x_dim): the starts. Attributes: ``radius`` by component, ``box``, and ``grid`` = n where the
-      starts are such a grid, so that ``label[i].values.reshape(n, n)`` has the first component along its rows, else 0.
+    - ``first_x`` (start, x_dim): the starts. Attributes: ``radius`` used by component, ``box``, and ``grid`` = n where
+      the starts are such a grid, so that ``label[i].values.reshape(n, n)`` has the first component along its rows,
+      else 0.
 
-    Cost: a sort of all ends and a tree of the cells of size ``radius`` that they lie in.
+    Cost: sorts of all ends and a tree of the cells of size ``radius`` that they lie in.
 
     Raises ValueError for another Dataset, several cases, a radius or box that does not fit, and where none has arrived.
     """
@@ -73,7 +77,8 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
         )
     size = _radius(radius, ends, arrived)
     points, losses = np.asarray(ends.x, np.float64)[arrived], np.asarray(ends.loss, np.float64)[arrived]
-    cluster = _clusters(points / size)
+    cluster, doubled = _clusters(points / size)
+    size = size * doubled
     best, spread = _lowest(cluster, losses)
     rounding = ROUNDINGS * np.finfo(ends.x.dtype).eps * np.abs(losses[best])
     order = _order(losses[best], spread + ends.slope[arrived][best] * size.sum() + rounding, points[best], size)
@@ -81,7 +86,7 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
     label = np.full(arrived.shape, -1, np.int32)
     label[arrived] = np.argsort(order)[cluster]
 
-    shares = np.stack([np.bincount(row[row >= 0], minlength=len(best)) for row in label]) / label.shape[-1]
+    shares = np.stack([np.bincount(row[row >= 0], minlength=len(best)) for row in label]) / len(ends.first)
     n = _side(ends.first)
     entropies = np.full((len(label), 2), np.nan)
     if n >= box:
@@ -140,18 +145,41 @@ def _radius(radius: Any, ends: Ends, arrived: np.ndarray) -> np.ndarray:
     return FRACTION * np.where(extent > 0, extent, np.where(size > 0, size, 1))
 
 
-def _clusters(points: np.ndarray) -> np.ndarray:
-    """Which cluster each point is in, shape (n,), for points (n, d) in units of the radius: those of neighboring cells
-    of side 1 are linked."""
-    cells = np.floor(points + OFFSET)
-    order = np.lexsort(cells.T)
-    first = np.append(True, np.any(np.diff(cells[order], axis=0) != 0, axis=1))
+def _clusters(points: np.ndarray) -> tuple[np.ndarray, int]:
+    """Which cluster each point is in, shape (n,), for points (n, d) in units of the radius: those of cells that touch
+    are linked. Cells have the side 1, or 2, 4, … where so many touch that links would not fit in memory."""
+    side = 1
+    while True:
+        cells = np.floor(points / side + OFFSET)
+        order = np.lexsort(cells.T)
+        first = np.append(True, np.any(np.diff(cells[order], axis=0) != 0, axis=1))
+        pairs = _touching(cells[order[first]])
+        if pairs is not None:
+            break
+        side *= 2
     cell = np.empty(len(cells), int)
     cell[order] = np.cumsum(first) - 1
-    distinct = cells[order[first]]
-    pairs = KDTree(distinct).query_pairs(1.5, p=np.inf, output_type="ndarray")
-    links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(distinct), len(distinct)))
-    return connected_components(links, directed=False)[1][cell]
+    links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(cell.max() + 1, cell.max() + 1))
+    return connected_components(links, directed=False)[1][cell], side
+
+
+def _touching(cells: np.ndarray) -> np.ndarray | None:
+    """Pairs of cells (n, d) that touch, shape (pairs, 2); None where they are too many.
+
+    A tree is slow in many components, so it gets those with most values only, and beside them the number of the group
+    in which no component alone has a gap.
+    """
+    group = np.zeros(len(cells), int)
+    for column in cells.T:
+        order = np.lexsort((column, group))
+        apart = (np.diff(group[order]) > 0) | (np.diff(column[order]) > 1)
+        group[order] = np.append(0, np.cumsum(apart))
+    widest = np.argsort([-len(np.unique(column)) for column in cells.T])[:TREE_COMPONENTS]
+    tree = KDTree(np.column_stack([2 * group, cells[:, widest]]))
+    if tree.count_neighbors(tree, 1.5, p=np.inf) > MOST_PAIRS:
+        return None
+    pairs = tree.query_pairs(1.5, p=np.inf, output_type="ndarray")
+    return pairs[np.all(np.abs(cells[pairs[:, 0]] - cells[pairs[:, 1]]) <= 1, axis=1)]
 
 
 def _lowest(cluster: np.ndarray, losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,12 +6,13 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
+from thalweg import geometry
 from thalweg.analysis.alignment import PATH_DIMS, coordinates
 from thalweg.analysis.cycles import final_period
 from thalweg.analysis.theory import is_adaptive, limit, variants_of
 from thalweg.problem import Problem
 
-BATCH_BYTES = 2**24  # of the Hessians that are decomposed together
+BATCH_BYTES = 2**24  # of Hessians that are formed together
 RECORD = "record=[geometry.preconditioned_sharpness]"
 
 
@@ -28,7 +29,7 @@ def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     - ``period`` (variant, start): the period of the end in rows, see ``final_period``.
 
     Gradient descent trained to the edge of stability hovers about its limit 2 / learning_rate (Cohen et al. 2021,
-    arXiv:2103.00065). Cost, where it is not recorded: one Hessian and its eigenvalues for each row.
+    arXiv:2103.00065). Cost, where it is not recorded: one ``geometry.sharpness`` for each row.
 
     Raises ValueError for a trace without rules, and where an adaptive method has no ``preconditioned_sharpness``: its
     state is not in the trace.
@@ -67,14 +68,13 @@ def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
 
 
 def _sharpness(problem: Problem, x: np.ndarray) -> np.ndarray:
-    """The largest eigenvalue of the Hessian at points x (…, d), in their own precision."""
+    """The sharpness at points x (…, d), in their own precision, NaN where they are not finite."""
 
     def at(point: Array) -> Array:
-        return jnp.where(jnp.all(jnp.isfinite(point)), jnp.linalg.eigvalsh(problem.hessian(point))[-1], jnp.nan)
+        return jnp.where(jnp.all(jnp.isfinite(point)), geometry.sharpness(problem, point), jnp.nan)
 
     with jax.enable_x64(x.dtype == np.float64):
         points = x.reshape(-1, x.shape[-1])
         batch = min(len(points), max(1, BATCH_BYTES // (x.itemsize * x.shape[-1] ** 2)))
-        return np.asarray(jax.jit(lambda points: jax.lax.map(at, points, batch_size=batch))(points)).reshape(
-            x.shape[:-1]
-        )
+        compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=batch))
+        return np.asarray(compute(points)).reshape(x.shape[:-1])
