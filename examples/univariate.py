@@ -11,6 +11,7 @@
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -87,6 +88,9 @@ save(tw.plot.landscape(rough, stationary=level[rough.name]), "rough.png")
 save(tw.plot.landscape(rugged, stationary=level[rugged.name]), "rugged.png")
 save(tw.plot.landscape(noise), "noise.png")
 minima = level[rugged.name].where(level[rugged.name].kind == 0, drop=True)  # the 8 minima, from left to right
+print("\nMinima of the ripples of 0.05, and the longest step at each")
+columns = minima.assign(longest=2 / minima.curvature)[["x", "loss", "curvature", "longest"]]
+print(columns.to_dataframe().to_string(index=False))
 compare(
     "Landscapes",
     ("parabola: minimum", float(level[convex.name].x[0]), "0"),
@@ -142,7 +146,10 @@ near = {
 cubic = tw.roots.durand_kerner([1, -3, 3, -5], dtype="float64")
 compare(
     "Roots",
-    *[(f"halvings of [-1, 0.7] to {eps:g}", n, a) for (eps, n), a in zip(halvings.items(), "11 21 41".split())],
+    *[
+        (f"halvings of [-1, 0.7] to {eps:g}", n, a)
+        for (eps, n), a in zip(halvings.items(), ("11", "21", "41"), strict=True)
+    ],
     *[(f"slope = 0 by {name}, {int(r.steps)} steps", float(r.root), "0.350319165") for name, r in near.items()],
     ("x^3 - 3 x^2 + 3 x - 5: real root", float(cubic.root.real.max()), "2.58740105"),
     ("  its complex pair, imaginary part", float(cubic.root.imag.max()), "1.37472964"),
@@ -170,8 +177,8 @@ def ends_at(trace):
 
 
 hundred = np.linspace(-1, 1, 100)[:, None]
-swept = tw.sweep(gradient_descent(0.1), learning_rate=[0.005, 0.2])
-trace = tw.run(rugged, swept, np.vstack([hundred, [[0.3], [0.7]]]), steps=1001, dtype="float64")
+steps = {f"eta = {eta}": gradient_descent(eta) for eta in (0.005, 0.2)}
+trace = tw.run(rugged, steps, np.vstack([hundred, [[0.3], [0.7]]]), steps=1001, dtype="float64")
 small, large = trace.isel(variant=[0]), trace.isel(variant=[1])
 one, many = history(small.isel(start=[100])), history(small.isel(start=slice(100)))
 compare(
@@ -221,10 +228,11 @@ save(tw.plot.curves(shown), "step_sizes.png")
 # and forth for ever at 2/f'', and grows beyond. On the parabola x_n = (1 - eta)^n x_0.
 
 # %%
-rates = tw.sweep(gradient_descent(1.0), learning_rate=[1.98, 1.99, 2.0, 2.02])
+rates = {f"eta = {eta}": gradient_descent(eta) for eta in (1.98, 1.99, 2.0, 2.02)}
 bound = tw.run(convex, rates, [[0.5], [1.0]], steps=1001, dtype="float64")
 by_rate = [history(bound.isel(variant=[i], start=[int(i == 1)])) for i in range(4)]
 fine = tw.problems.ackley(2)
+steep = tw.run(tw.problems.pbdl(), gradient_descent(0.01), steps=0, record=[tw.geometry.sharpness])
 valley = tw.run(fine, gradient_descent(0.01), [[4.0, 4.0]], steps=1000, record=[tw.geometry.sharpness])
 compare(
     "The bound 2/f''",
@@ -233,10 +241,14 @@ compare(
     ("eta = 1.99 from 1: last x, 0.99^1000", abs(float(by_rate[1].x[0, 0, -1, 0])), "4.3171247e-05"),
     ("eta = 2: last x", float(by_rate[2].x[0, 0, -1, 0]), "0.5"),
     ("eta = 2.02: last x", abs(float(by_rate[3].x[0, 0, -1, 0])), "199132325.826"),
-    ("2/f'' of L = y0^2 + y1^2, y = (x0, x1^2) at (3, 3)", 2 / 108, "0.0185185185"),
+    (
+        "2/f'' of L = y0^2 + y1^2, y = (x0, x1^2) at (3, 3)",
+        2 / float(steep.sharpness[0, 0, 0]),
+        "0.0185185185",
+    ),
     ("2/f'' of Ackley's function near (4, 4)", 2 / float(valley.sharpness[0, 0, -1]), "0.0375383"),
 )
-save(tw.plot.curves(bound.isel(start=[0], step=slice(0, 61)), "x", scale="linear"), "bound.png")
+save(tw.plot.curves(bound.isel(start=[0], step=slice(0, 61)), "x"), "bound.png")
 
 # %% [markdown]
 # ## Rest, cycles, chaos
@@ -259,6 +271,7 @@ three = tw.analysis.lyapunov(
 compare(
     "Rest, cycles, chaos",
     ("from rest to two points at", float(doublings[0]), "0.047859041"),
+    ("from two points to four at", float(doublings[1]), ""),
     *[
         (f"Lyapunov exponent at eta = {eta:g}", value, words)
         for eta, value, words in zip([0.1, 0.15, 0.2], three.values[:, 0], ["0.91", "1.22", "1.54"], strict=True)
@@ -273,18 +286,17 @@ compare(
 
 # %%
 flows = {"flow": gradient_flow(0.05), "GD 0.05": gradient_descent(0.05)}
-times = tw.run(rugged, flows, steps=40, dtype="float64")
-short = tw.run(rugged, gradient_descent(0.02), steps=50, dtype="float64")
-long = tw.run(rugged, gradient_descent(0.05), steps=1000, every=999, dtype="float64")
-pair = np.sort(long.x.values[0, 0, -2:, 0])
+times = tw.run(rugged, flows, steps=20, dtype="float64")
+descents = tw.sweep(gradient_descent(0.05), learning_rate=[0.02, 0.05])
+short, long = tw.run(rugged, descents, steps=1000, dtype="float64").x.values[:, 0, :, 0]
 compare(
     "Gradient flow and gradient descent from 0.3",
     ("flow at t = 1", float(times.x.sel(variant="flow", step=20)[0, 0]), "0.350319165"),
-    ("eta = 0.02 at t = 1", float(short.x[0, 0, 50, 0]), "0.350319165"),
-    ("eta = 0.05 at last, lower", pair[0], "0.336307"),
-    ("eta = 0.05 at last, upper", pair[1], "0.361721"),
+    ("eta = 0.02 at t = 1", short[50], "0.350319165"),
+    ("eta = 0.05 at last, lower", long[-2:].min(), "0.336307"),
+    ("eta = 0.05 at last, upper", long[-2:].max(), "0.361721"),
 )
-save(tw.plot.curves(times, "x"), "flow.png")
+save(tw.plot.curves(times.isel(step=slice(0, 16)), "x"), "flow.png")
 
 # %% [markdown]
 # ## Momentum is mass
@@ -292,25 +304,27 @@ save(tw.plot.curves(times, "x"), "flow.png")
 # A ball of mass m obeys m x'' = -gamma x' - dL/dx. With both derivatives as differences, friction at the velocity of
 # the step to come, this is heavy-ball momentum with alpha = m/(m + gamma dt) and eta = dt^2/(m + gamma dt); see
 # docs/momentum.md. The lecture prints alpha = 1 - gamma dt/m, which does not follow from its own difference equation
-# and has no limit for a small mass. Both, against the equation itself, on x^2/2 for m = 1, gamma = 0.5:
+# and has no limit for a small mass: where m < gamma dt its alpha is negative. Both, against the equation itself, on
+# x^2/2 for gamma = 0.5 and dt = 0.1; the table has a mass of 1, the figure one of 0.02, for
+# which the printed form diverges by friction alone.
 
 # %%
 bowl = tw.problems.quadratic([1.0])
-maps = {
-    "equation": damped_newtonian(0.1, mass=1.0, friction=0.5),
-    "consistent": momentum(**newtonian_momentum(mass=1.0, friction=0.5, time_step=0.1)),
-    "as printed": momentum(0.1**2, 1 - 0.5 * 0.1),
-}
-swing = tw.run(bowl, maps, [[1.0]], steps=100, dtype="float64")
-off = np.abs(swing.x - swing.x.sel(variant="equation"))[:, 0, 50, 0]
-save(tw.plot.curves(swing, "x"), "momentum_mechanics.png")
+maps = {"equation": tw.sweep(damped_newtonian(0.1, friction=0.5), mass=[1.0, 0.02])}
+for mass in (1.0, 0.02):
+    maps[f"consistent mass={mass}"] = momentum(**newtonian_momentum(mass, friction=0.5, time_step=0.1))
+    maps[f"as printed mass={mass}"] = momentum(0.1**2 / mass, 1 - 0.5 * 0.1 / mass)
+swing = tw.run(bowl, maps, [[1.0]], steps=50, dtype="float64")
+off = np.abs(swing.x[:, 0, 50, 0] - swing.x[0, 0, 50, 0])
+light = swing.isel(variant=[1, 4, 5], step=slice(0, 9))
+save(tw.plot.curves(light, "x", scale="linear"), "momentum_mechanics.png")
 inert = history(tw.run(rugged, momentum(0.0005, 0.7), [[0.9]], steps=1001, dtype="float64"))
 heavy = tw.run(rugged, momentum(0.01, 0.9), hundred, steps=1001, dtype="float64")
 deep = history(heavy)
 compare(
     "Momentum",
-    ("error at t = 5, as printed", float(off[2]), "0.0316"),
-    ("error at t = 5, consistent", float(off[1]), "0.00118"),
+    ("error at t = 5, as printed", float(off[3]), "0.0316"),
+    ("error at t = 5, consistent", float(off[2]), "0.00118"),
     ("eta = 0.0005, alpha = 0.7 from 0.9: rows", inert.sizes["step"], "331"),
     ("  first x", float(inert.x[0, 0, 0, 0]), "0.899319104"),
     ("  last x", float(inert.x[0, 0, -1, 0]), "0.738863329"),
@@ -350,6 +364,16 @@ on_parabola, on_ripples = (tw.run(p, Newton(), steps=1000, dtype="float64") for 
 ways = {"Newton": Newton(), "saddle-free": Newton(saddle_free=True)}
 climb = tw.run(rough, ways, [[0.69]], steps=20, dtype="float64")
 path = on_ripples.x.values[0, 0, :, 0]
+with jax.enable_x64(True):
+    at, sine = jnp.array([1.0]), lambda x: jnp.sin(x[0])
+    errors = []
+    for scheme, words in (("central", "2.25e-08"), ("forward", "0.0004208"), ("backward", "0.0004206")):
+        first = tw.FiniteDifference(1e-3, scheme).gradient(sine, at)[0] - np.cos(1.0)
+        errors.append((f"error of the first derivative, {scheme}", abs(float(first)), words))
+    for scheme, words in (("central", "7e-08"), ("forward", "0.00054")):
+        second = tw.FiniteDifference(1e-3, scheme).hessian(sine, at)[0, 0] + np.sin(1.0)
+        errors.append((f"error of the second derivative, {scheme}", abs(float(second)), words))
+compare("Differences of sin at 1 with a step of 0.001", *errors)
 compare(
     "Newton's method by differences",
     ("parabola: |x| after 1 step", abs(float(on_parabola.x[0, 0, 1, 0])), "< 1e-6"),
@@ -395,11 +419,15 @@ save(tw.plot.curves(side_by_side, "x"), "precision.png")
 # %% [markdown]
 # ## Basins
 #
-# Which minimum a start reaches. Gradient descent with small steps rolls into the nearest; momentum rolls over the
-# small bumps; large steps with nothing to stop them have no basins at all.
+# Which minimum a start reaches. Gradient descent with small steps rolls into the valley it starts in; momentum rolls
+# over bumps into deeper ones; steps that are nearly too long for the valleys tear the outer basins to pieces.
 
 # %%
-rolls = {"GD, 0.005": gradient_descent(0.005), "momentum, 0.01, 0.9": momentum(0.01, 0.9), "GD, 0.045": gradient_descent(0.045)}
+rolls = {
+    "GD, 0.005": gradient_descent(0.005),
+    "momentum, 0.01, 0.9": momentum(0.01, 0.9),
+    "GD, 0.04": gradient_descent(0.04),
+}
 line = tw.starts.grid(rugged.domain, 1000)
 strips = tw.analysis.basins(tw.run(rugged, rolls, line, steps=2000, every=2000, dtype="float64"), radius=0.01)
 save(tw.plot.basins(strips), "basins.png")
@@ -410,14 +438,15 @@ save(tw.plot.basins(strips), "basins.png")
 
 # %%
 unity = tw.problems.roots_of_unity(3)
-plane = tw.run(unity, GaussNewton(1.0), tw.starts.grid(unity.domain, 400), steps=40, every=40)
+plane = tw.run(unity, GaussNewton(1.0), tw.starts.grid(unity.domain, 400), steps=100, every=100)
 save(tw.plot.basins(tw.analysis.basins(plane)), "fractal.png")
 
 # %% [markdown]
 # ## A movie
 #
-# Fifty starts with momentum, a frame for each step. The lecture needs a program that writes video; `save` writes .gif
-# and .html without one.
+# A frame for each row of a history: the lecture's movies have 174, 1000, 255, 1000 and 1001. These are the first 100 of
+# the 255 with momentum, for every second start. The lecture needs a program that writes video; `save` makes do with
+# imageio-ffmpeg, and writes .gif and .html without it.
 
 # %%
 reel = tw.plot.animate(heavy.isel(start=slice(0, 100, 2), step=slice(0, 100)), rugged, "curve").save(
@@ -425,4 +454,16 @@ reel = tw.plot.animate(heavy.isel(start=slice(0, 100, 2), step=slice(0, 100)), r
 )
 FIGURES.append(reel.path.name)
 
+# %% [markdown]
+# ## What the lecture gets wrong
+#
+# - Its picture of the landscape has ripples of 0.5, its experiments of 0.05.
+# - It stops all starts together, which takes 174 steps where the median start needs 48; and |dx| < 1e-6 leaves x 3.8e-6
+#   away from the minimum.
+# - Its histories leave out the start, except Newton's; Newton never stops, and ignores the derivative it is given.
+# - A step of 1e-5 is too short for second differences in float64, and of no use in float32.
+# - alpha = 1 - gamma dt/m does not follow from the line above it.
+# - The lower mean loss of erratic paths is no contradiction.
+
+# %%
 print("\nfigures:", *FIGURES)
