@@ -22,9 +22,9 @@ class Eigenpairs(NamedTuple):
 
 @final
 class _Krylov(NamedTuple):
-    basis: Array  # (m, d), orthonormal rows, zero from ``count`` on
+    basis: Array  # (m, d), orthonormal rows, zero where none is yet
     projected: Array  # (m, m), the operator on the basis
-    count: Array
+    filled: Array  # how many of its rows
     following: Array  # (d,), the unit vector that extends the basis next
     length: Array  # of what it was before, the coupling of the basis to the rest
     values: Array  # (m,), of the projected operator, descending
@@ -63,7 +63,7 @@ def lanczos(
             f"k is {k}, but a basis of {m} vectors in {d} components has {m} eigenvalues; give at most that."
         )
     eps = float(jnp.finfo(start.dtype).eps)
-    tolerance = eps**0.5 if tolerance is None else tolerance
+    relative = eps**0.5 if tolerance is None else tolerance
     kept = (m + k) // 2
     restarts = products > m > kept
 
@@ -71,25 +71,25 @@ def lanczos(
         upper = jnp.arange(m) < kept
         vectors = jnp.where(upper[:, None], at.parts.T, 0) @ at.basis
         diagonal = jnp.diag(jnp.where(upper, at.values, 0))
-        return at._replace(basis=vectors, projected=diagonal, count=jnp.asarray(kept, at.count.dtype))
+        return at._replace(basis=vectors, projected=diagonal, filled=jnp.asarray(kept, at.filled.dtype))
 
     def extended(at: _Krylov) -> _Krylov:
         if restarts:
-            at = jax.lax.cond(at.count == m, restarted, lambda at: at, at)
-        vectors = at.basis.at[at.count].set(at.following)
-        new, along, length = _apart(vectors, at.count, product(at.following), always=restarts)
-        projected = at.projected.at[at.count].set(along).at[:, at.count].set(along)
-        count = at.count + 1
+            at = jax.lax.cond(at.filled == m, restarted, lambda at: at, at)
+        vectors = at.basis.at[at.filled].set(at.following)
+        new, along, length = _apart(vectors, at.filled, product(at.following), always=restarts)
+        projected = at.projected.at[at.filled].set(along).at[:, at.filled].set(along)
+        count = at.filled + 1
         values, parts, norm = _ritz(projected, count)
         norm = jnp.maximum(norm, at.norm)
         rounding = 16 * d**0.5 * eps * norm
-        goal = jnp.maximum(tolerance * jnp.abs(values[:k]), rounding)
+        goal = jnp.maximum(relative * jnp.abs(values[:k]), rounding)
         found = (count >= k) & jnp.all(length * jnp.abs(parts[count - 1, :k]) <= goal)
         invariant = (length <= rounding) | (count == d)
         return _Krylov(
             basis=vectors,
             projected=projected,
-            count=count,
+            filled=count,
             following=new / jnp.where(length > 0, length, 1),
             length=length,
             values=values,
@@ -104,11 +104,11 @@ def lanczos(
     first = start / _length(start)
     at = _Krylov(empty, square, none, first, zero, square[0], square, zero, none, jnp.zeros((), bool))
     at = jax.lax.while_loop(lambda at: ~at.done & (at.products < products), extended, at)
-    known = jnp.arange(k) < at.count
+    known = jnp.arange(k) < at.filled
     return Eigenpairs(
         values=jnp.where(known, at.values[:k], -jnp.inf),
         vectors=jnp.where(known[:, None], at.parts[:, :k].T @ at.basis, 0),
-        residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.count - 1, :k]), jnp.inf),
+        residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.filled - 1, :k]), jnp.inf),
         products=at.products,
     )
 
