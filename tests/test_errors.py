@@ -155,8 +155,10 @@ RUNS = {
     "every a fraction": (lambda: run(every=0.5), "^every is 0.5, but"),
     "key text": (lambda: run(key="a"), "^key is 'a', but it must be a whole number"),
     "key huge": (lambda: run(key=2**80), r"^key is .* below 2\*\*63"),
-    "dtype too short": (lambda: run(dtype="float16"), "^dtype is 'float16', but .* 'float32' or 'float64'; choose one"),
-    "dtype unknown": (lambda: run(dtype="double double"), "'float32' or 'float64'; choose one"),
+    "dtype unknown": (
+        lambda: run(dtype="double double"),
+        "but the precision is 'bfloat16', 'float16', 'float32' or 'float64'; choose one",
+    ),
     "dtype int": (lambda: run(dtype=int), "'float32' or 'float64'; choose one"),
     "observer a value": (lambda: record(a=3.0), "^record has 'a': 3.0, but an observer is a function"),
     "observer a name": (lambda: run(record="loss"), "an observer is a function"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import jax
@@ -76,13 +77,33 @@ def points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarray:
     return points
 
 
-def precision(dtype: Any) -> np.dtype:
+def precision(dtype: Any, half: bool = False) -> np.dtype:
+    """The precision to compute in; "bfloat16" and "float16" only where ``half`` allows them."""
     if dtype is None:
         return np.dtype(jnp.result_type(float))
-    for kind in (np.dtype("float32"), np.dtype("float64")):
+    kinds = [np.dtype(kind) for kind in (*((jnp.bfloat16, jnp.float16) if half else ()), jnp.float32, jnp.float64)]
+    *names, last = [repr(kind.name) for kind in kinds]
+    for kind in kinds:
         if dtype in (kind.name, kind, kind.type, getattr(jnp, kind.name)):
+            if not computes(kind):
+                raise ValueError(
+                    f"dtype is {kind.name!r}, which {jax.devices()[0].device_kind} does not compute in; "
+                    f"choose another of {', '.join(names)} and {last}."
+                )
             return kind
-    raise ValueError(f"dtype is {dtype!r}, but a run is in 'float32' or 'float64'; choose one.")
+    raise ValueError(f"dtype is {dtype!r}, but the precision is {', '.join(names)} or {last}; choose one.")
+
+
+@cache
+def computes(kind: np.dtype) -> bool:
+    """Whether the device adds two numbers of this precision and gives one of it; a CPU does."""
+    if jax.default_backend() == "cpu":
+        return True
+    try:
+        with jax.enable_x64(kind == np.float64):
+            return jax.jit(jnp.add)(np.ones((), kind), np.ones((), kind)).dtype == kind
+    except (jax.errors.JaxRuntimeError, NotImplementedError, TypeError, ValueError):
+        return False
 
 
 def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tuple[tuple[str, Observer], ...]:
@@ -98,7 +119,9 @@ def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tupl
                 "give e.g. record={'gradient_norm': f}."
             )
     names = [space.name for space in problem.inner_spaces] + ["loss"] + [name for name, _ in pairs]
-    taken = {"variant", "start", "step", "method"}.union(*(hyperparameters(method) for method in methods.values()))
+    taken = {"variant", "start", "step", "method", "rule"}.union(
+        *(hyperparameters(method) for method in methods.values())
+    )
     for name in names:
         if names.count(name) > 1 or name in taken.union(f"{other}_dim" for other in names):
             raise ValueError(

@@ -22,9 +22,9 @@ class Eigenpairs(NamedTuple):
 
 @final
 class _Krylov(NamedTuple):
-    basis: Array  # (m, d), orthonormal rows, zero where none is yet
+    basis: Array  # (m, d), orthonormal rows, zero from ``size`` on
     projected: Array  # (m, m), the operator on the basis
-    filled: Array  # how many of its rows
+    size: Array
     following: Array  # (d,), the unit vector that extends the basis next
     length: Array  # of what it was before, the coupling of the basis to the rest
     values: Array  # (m,), of the projected operator, descending
@@ -71,15 +71,15 @@ def lanczos(
         upper = jnp.arange(m) < kept
         vectors = jnp.where(upper[:, None], at.parts.T, 0) @ at.basis
         diagonal = jnp.diag(jnp.where(upper, at.values, 0))
-        return at._replace(basis=vectors, projected=diagonal, filled=jnp.asarray(kept, at.filled.dtype))
+        return at._replace(basis=vectors, projected=diagonal, size=jnp.asarray(kept, at.size.dtype))
 
     def extended(at: _Krylov) -> _Krylov:
         if restarts:
-            at = jax.lax.cond(at.filled == m, restarted, lambda at: at, at)
-        vectors = at.basis.at[at.filled].set(at.following)
-        new, along, length = _apart(vectors, at.filled, product(at.following), always=restarts)
-        projected = at.projected.at[at.filled].set(along).at[:, at.filled].set(along)
-        count = at.filled + 1
+            at = jax.lax.cond(at.size == m, restarted, lambda at: at, at)
+        vectors = at.basis.at[at.size].set(at.following)
+        new, along, length = _apart(vectors, at.size, product(at.following), always=restarts)
+        projected = at.projected.at[at.size].set(along).at[:, at.size].set(along)
+        count = at.size + 1
         values, parts, norm = _ritz(projected, count)
         norm = jnp.maximum(norm, at.norm)
         rounding = 16 * d**0.5 * eps * norm
@@ -89,7 +89,7 @@ def lanczos(
         return _Krylov(
             basis=vectors,
             projected=projected,
-            filled=count,
+            size=count,
             following=new / jnp.where(length > 0, length, 1),
             length=length,
             values=values,
@@ -104,11 +104,11 @@ def lanczos(
     first = start / _length(start)
     at = _Krylov(empty, square, none, first, zero, square[0], square, zero, none, jnp.zeros((), bool))
     at = jax.lax.while_loop(lambda at: ~at.done & (at.products < products), extended, at)
-    known = jnp.arange(k) < at.filled
+    known = jnp.arange(k) < at.size
     return Eigenpairs(
         values=jnp.where(known, at.values[:k], -jnp.inf),
         vectors=jnp.where(known[:, None], at.parts[:, :k].T @ at.basis, 0),
-        residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.filled - 1, :k]), jnp.inf),
+        residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.size - 1, :k]), jnp.inf),
         products=at.products,
     )
 

@@ -59,6 +59,10 @@ class Stepper:
         following, after = self.method.unflatten(hyper).step(problem, x, self.state.unflatten(state))
         return following.astype(x.dtype), [jnp.asarray(leaf) for leaf in jax.tree.leaves(after)]
 
+    def observe(self, observe: Callable[..., Any], hyper: list[Array], x: Array, state: list[Array]) -> Any:
+        """What ``observe(x, method, state)`` gives."""
+        return observe(x, self.method.unflatten(hyper), self.state.unflatten(state))
+
     def report(self, problem: Problem, hyper: list[Array], x: Array, state: list[Array]) -> Report:
         """What the method knows of x, or else what the problem says."""
         if self.reports:

@@ -1,7 +1,6 @@
 """The chain x -> y -> L and what is known of it."""
 
 import functools
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -16,12 +15,13 @@ from jax.typing import ArrayLike
 
 from thalweg.derivatives import AutoDiff, Derivatives
 from thalweg.linalg import solve
+from thalweg.reading import asks, whole
 from thalweg.space import Space
 
 if TYPE_CHECKING:
     from thalweg.check import Report
 
-RESERVED = ("x", "loss", "variant", "start", "step", "method")
+RESERVED = ("x", "loss", "variant", "start", "step", "method", "rule")
 
 
 @final
@@ -35,8 +35,8 @@ class Stage:
     ``y1 … yn``.
     """
 
-    forward: Callable[[Any], Any]
-    inverse: Callable[[Any, Any], Any] | None = None
+    forward: Callable[..., Any]
+    inverse: Callable[..., Any] | None = None
     name: str | None = None
 
 
@@ -59,20 +59,9 @@ class SquaredError:
         return self.factor * jnp.sum((y - target) ** 2)
 
 
-def _asks(f: Any, given: int) -> bool:
-    """Whether a function needs one positional argument more than ``given``."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # no function, which is refused later, or one that tells nothing of itself
-        return False
-    return (
-        sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > given
-    )
-
-
 def _handed(f: Any, given: int, data: Any) -> Any:
     """``f``, with ``data`` as its last argument where it asks for it."""
-    if data is None or not _asks(f, given):
+    if data is None or not asks(f, given):
         return f
     return functools.wraps(f)(functools.partial(lambda *arguments: f(*arguments, data)))
 
@@ -92,6 +81,10 @@ class Problem:
         data: what functions that ask for one more argument get as their last one: stage(x, data), inverse(y, x, data),
             loss(y, data); any pytree of arrays. Without it, such a problem is open: ``bind`` and ``solve(cases=…)``
             give it data.
+        batch_size: examples of a minibatch, 1 … n, where all arrays of ``data`` have the same leading axis of n
+            examples: each step of ``run`` sees that many of them, drawn without replacement until all were seen
+            (``batches.Shuffle``). What is recorded, and ``solve``, is over all data. The loss should be a mean over
+            examples, so that a batch has the scale of the whole.
         derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``; every method takes its derivatives from here.
         name: for tables and figures.
         units: names of the units of spaces, such as ``{"x": "m", "loss": "J"}``; recorded in the trace.
@@ -106,11 +99,12 @@ class Problem:
     def __init__(
         self,
         *stages: Stage | Callable[[Any], Any],
-        loss: Callable[[Any], Any],
+        loss: Callable[..., Any],
         start: Any,
-        minima: Sequence[Any] | None = None,
+        minima: Sequence[Any] | np.ndarray | None = None,
         domain: tuple[Any, Any] | None = None,
         data: Any = None,
+        batch_size: int | None = None,
         derivatives: Derivatives | None = None,
         name: str = "problem",
         units: dict[str, str] | None = None,
@@ -135,8 +129,9 @@ class Problem:
         self.start = x_space.ravel_point(start, "start")
         self.inner_spaces = (x_space,)
         self._open = tuple(chain), loss
-        self.takes_data = _asks(loss, 1) or any(_asks(s.forward, 1) or _asks(s.inverse, 2) for s in chain)
+        self.takes_data = asks(loss, 1) or any(asks(s.forward, 1) or asks(s.inverse, 2) for s in chain)
         self._close(data)
+        self.batch_size = None if batch_size is None else self._batch_size(batch_size)
         self.minima = np.array(
             [x_space.ravel_point(point, "a minimum") for point in (() if minima is None else minima)]
         ).reshape(-1, x_space.size)
@@ -156,6 +151,19 @@ class Problem:
             for stage in self.stages:
                 self.inner_spaces += (self.inner_spaces[-1].after(stage),)
             self.inner_spaces[-1].check_loss(self.loss)
+
+    def _batch_size(self, given: int) -> int:
+        """A number of examples that the data has, on which all functions can be evaluated."""
+        size, leaves = whole(given, "batch_size", 1), jax.tree.leaves(self.data)
+        counts = {np.shape(leaf)[:1] for leaf in leaves}
+        if not self.takes_data or len(counts) != 1 or counts == {()} or size > next(iter(counts))[0]:
+            shapes = ", ".join(str(np.shape(leaf)) for leaf in leaves) or "none"
+            raise ValueError(
+                f"batch_size is {size} and the data has the shapes {shapes}, but a batch is drawn from arrays with one "
+                "leading axis of at least as many examples, for a stage(x, data) or a loss(y, data); give such data."
+            )
+        self.bind(jax.tree.map(lambda leaf: leaf[:size], self.data))
+        return size
 
     @property
     def is_open(self) -> bool:

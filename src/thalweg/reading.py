@@ -1,6 +1,7 @@
 """Numbers and names as a person gives them, and the words for those that are none."""
 
 import difflib
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,12 +22,39 @@ def whole(n: Any, what: str, least: int) -> int:
     return int(n)
 
 
+def positive(number: Any, what: str, zero: bool = False) -> None:
+    """ValueError for a plain number that is not positive and finite, or ``zero`` where that is allowed.
+
+    Arrays, tracers and whatever else stands in the place of a hyperparameter pass.
+    """
+    if isinstance(number, (int, float, np.number)) and not (0 < number < np.inf or (zero and number == 0)):
+        allowed = "0 or positive" if zero else "positive"
+        raise ValueError(f"{what} is {number!r}, but it must be {allowed} and finite; give e.g. 0.1.")
+
+
+def share(number: Any, what: str) -> None:
+    """ValueError for a plain number that is not from 0 to 1."""
+    if isinstance(number, (int, float, np.number)) and not 0 <= number <= 1:
+        raise ValueError(f"{what} is {number!r}, but a share is a number from 0 to 1; give e.g. 0.5.")
+
+
 def nearest(name: str, known: Iterable[str], what: str) -> str:
     """The sentence that ``name`` is not ``what``, with the known name most like it, or all."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}."
     return f"{name!r} is not {what}; {hint}"
+
+
+def asks(f: Any, given: int) -> bool:
+    """Whether a function needs one positional argument more than ``given``."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # no function, which is refused later, or one that tells nothing of itself
+        return False
+    return (
+        sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > given
+    )
 
 
 def first_line(error: BaseException) -> str:

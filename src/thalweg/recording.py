@@ -12,13 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.batches import Shuffle
 from thalweg.lanes import CORES, in_turn, on_host, once, point, settled, stepper
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
+from thalweg.reading import asks
 from thalweg.sharing import state_axes
 from thalweg.xla import calls_lapack, compiled, lanes_minor
 
-Observer = Callable[[Problem, Array], Any]
+Observer = Callable[..., Any]
 CHUNK_BYTES = 12 << 20  # record of one chunk: each chunk costs a quarter of a millisecond to start and to hand over
 MOST_STEPS = 500  # of one chunk, so that Ctrl-C and the progress bar need not wait long
 
@@ -61,10 +63,19 @@ _lock = Lock()
 _spare: deque[tuple[Any, dict[str, Array]]] = deque(maxlen=2 * CORES)
 
 
-def observe(problem: Problem, record: Sequence[tuple[str, Observer]], x: Array) -> dict[str, Array]:
-    """Everything a trace holds of one point."""
-    seen = {**problem.spaces(x), **{name: jnp.asarray(f(problem, x)) for name, f in record}}
-    return {name: jnp.asarray(value, x.dtype) for name, value in seen.items()}
+def observe(
+    problem: Problem, record: Sequence[tuple[str, Observer]], x: Array, method: Any, state: Any
+) -> dict[str, Array]:
+    """Everything a trace holds of one point. An observer that asks for four arguments gets the method and its state."""
+    seen = dict(problem.spaces(x))
+    for name, f in record:
+        seen[name] = jnp.asarray(f(problem, x, method, state) if asks(f, 2) else f(problem, x))
+    return {name: jnp.asarray(value, recorded(x.dtype)) for name, value in seen.items()}
+
+
+def recorded(dtype: np.dtype) -> np.dtype:
+    """The precision of records: float32 for what is shorter, which few programs and no file format read."""
+    return max(np.dtype(dtype), np.dtype(np.float32), key=lambda kind: kind.itemsize)
 
 
 def row(
@@ -75,9 +86,15 @@ def row(
     def shapes() -> dict[str, tuple[int, ...]]:
         x, key = point(problem, dtype)
         scalars = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), dtype), method)
-        jax.eval_shape(lambda m, x, key: m.step(problem, x, m.init(problem, x, key)), scalars, x, key)
-        seen: dict[str, tuple[int, ...]] = {}
-        jax.eval_shape(lambda x: seen.update({k: v.shape for k, v in observe(problem, record, x).items()}), x)
+        batch = Shuffle(problem, dtype).sample() if problem.batch_size else problem
+        jax.eval_shape(lambda m, x, key: m.step(batch, x, m.init(batch, x, key)), scalars, x, key)
+
+        seen: dict[str, tuple[int, ...]] = {}  # filled on the way: a dict that comes out of JAX is sorted
+
+        def look(m: Any, x: Array, key: Array) -> None:
+            seen.update({k: v.shape for k, v in observe(problem, record, x, m, m.init(batch, x, key)).items()})
+
+        jax.eval_shape(look, scalars, x, key)
         return seen
 
     return once(problem, ("row", jax.tree.structure(method), tuple(record), dtype), shapes)
@@ -100,39 +117,55 @@ def program(
 
     def build() -> Program:
         lane_problem = settled(problem)
-        one = stepper(lane_problem, method, dtype)
-        axes = state_axes(lane_problem, one, swept, dtype)
+        shuffle = Shuffle(lane_problem, dtype) if problem.batch_size else None
+        sample = shuffle.sample() if shuffle else lane_problem
+        one = stepper(sample, method, dtype)
+        axes = state_axes(sample, one, swept, dtype)
         hyper_axes = [0 if s else None for s in swept]
-        all_init = jax.vmap(partial(one.init, lane_problem), (hyper_axes, 0, 0), axes)
-        all_step = jax.vmap(partial(one.step, lane_problem), (hyper_axes, 0, axes), (0, axes))
-        look = jax.vmap(partial(observe, problem, record))
+
+        def all_init(batches: Any, hyper: list[Array], x: Array, keys: Array) -> list[Array]:
+            seen = lane_problem.bind(shuffle.draw(batches)[0]) if shuffle else lane_problem
+            return jax.vmap(partial(one.init, seen), (hyper_axes, 0, 0), axes)(hyper, x, keys)
+
+        def all_step(hyper: list[Array], x: Array, state: list[Array], batches: Any) -> Any:
+            seen, following = lane_problem, batches
+            if shuffle:
+                batch, following = shuffle.draw(batches)
+                seen = lane_problem.bind(batch)
+            step = jax.vmap(partial(one.step, seen), (hyper_axes, 0, axes), (0, axes))
+            return *lanes_minor(step(hyper, x, state)), following
+
+        look = jax.vmap(partial(one.observe, partial(observe, problem, record)), (hyper_axes, 0, axes))
 
         def turn(leaf: Array, axis: int | None, source: int, to: int) -> Array:
             return leaf if axis is None else jnp.moveaxis(leaf, source, to)
 
-        def packed(x: Array, state: list[Array]) -> Any:
-            return x.T, [turn(leaf, axis, 0, -1) for leaf, axis in zip(state, axes, strict=True)]
+        def packed(x: Array, state: list[Array], batches: Any) -> Any:
+            return x.T, [turn(leaf, axis, 0, -1) for leaf, axis in zip(state, axes, strict=True)], batches
 
         def unpacked(carry: Any) -> Any:
-            return carry[0].T, [turn(leaf, axis, -1, 0) for leaf, axis in zip(carry[1], axes, strict=True)]
+            x, state, batches = carry
+            return x.T, [turn(leaf, axis, -1, 0) for leaf, axis in zip(state, axes, strict=True)], batches
 
-        def put(records: dict[str, Array], x: Array, i: Any) -> dict[str, Array]:
-            seen = look(x)
+        def put(records: dict[str, Array], seen: dict[str, Array], i: Any) -> dict[str, Array]:
             into = jax.lax.dynamic_update_index_in_dim
             return {k: into(record, jnp.moveaxis(seen[k], 0, -1), i, 0) for k, record in records.items()}
 
         def begin(hyper: list[Array], x: Array, seed: Array, lane: Array, records: dict[str, Array]) -> Any:
             keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), lane)
-            return packed(x, all_init(hyper, x, keys)), put(records, x, 0)
+            batches = shuffle.start(seed) if shuffle else ()
+            state = all_init(batches, hyper, x, keys)
+            return packed(x, state, batches), put(records, look(hyper, x, state), 0)
 
         def chunk(hyper: list[Array], carry: Any, records: dict[str, Array], rows: Array, every: Array) -> Any:
             def advance(_: Any, carry: Any) -> Any:
-                return lanes_minor(all_step(hyper, *lanes_minor(carry)))
+                x, state = lanes_minor(carry[:2])
+                return all_step(hyper, x, state, carry[2])
 
             def row(i: Array, loop: Any) -> Any:
-                (x, state), records = loop
-                x, state = advance(i, (x, state)) if single else jax.lax.fori_loop(0, every, advance, (x, state))
-                return (x, state), put(records, x, i)
+                carry, records = loop
+                carry = advance(i, carry) if single else jax.lax.fori_loop(0, every, advance, carry)
+                return carry, put(records, look(hyper, *carry[:2]), i)
 
             carry, records = jax.lax.fori_loop(0, rows, row, (unpacked(carry), records))
             return packed(*carry), records
@@ -141,7 +174,9 @@ def program(
         x = jax.ShapeDtypeStruct((width, problem.dimension), dtype)
         count, seed = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.uint32)
         lane = jax.ShapeDtypeStruct((width,), jnp.int32)
-        seen = jax.eval_shape(look, x)
+        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), width))
+        state = jax.eval_shape(jax.vmap(partial(one.init, sample), (hyper_axes, 0, 0), axes), some, x, keys)
+        seen = jax.eval_shape(look, some, x, state)
         rows = int(np.clip(CHUNK_BYTES // sum(a.size * a.dtype.itemsize for a in seen.values()), 1, MOST_STEPS))
         shapes = {k: ((rows, *a.shape[1:], width), a.dtype) for k, a in seen.items()}
         records = {k: jax.ShapeDtypeStruct(*shape) for k, shape in shapes.items()}

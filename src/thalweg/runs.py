@@ -12,12 +12,12 @@ import psutil
 import xarray as xr
 
 from thalweg import arguments
-from thalweg.lanes import CORES, filled
+from thalweg.lanes import CORES, filled, point
 from thalweg.memory import empty, release
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
-from thalweg.reading import whole
-from thalweg.recording import Observer, Tile, program, row
+from thalweg.reading import asks, whole
+from thalweg.recording import Observer, Program, Tile, program, recorded, row
 from thalweg.shards import advance, build
 from thalweg.space import abstract
 from thalweg.sweeps import hyperparameters, variants
@@ -48,13 +48,14 @@ def run(
         starts: points of shape (n, d) in [x], or a pytree like ``problem.start`` with a leading axis; ``problem.start``
             if None.
         steps: how many steps, 0 or more.
-        record: further observers by name, functions (problem, x) -> scalar or vector; functions alone go by their
-            names.
+        record: further observers by name, functions (problem, x) -> scalar or vector, or of four arguments
+            (problem, x, method, state); functions alone go by their names.
         every: record each ``every``-th step only, and the last one; no more is ever held.
         key: seed of the random keys that methods get, one for each lane.
-        dtype: "float32" or "float64"; JAX's default if None. float64 is switched on for this run alone; where a loss
-            closes over NumPy arrays and was compiled in float32 by its owner before, JAX may still hold those arrays
-            in float32, so switch float64 on for the whole program then.
+        dtype: "bfloat16", "float16", "float32" or "float64"; JAX's default if None. The first two round after every
+            operation (float16 may add a product unrounded), and are recorded in float32. float64 is switched on for
+            this run alone; where a loss closes over NumPy arrays and was compiled in float32 by its owner before, JAX
+            may still hold those arrays in float32, so switch float64 on for the whole program then.
         progress: show a progress bar; None for runs of more than a second in a terminal.
 
     Returns a Dataset with dims ``variant, start, step`` and one ``<space>_dim`` per space; coordinates
@@ -72,15 +73,32 @@ def run(
             "write Problem(*stages, loss=…, start=…)."
         )
     steps, every = whole(steps, "steps", 0), whole(every, "every", 1)
+    return follow(problem, methods, starts, steps, 0, every, record=record, key=key, dtype=dtype, progress=progress)
+
+
+def follow(
+    problem: Problem,
+    methods: Method | Mapping[str, Method] | Sequence[Method],
+    starts: Any,
+    steps: int,
+    since: int,
+    every: int,
+    *,
+    record: Mapping[str, Observer] | Sequence[Observer] = (),
+    key: int = 0,
+    dtype: Any = None,
+    progress: bool | None = None,
+) -> xr.Dataset:
+    """What ``run`` does, with row 0 and then only the rows from ``since`` on."""
     key = whole(key, "key", 0)
-    named, kind = arguments.named_methods(methods), arguments.precision(dtype)
+    named, kind = arguments.named_methods(methods), arguments.precision(dtype, half=True)
     points, observers = arguments.points(problem, starts, kind), arguments.observers(problem, named, record)
     lanes = [variants(method) * len(points) for method in named.values()]
     with jax.enable_x64(kind == np.float64):
         shapes = _shapes(problem, named, observers, kind)
-        _check_memory(shapes, kind, -(-steps // every) + 1, sum(lanes), steps)
-        rows = np.append(np.arange(0, steps, every), steps)
-        return _execute(problem, named, points, rows, every, observers, shapes, kind, key, progress)
+        _check_memory(shapes, recorded(kind), -(-(steps - since) // every) + 1 + (since > 0), sum(lanes), steps)
+        rows = np.unique(np.concatenate([[0], np.arange(since, steps, every), [steps]]))
+        return _execute(problem, named, points, rows, observers, shapes, kind, key, progress)
 
 
 def _execute(
@@ -88,7 +106,6 @@ def _execute(
     methods: dict[str, Method],
     points: np.ndarray,
     rows: np.ndarray,
-    every: int,
     observers: tuple[tuple[str, Observer], ...],
     shapes: dict[str, tuple[int, ...]],
     dtype: np.dtype,
@@ -98,14 +115,14 @@ def _execute(
     """Compile, step, assemble. A lane is one (variant, start), starts running fastest."""
     began = time.perf_counter()
     lanes = {name: variants(method) * len(points) for name, method in methods.items()}
-    x64 = dtype == np.float64
+    x64, single = dtype == np.float64, bool(np.all(np.diff(rows) == 1))
     makers = [
-        partial(program, problem, m, _swept(m), observers, _width(lanes[name], problem), dtype, every == 1)
+        partial(_program, problem, name, m, _swept(m), observers, _width(lanes[name], problem), dtype, single)
         for name, m in methods.items()
     ]
     programs = build(makers, x64)
     compiled = time.perf_counter()
-    records = {name: empty((len(rows), *shape, sum(lanes.values())), dtype) for name, shape in shapes.items()}
+    records = {name: empty((len(rows), *shape, sum(lanes.values())), recorded(dtype)) for name, shape in shapes.items()}
     tiles, offset = [], 0
     for compiled_program, (name, method) in zip(programs, methods.items(), strict=True):
         for first in range(0, lanes[name], compiled_program.width):
@@ -131,6 +148,11 @@ def _execute(
     return assemble(problem, methods, rows[:done], {k: record[:done] for k, record in records.items()}, attributes)
 
 
+def _program(problem: Problem, name: str, method: Method, *arguments_of_program: Any) -> Program:
+    with arguments.named(name, problem):
+        return program(problem, method, *arguments_of_program)
+
+
 def _swept(method: Method) -> list[bool]:
     return [leaf.ndim > 0 for leaf in hyperparameters(method).values()]
 
@@ -145,17 +167,25 @@ def _shapes(
             try:
                 shapes = row(problem, method, observers, dtype)
             except Exception:  # an observer's fault is named first
-                _check_observers(problem, observers, dtype)
+                _check_observers(problem, method, observers, dtype)
                 raise
-    if any(len(shape) > 1 for shape in shapes.values()):
-        _check_observers(problem, observers, dtype)
+        if any(len(shape) > 1 for shape in shapes.values()):
+            _check_observers(problem, method, observers, dtype)
     return shapes
 
 
-def _check_observers(problem: Problem, observers: tuple[tuple[str, Observer], ...], dtype: np.dtype) -> None:
+def _check_observers(
+    problem: Problem, method: Method, observers: tuple[tuple[str, Observer], ...], dtype: np.dtype
+) -> None:
     for name, f in observers:
-        x = jax.ShapeDtypeStruct((problem.dimension,), dtype)
-        seen = abstract(partial(f, problem), f"observer {name!r}", x)
+        x, key = point(problem, dtype)
+        if asks(f, 2):
+            state = jax.eval_shape(partial(method.init, problem), x, key)
+            seen = abstract(
+                partial(lambda f, x, state: f(problem, x, method, state), f), f"observer {name!r}", x, state
+            )
+        else:
+            seen = abstract(partial(f, problem), f"observer {name!r}", x)
         if len(getattr(seen, "shape", (0, 0))) > 1:
             raise ValueError(
                 f"observer {name!r} returns {seen}, but an observer gives a scalar or a vector; ravel an array."

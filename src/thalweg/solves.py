@@ -66,7 +66,8 @@ def solve(
     Returns a Dataset with dims ``variant, start`` (``variant, case, start`` with cases), ``x_dim`` and ``evaluation``:
 
     - ``x, loss``: the best point seen, or the one where a tolerance was met; ``gradient_norm``: max_i |dL/dx_i| there,
-      in [L]/[x], with bounds of the projected gradient; ``last_x, last_loss``: where the start ended;
+      in [L]/[x], with bounds of the projected gradient; ``first_x`` (start, x_dim): the start itself; ``last_x,
+      last_loss``: where it ended;
     - ``steps``, and ``evaluations`` of each kind: value, gradient, product (of the Hessian with a vector), jacobian,
       hessian; -1 where a method evaluates in a loop of its own, so that they cannot be counted;
     - ``outcome``, an integer with flag meanings: converged (a tolerance is met), stalled (no step improves in this
@@ -142,7 +143,7 @@ def _execute(
     }
     flags = {"outcome": OUTCOMES, "reason": meanings}
     sizes = {"variant": -1, **({} if cases is None else {"case": len(jax.tree.leaves(cases)[0])}), "start": len(points)}
-    return assemble_fits(problem, methods, sizes, columns, flags, KINDS, attributes)
+    return assemble_fits(problem, methods, sizes, points, columns, flags, KINDS, attributes)
 
 
 def _program(problem: Problem, name: str, method: Method, until: Condition | None, supply: Supply) -> Program:

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, final
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from thalweg.evaluations import UNKNOWN
@@ -104,8 +105,15 @@ class Lanes:
     @classmethod
     def vacant(cls, program: Program) -> "Lanes":
         shapes = program.carry, program.results
-        carry, results = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        carry, results = jax.tree.map(_zeros, shapes)
         return cls({**carry, "code": carry["code"] + VACANT}, results)
+
+
+def _zeros(leaf: jax.ShapeDtypeStruct) -> Any:
+    """Zeros of NumPy, or random keys, which only JAX has."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.vmap(jax.random.key)(np.zeros(leaf.size, np.uint32)).reshape(leaf.shape)
+    return np.zeros(leaf.shape, leaf.dtype)
 
 
 @final

@@ -1,5 +1,6 @@
 """The trace of a run: one xarray.Dataset with every path in every space."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -18,9 +19,18 @@ def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
     return " ".join([name, *swept])
 
 
+def _rule(method: Any) -> str:
+    """What kind of method it is: the name of its optax rule, with the flags that are set, or of its class."""
+    rule = getattr(method, "rule", type(method))
+    usual = {name for name, p in inspect.signature(rule).parameters.items() if p.default is True}
+    flags = [key for key, value in getattr(method, "options", ()) if value is True and key not in usual]
+    return " ".join([getattr(rule, "__name__", type(rule).__name__), *flags])
+
+
 def _variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
-    """``variant``, ``method`` and one coordinate per hyperparameter, NaN where a method has none."""
+    """``variant``, ``method``, ``rule`` and one coordinate per hyperparameter, NaN where a method has none."""
     names: list[str] = []
+    rules: list[str] = []
     labels: list[str] = []
     columns: dict[str, np.ndarray] = {}
     total = sum(variants(method) for method in methods.values())
@@ -31,11 +41,13 @@ def _variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
             column[at : at + many] = value
         labels += [_label(name, values, i) for i in range(many)]
         names += [name] * many
+        rules += [_rule(method)] * many
     if len(set(labels)) < total:  # values that print alike
         labels = [f"{label} #{i}" if labels.count(label) > 1 else label for i, label in enumerate(labels)]
     return {
         "variant": labels,
         "method": ("variant", names),
+        "rule": ("variant", rules),
         **{key: ("variant", column) for key, column in columns.items()},
     }
 
@@ -76,6 +88,7 @@ def assemble_fits(
     problem: Problem,
     methods: Mapping[str, Any],
     sizes: Mapping[str, int],
+    points: np.ndarray,
     columns: Mapping[str, np.ndarray],
     flags: Mapping[str, Sequence[str]],
     kinds: Sequence[str],
@@ -83,7 +96,8 @@ def assemble_fits(
 ) -> xr.Dataset:
     """What ``solve`` found, from columns of one entry for each item of ``sizes``: variant, case if any, and start.
 
-    Dims are these, ``x_dim`` and ``evaluation``. ``flags`` names the values of columns that hold codes.
+    Dims are these, ``x_dim`` and ``evaluation``. ``flags`` names the values of columns that hold codes. ``points``, one
+    for each start, are viewed, not copied.
     """
     coordinates: dict[str, Any] = _variant_coordinates(methods)
     vectors = {"x": "x_dim", "last_x": "x_dim", "evaluations": "evaluation"}
@@ -96,6 +110,7 @@ def assemble_fits(
             described["flag_values"] = np.arange(len(flags[name]), dtype=column.dtype)
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
+    data["first_x"] = (("start", "x_dim"), points, {"units": problem.units.get("x", "")})
     coordinates |= {"x_dim": list(problem.inner_spaces[0].labels), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
     return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})

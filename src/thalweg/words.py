@@ -28,7 +28,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
 METHODS: dict[str, Callable[..., methods.Method]] = {
     re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): getattr(methods, name)
     for name in sorted(methods.__all__, key=str.lower)
-    if name not in ("Method", "Report", "FirstOrder") and not name.startswith("from_")
+    if name not in ("Method", "Report", "FirstOrder", "newtonian_momentum") and not name.startswith("from_")
 }
 
 
@@ -173,7 +173,8 @@ def _arguments(text: str, known: dict[str, inspect.Parameter], name: str) -> dic
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in given:
             kind = str(parameter.annotation)
-            example = "1;10;100" if "Sequence" in kind else "NAME" if "str" in kind else "0.1"
+            other = "NAME" if "str" in kind else "10" if parameter.annotation is int else "0.1"
+            example = "1;10;100" if "Sequence" in kind else other
             raise ValueError(f"{name} needs {key}; write e.g. {name}:{key}={example}.")
     return {key: _value(text, known[key]) for key, text in given.items()}
 

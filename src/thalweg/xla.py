@@ -12,6 +12,9 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from thalweg.derivatives import Derivatives, Function
 
 # The CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
+# Short formats round after every operation; else XLA would round once at the end of many that it fuses. LLVM may still
+# add a product of float16 unrounded.
+EXACT = {"xla_allow_excess_precision": False}
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
 # for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
@@ -24,11 +27,11 @@ def compiled(f: Any, *shapes: Any) -> Any:
     lowered = f.lower(*shapes)
     if jax.default_backend() == "cpu":
         try:
-            return lowered.compile(CPU_OPTIONS)
+            return lowered.compile(CPU_OPTIONS | EXACT)
         except jax.errors.JaxRuntimeError as error:
             if "No such compile option" not in str(error):
                 raise
-    return lowered.compile()
+    return lowered.compile(EXACT)
 
 
 def calls_lapack(program: Any) -> bool:

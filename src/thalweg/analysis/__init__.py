@@ -1,9 +1,16 @@
 """Judgments on a trace: functions over the Dataset that return xarray or pandas objects."""
 
 from thalweg.analysis.alignment import alignment, distance
+from thalweg.analysis.basins import basins
+from thalweg.analysis.bifurcation import bifurcation, doublings
+from thalweg.analysis.cycles import final_period
 from thalweg.analysis.landscape import KINDS, stationary_points
+from thalweg.analysis.lyapunov import lyapunov
 from thalweg.analysis.outcome import OUTCOMES, outcome
+from thalweg.analysis.precision import precision
 from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
+from thalweg.analysis.rates import rates
+from thalweg.analysis.stability import stability
 from thalweg.analysis.table import table
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
 
@@ -11,13 +18,21 @@ __all__ = [
     "KINDS",
     "OUTCOMES",
     "alignment",
+    "basins",
     "best_fit",
+    "bifurcation",
     "data_profile",
     "distance",
+    "doublings",
     "ecdf",
+    "final_period",
     "fit_table",
+    "lyapunov",
     "outcome",
     "performance_profile",
+    "precision",
+    "rates",
+    "stability",
     "stationary_points",
     "table",
     "uncertainty",

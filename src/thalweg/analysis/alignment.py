@@ -60,6 +60,6 @@ def alignment(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
     return xr.DataArray(values, coordinates(trace, PATH_DIMS), PATH_DIMS, "alignment")
 
 
-def coordinates(trace: xr.Dataset, dims: Sequence[str]) -> dict[str, xr.DataArray]:
+def coordinates(trace: xr.Dataset | xr.DataArray, dims: Sequence[str]) -> dict[str, xr.DataArray]:
     """The coordinates that lie along ``dims`` alone."""
     return {str(k): v for k, v in trace.coords.items() if set(v.dims) <= set(dims)}

@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 
 from thalweg.analysis.alignment import PATH_DIMS, coordinates
+from thalweg.analysis.cycles import at_rest, final_period
 from thalweg.problem import Problem
 
 OUTCOMES = ("converged", "stalled", "diverged", "cycling", "moving")
 EXACT_HESSIAN = 100  # above this many components the Hessian of every end point would cost too much
-LONGEST_CYCLE = 32
 
 
 def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
@@ -26,16 +26,15 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
       at this pace a thousand such quarters would not do. Saddle points count here.
     - moving: none of these.
     """
-    x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"), np.float64)
+    x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"))
     loss = np.asarray(trace.loss.transpose(*PATH_DIMS), np.float64)
-    eps = float(np.finfo(trace.x.dtype).eps)
     with np.errstate(invalid="ignore", over="ignore"):
-        codes = _judge(x, loss, _predicted_decrease(problem, x[:, :, -1], trace.x.dtype), eps)
+        codes = _judge(x, loss, _predicted_decrease(problem, x[:, :, -1]))
     flags = {"flag_values": np.arange(len(OUTCOMES), dtype=np.int8), "flag_meanings": " ".join(OUTCOMES)}
     return xr.DataArray(codes, coordinates(trace, PATH_DIMS[:2]), PATH_DIMS[:2], "outcome", flags)
 
 
-def _predicted_decrease(problem: Problem, x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:
     """g^T |H|^-1 g / 2 at each point, infinite at saddle points; for large problems |g|^2, which is only compared."""
 
     def at(point: jax.Array) -> jax.Array:
@@ -51,17 +50,16 @@ def _predicted_decrease(problem: Problem, x: np.ndarray, dtype: np.dtype) -> np.
         gain = jnp.sum(jnp.where(along == 0, 0, along**2 / jnp.maximum(jnp.abs(eigenvalues), small))) / 2
         return jnp.where(eigenvalues[0] < -jnp.sqrt(small), jnp.inf, gain)
 
-    with jax.enable_x64(dtype == np.float64):
-        points = x.reshape(-1, x.shape[-1]).astype(dtype)
+    with jax.enable_x64(x.dtype == np.float64):
+        points = x.reshape(-1, x.shape[-1])
         compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=1024))
         return np.asarray(compute(points), np.float64).reshape(x.shape[:-1])
 
 
-def _judge(x: np.ndarray, loss: np.ndarray, predicted: np.ndarray, eps: float) -> np.ndarray:
-    start, end, last = loss[..., 0], loss[..., -1], x[:, :, -1]
+def _judge(x: np.ndarray, loss: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    start, end, eps = loss[..., 0], loss[..., -1], float(np.finfo(x.dtype).eps)
     quarter = max(1, loss.shape[-1] // 4)
     finite = np.isfinite(loss).all(-1) & np.isfinite(x).all((-2, -1))
-    size = np.linalg.norm(last, axis=-1)
     exact = x.shape[-1] <= EXACT_HESSIAN
 
     maxima = np.stack([part.max(-1) for part in np.array_split(loss, 4, axis=-1) if part.shape[-1]])
@@ -71,12 +69,7 @@ def _judge(x: np.ndarray, loss: np.ndarray, predicted: np.ndarray, eps: float) -
     small = 1e-6 if eps > 1e-10 else 1e-10
     converged = predicted <= (small * np.abs(start - end) + rounding if exact else small * np.abs(start - end))
 
-    moves = np.linalg.norm(np.diff(x, axis=2), axis=-1)
-    still = (moves[..., -1:] <= 100 * eps * size[..., None]).all(-1)
-    cycling = np.zeros(size.shape, bool)
-    for period in range(2, min(LONGEST_CYCLE, moves.shape[-1] // 2) + 1):
-        return_to = np.linalg.norm(x[:, :, -period:] - x[:, :, -2 * period : -period], axis=-1).max(-1)
-        cycling |= ~still & (return_to <= 1e-3 * moves[..., -period:].max(-1))
+    cycling, still = final_period(x) > 1, at_rest(x)
     gained = loss[..., -1 - quarter] - end if loss.shape[-1] > quarter else np.zeros_like(end)
     stalled = still | (exact & (np.abs(gained) < 1e-3 * predicted))
 

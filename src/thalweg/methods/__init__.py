@@ -1,6 +1,7 @@
 """Methods: ways to pull a step in the loss back to x."""
 
 from thalweg.methods.adapters import from_optimistix
+from thalweg.methods.covariance_adaptation import CMAES
 from thalweg.methods.first_order import (
     FirstOrder,
     adagrad,
@@ -12,37 +13,51 @@ from thalweg.methods.first_order import (
     nesterov,
     rmsprop,
 )
+from thalweg.methods.flow import damped_newtonian, gradient_flow, newtonian_momentum
+from thalweg.methods.genetic import Genetic
 from thalweg.methods.inverse_simulator import InverseSimulator
 from thalweg.methods.least_squares import GaussNewton, InverseGradient
 from thalweg.methods.levenberg_marquardt import LevenbergMarquardt
 from thalweg.methods.method import Method, Report
+from thalweg.methods.metropolis import Metropolis, ReplicaExchange, SimulatedAnnealing
 from thalweg.methods.newton import Newton
 from thalweg.methods.newton_cg import NewtonCG
 from thalweg.methods.quasi_newton import BFGS, LBFGS
 from thalweg.methods.scipy_path import from_scipy
+from thalweg.methods.trials import GridSearch, RandomSearch
 from thalweg.methods.trust_region import TrustRegion
 
 __all__ = [
     "BFGS",
+    "CMAES",
     "LBFGS",
     "FirstOrder",
     "GaussNewton",
+    "Genetic",
+    "GridSearch",
     "InverseGradient",
     "InverseSimulator",
     "LevenbergMarquardt",
     "Method",
+    "Metropolis",
     "Newton",
     "NewtonCG",
+    "RandomSearch",
+    "ReplicaExchange",
     "Report",
+    "SimulatedAnnealing",
     "TrustRegion",
     "adagrad",
     "adam",
     "adamw",
+    "damped_newtonian",
     "from_optax",
     "from_optimistix",
     "from_scipy",
     "gradient_descent",
+    "gradient_flow",
     "momentum",
     "nesterov",
+    "newtonian_momentum",
     "rmsprop",
 ]

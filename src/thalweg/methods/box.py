@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, NamedTuple, final
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 if TYPE_CHECKING:
@@ -26,6 +28,20 @@ class Box(NamedTuple):
                 f"{problem.name!r} has no domain, but a bounded method stays in one; give Problem(domain=(low, high))."
             )
         return Box(*(jnp.asarray(side, x.dtype) for side in problem.domain))
+
+    @staticmethod
+    def searched(problem: "Problem", method: str, x: Array) -> "Box":
+        """The domain, where a method searches all of it; ValueError unless it is finite."""
+        if problem.domain is None or not np.isfinite(problem.domain).all():
+            given = "no domain" if problem.domain is None else "an infinite domain"
+            raise ValueError(
+                f"{problem.name!r} has {given}, but {method} searches a finite one; give Problem(domain=(low, high))."
+            )
+        return Box.of(problem, True, x)
+
+    def draw(self, key: Array, shape: tuple[int, ...]) -> Array:
+        """Points drawn uniformly from a finite box; ``shape`` ends in d."""
+        return self.low + (self.high - self.low) * jax.random.uniform(key, shape, self.low.dtype)
 
     def project(self, x: Array) -> Array:
         return jnp.clip(x, self.low, self.high)

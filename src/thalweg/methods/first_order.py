@@ -3,9 +3,11 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, final
 
+import jax.numpy as jnp
 import optax
 from jax import Array
 from jax.tree_util import register_dataclass
@@ -45,6 +47,24 @@ class FirstOrder:
         update, state = self._transformation().update(gradient, state, x, **loss)
         return optax.apply_updates(x, update), state  # pyright: ignore[reportReturnType]
 
+    def preconditioner(self, state: Any) -> Array:
+        """P, the diagonal by which the rule divides its mean of gradients, so that x <- x - learning_rate P^-1 m.
+
+        sqrt(v^) + eps (adam, adamw), sqrt(v + eps) (rmsprop, adagrad), shape (d,), in [L]/[x]; 1 for other rules. NaN
+        before the first step of adam. Source: Cohen et al. (2022), arXiv:2207.14484, section 3.
+        """
+        numbers = {**self.hyper, **dict(self.options)}
+        kept, eps = partial(optax.tree.get, state), numbers.get("eps", 0.0)
+        match getattr(self.rule, "__name__", ""):
+            case "adam" | "adamw":
+                return jnp.sqrt(kept("nu") / (1 - numbers["b2"] ** kept("count"))) + eps
+            case "rmsprop":
+                v = kept("nu") - (kept("mu") ** 2 if numbers.get("centered") else 0)
+                return jnp.sqrt(v + eps) if numbers.get("eps_in_sqrt", True) else jnp.sqrt(v) + eps
+            case "adagrad":
+                return jnp.sqrt(kept("sum_of_squares") + eps)
+        return jnp.ones(())
+
 
 def from_optax(
     rule: Callable[..., optax.GradientTransformation] | optax.GradientTransformation, **arguments: Any
@@ -78,6 +98,29 @@ class _Finished:
 
     def __call__(self) -> optax.GradientTransformation:
         return self.transformation
+
+
+@final
+@dataclass(frozen=True)
+class _Decayed:
+    """A rule on the gradient of L + weight_decay |x|^2 / 2."""
+
+    rule: Callable[..., optax.GradientTransformation]
+
+    @property
+    def __name__(self) -> str:
+        return self.rule.__name__
+
+    def __call__(self, weight_decay: float, **arguments: Any) -> optax.GradientTransformation:
+        return optax.chain(optax.add_decayed_weights(weight_decay), self.rule(**arguments))
+
+
+def _decayed(
+    weight_decay: float | None, rule: Callable[..., optax.GradientTransformation], **arguments: Any
+) -> FirstOrder:
+    if weight_decay is None:
+        return from_optax(rule, **arguments)
+    return from_optax(_Decayed(rule), weight_decay=weight_decay, **arguments)
 
 
 def gradient_descent(learning_rate: float) -> FirstOrder:
@@ -116,13 +159,16 @@ def rmsprop(
     *,
     centered: bool = False,
     eps_in_sqrt: bool = True,
+    weight_decay: float | None = None,
 ) -> FirstOrder:
     """v <- decay v + (1 - decay) g^2, x <- x - learning_rate g / sqrt(v + eps), g = dL/dx (Tieleman, Hinton 2012).
 
     ``centered`` subtracts the squared running mean of g from v (Graves 2013); ``eps_in_sqrt=False`` adds eps to the
-    root, as torch does (with its decay of 0.99); ``momentum`` accumulates the steps.
+    root, as torch does (with its decay of 0.99); ``momentum`` accumulates the steps; ``weight_decay``, in [L]/[x]^2, is
+    coupled: g = dL/dx + weight_decay x.
     """
-    return from_optax(
+    return _decayed(
+        weight_decay,
         optax.rmsprop,
         learning_rate=learning_rate,
         decay=decay,
@@ -133,10 +179,19 @@ def rmsprop(
     )
 
 
-def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> FirstOrder:
-    """x <- x - learning_rate m^ / (sqrt(v^) + eps), bias-corrected means of g and g^2 (Kingma, Ba 2015, algorithm
-    1)."""
-    return from_optax(optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
+def adam(
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float | None = None,
+) -> FirstOrder:
+    """x <- x - learning_rate m^ / (sqrt(v^) + eps), bias-corrected means of g and g^2 (Kingma, Ba 2015, algorithm 1).
+
+    ``weight_decay``, in [L]/[x]^2, is coupled: g = dL/dx + weight_decay x, of which the normalization leaves only the
+    direction where it outweighs dL/dx; ``adamw`` decouples it.
+    """
+    return _decayed(weight_decay, optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
 
 
 def adamw(

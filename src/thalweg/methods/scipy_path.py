@@ -7,7 +7,7 @@ out to the compiled program, which evaluates there and hands the answer in with 
 
 import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -21,6 +21,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.tree_util import register_dataclass
 
+from thalweg.methods.host import host_call
 from thalweg.methods.method import Method, Report
 from thalweg.reading import first_line, whole
 
@@ -88,12 +89,12 @@ class SciPy:
 
         def ask(loop: Any) -> Any:
             which, question, _ = loop
-            return which, *_on_host(_answer, (x, number), which, *problem.value_and_gradient(question))
+            return which, *host_call(_answer, (x, number), which, *problem.value_and_gradient(question))
 
         data = [leaf for leaf in jax.tree.leaves(problem.data) if isinstance(leaf, Tracer)]
-        loop = _on_host(partial(_begin, self), (number, x, number), x, *data)
+        loop = host_call(partial(_begin, self), (number, x, number), x, *data)
         loop = jax.lax.while_loop(go_on, ask, loop)
-        found, last = _on_host(partial(_end, self), (path, number), *loop)  # all of loop, so that this comes after it
+        found, last = host_call(partial(_end, self), (path, number), *loop)  # all of loop, so that this comes after it
         return SciPyState(*problem.value_and_gradient(x), found, last, jnp.zeros_like(last))
 
     def step(self, problem: "Problem", x: Array, state: SciPyState) -> tuple[Array, SciPyState]:
@@ -145,31 +146,6 @@ class _Conversation:
             pass
         finally:
             self.questions.put(None)
-
-
-def _on_host(f: Callable[..., Any], shapes: Sequence[Any], *given: Array) -> tuple[Array, ...]:
-    """What f gives for NumPy arrays with a first axis of lanes, as arrays of these shapes for one lane.
-
-    All numbers go as bits, since XLA calls back on a thread where JAX would make float32 of float64.
-    """
-    given = tuple(a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(int) for a in given)
-    like, shapes = ([jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays] for arrays in (given, shapes))
-    packed, rank = [jax.eval_shape(_bits, shape) for shape in shapes], _bits(given[0]).ndim
-
-    def call(*arguments: Any) -> list[np.ndarray]:
-        arrays = [np.array(argument) for argument in arguments]
-        lanes = arrays[0].shape[: arrays[0].ndim - rank]
-        results = f(*(a.ravel().view(s.dtype).reshape(-1, *s.shape) for a, s in zip(arrays, like, strict=True)))
-        numbers = [np.array(r, s.dtype).ravel() for r, s in zip(results, shapes, strict=True)]
-        return [n.view(np.uint32).reshape(*lanes, *s.shape) for n, s in zip(numbers, packed, strict=True)]
-
-    # io_callback, made for what has effects, has no place in a mapped while_loop; this one runs once too.
-    results = jax.pure_callback(call, packed, *map(_bits, given), vmap_method="broadcast_all")
-    return tuple(jax.lax.bitcast_convert_type(r, shape.dtype) for r, shape in zip(results, shapes, strict=True))
-
-
-def _bits(a: Array) -> Array:
-    return jax.lax.bitcast_convert_type(a, jnp.uint32)
 
 
 def _begin(method: SciPy, *given: np.ndarray) -> tuple[Any, ...]:

@@ -1,9 +1,33 @@
-"""Figures of traces and problems: matplotlib stills that draw what is in the Dataset, and return their figure."""
+"""Figures of traces and problems: stills and movies by matplotlib that draw what is in the Dataset, and return it."""
 
+from thalweg.plot.animation import animate
+from thalweg.plot.basins import basins
+from thalweg.plot.bifurcation import bifurcation
 from thalweg.plot.curves import curves
 from thalweg.plot.fits import fit
+from thalweg.plot.heatmap import heatmap
 from thalweg.plot.landscape import landscape
+from thalweg.plot.movie import Movie, Saved
 from thalweg.plot.paths import paths
+from thalweg.plot.predictions import predictions
 from thalweg.plot.profiles import profile, waterfall
+from thalweg.plot.rates import rates
+from thalweg.plot.stability import stability
 
-__all__ = ["curves", "fit", "landscape", "paths", "profile", "waterfall"]
+__all__ = [
+    "Movie",
+    "Saved",
+    "animate",
+    "basins",
+    "bifurcation",
+    "curves",
+    "fit",
+    "heatmap",
+    "landscape",
+    "paths",
+    "predictions",
+    "profile",
+    "rates",
+    "stability",
+    "waterfall",
+]

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from jax import Array
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -25,6 +26,8 @@ NOWHERE = "#efe6d8"  # where the loss is not finite
 CURVE: dict[str, Any] = {"color": "#6b7a8a", "linewidth": 1.2, "zorder": 1}
 STAR: dict[str, Any] = {"marker": "*", "markersize": 14, "color": "#F0E442", "markeredgecolor": "black"}
 
+MARKS = {"minimum": ("^", "#009E73"), "maximum": ("v", "#D55E00"), "inflection": ("s", "#0072B2")}
+
 Components = Sequence[str | int]
 
 
@@ -34,6 +37,7 @@ def landscape(
     space: str = "x",
     kind: Literal["contour", "surface"] = "contour",
     components: Components | None = None,
+    stationary: xr.Dataset | None = None,
 ) -> Figure:
     """The loss of ``problem`` over a box: contours with the known minima as stars, a surface, or a line in 1-D.
 
@@ -44,9 +48,11 @@ def landscape(
         kind: "contour" or "surface".
         components: for a space of more than two components, the pair to draw, by label or index; the others stay at the
             first known minimum, or at the start where no minimum is known.
+        stationary: what ``analysis.stationary_points`` returned, for one component: maxima are marked by triangles that
+            point down, minima by those that point up, inflections by squares.
 
-    Raises ValueError for an unknown space, kind or component, for more than two dimensions without ``components``, and
-    where no finite domain is known.
+    Raises ValueError for an unknown space, kind or component, for more than two dimensions without ``components``,
+    where no finite domain is known, and for stationary points in more than one.
     """
     if kind not in ("contour", "surface"):
         raise ValueError(f"kind is {kind!r}, but a landscape is a 'contour' or a 'surface'; choose one.")
@@ -64,13 +70,18 @@ def landscape(
             f"the domain of {space} is ({low.tolist()}, {high.tolist()}), but a landscape needs a finite box; "
             "give domain=(low, high)."
         )
+    if stationary is not None and len(picked) == 2:
+        raise ValueError(
+            f"stationary points were given, but {space} has {place.size} components, and they are marked on a line; "
+            "leave them out."
+        )
     minima = images(problem, space)
     at = minima[0] if len(minima) else np.asarray(problem.spaces(problem.start)[space])
     sides, values = evaluate(loss_from(problem, space), at, picked, low, high)
     words = [axis_label(space, place.labels[i], problem.units.get(space, "")) for i in picked]
     words.append(with_units("loss", problem.units.get("loss", "")))
     surface = kind == "surface" and len(picked) == 2
-    figure, (ax,) = canvas(width=PANEL + 0.9, projection="3d" if surface else None)
+    figure, (ax,) = canvas(width=PANEL + 0.9, projections=["3d" if surface else None])
     ax.set(xlabel=words[0], ylabel=words[1], xlim=(low[0], high[0]))
     few_ticks(ax)
     if len(picked) == 2:
@@ -82,16 +93,32 @@ def landscape(
         ax.plot(*minima[:, picked].T, linestyle="none", label="minimum", zorder=5, **STAR)
         filled = draw_relief(ax, sides, values)
         if filled is not None:
-            figure.colorbar(filled, ax=ax, label=words[2], format=FuncFormatter(_short))
+            figure.colorbar(filled, ax=ax, label=words[2], format=FuncFormatter(short))
     else:
         heights = [float(problem.value(minimum)) for minimum in problem.minima]
         ax.plot(minima[:, 0], heights, linestyle="none", label="minimum", zorder=5, **STAR)
         ax.plot(sides[0], values, label="loss", **CURVE)
+        if stationary is not None:
+            _draw_stationary(ax, stationary)
     ax.set_title("".join(problem_name({"problem": problem.name})), fontsize=10)
     return figure
 
 
-def _short(value: float, _: int | None = None) -> str:
+def _draw_stationary(ax: Axes, stationary: xr.Dataset) -> None:
+    x, loss = stationary["x"].values.ravel(), stationary["loss"].values
+    kinds, flags = stationary["kind"].values, stationary["kind"].attrs
+    handles = []
+    codes = flags.get("flag_values", range(len(MARKS)))
+    for code, name in zip(codes, flags["flag_meanings"].split(), strict=True):
+        marker, color = MARKS[name]
+        here = kinds == code
+        if here.any():
+            words = f"{name} ({here.sum()})"
+            handles += ax.plot(x[here], loss[here], marker, color=color, markersize=6, zorder=6, label=words)
+    ax.legend(handles=handles, fontsize=9)
+
+
+def short(value: float, _: int | None = None) -> str:
     words = f"{value:.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:.3g}"
     return words.replace("-", "\N{MINUS SIGN}")
 

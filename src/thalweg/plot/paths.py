@@ -61,9 +61,9 @@ def paths(
     """
     trace = with_lanes(trace)
     names = [space] if isinstance(space, str) else list(space)
-    picked = [_picked(trace, problem, name, components) for name in names]
+    picked = [picked_components(trace, problem, name, components) for name in names]
     style = look(trace)
-    marks = [Line2D([], [], linestyle="none", label="start", **_circle())]
+    marks = [Line2D([], [], linestyle="none", label="start", **circle())]
     if problem is not None and len(problem.minima):
         marks.append(Line2D([], [], linestyle="none", label="minimum", **STAR))
     room = 0.9 / len(names) if style.sweep is not None else 0.0
@@ -77,7 +77,9 @@ def paths(
     return figure
 
 
-def _picked(trace: xr.Dataset, problem: Problem | None, name: str, components: Components | None) -> list[int]:
+def picked_components(
+    trace: xr.Dataset, problem: Problem | None, name: str, components: Components | None
+) -> list[int]:
     known = [str(key) for key, variable in trace.items() if f"{key}_dim" in variable.dims]
     if name not in known:
         raise ValueError(f"space is {name!r}, but the trace has {', '.join(known)}; choose one of them.")
@@ -101,19 +103,28 @@ def _title(trace: xr.Dataset, problem: Problem | None, name: str, alone: bool) -
 def _draw_panel(
     ax: Axes, trace: xr.Dataset, problem: Problem | None, name: str, picked: list[int], style: Look
 ) -> None:
-    """Two components against each other, or the loss against one."""
+    points, low, high = draw_ground(ax, trace, problem, name, picked)
+    _draw_lanes(ax, points[:, evenly(trace, MOST)], style, (high - low) / PIXELS)
+
+
+def draw_ground(
+    ax: Axes, trace: xr.Dataset, problem: Problem | None, name: str, picked: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All that lies under paths: contours, or the loss against one component, minima, and the limits of the axes.
+
+    Returns what is drawn of the trace, shape (variant, start, step, 2), and the box (low, high).
+    """
     column, loss, flat = trace[name], trace["loss"], len(picked) == 1
     points = np.asarray(column.values[..., picked], float)
     words = [axis_label(name, str(column[f"{name}_dim"].values[i]), column.attrs.get("units", "")) for i in picked]
     if flat:
         points = np.concatenate([points, loss.values[..., None]], axis=-1)
         words.append(with_units("loss", loss.attrs.get("units", "")))
-    minima = _minima(problem, name, picked)
-    everything = points.reshape(-1, 2)
-    core = np.concatenate([points[_calm(trace, problem)], points[:, :, 0].reshape(-1, 2), minima])
+    minima = find_minima(problem, name, picked)
+    core, everything = cores(trace, problem, points, minima)
     low, high = frame(core[:, : len(picked)], everything[:, : len(picked)])
     if problem is not None:
-        sides, values = evaluate(loss_from(problem, name), _best(trace, name), picked, low, high)
+        sides, values = evaluate(loss_from(problem, name), best_point(trace, name), picked, low, high)
         if flat:
             ax.plot(sides[0], values, label="loss", **CURVE)
             everything = np.concatenate([everything, np.column_stack([sides[0], values])])
@@ -123,12 +134,20 @@ def _draw_panel(
         bottom, top = frame(core[:, 1:], everything[:, 1:])
         low, high = np.append(low, bottom), np.append(high, top)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=words[0], ylabel=words[1])
-    _draw_lanes(ax, points[:, evenly(trace, MOST)], style, (high - low) / PIXELS)
     if len(minima):
         ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **STAR)
+    return points, low, high
 
 
-def _minima(problem: Problem | None, name: str, picked: list[int]) -> np.ndarray:
+def cores(
+    trace: xr.Dataset, problem: Problem | None, points: np.ndarray, minima: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The points that a frame must hold, shape (n, 2), and all of them."""
+    core = [points[_calm(trace, problem)], points[:, :, 0].reshape(-1, 2), minima]
+    return np.concatenate(core), points.reshape(-1, 2)
+
+
+def find_minima(problem: Problem | None, name: str, picked: list[int]) -> np.ndarray:
     """The stars, shape (n, 2): two components, or one and the loss."""
     if problem is None:
         return np.empty((0, 2))
@@ -151,14 +170,14 @@ def _calm(trace: xr.Dataset, problem: Problem | None) -> np.ndarray:
     return calm
 
 
-def _best(trace: xr.Dataset, name: str) -> np.ndarray:
+def best_point(trace: xr.Dataset, name: str) -> np.ndarray:
     """The point of lowest finite loss, in a space."""
     loss = trace["loss"].values.ravel()
     best = np.argmin(np.where(is_finite(loss), loss, np.inf))
     return trace[name].values.reshape(loss.size, -1)[best]
 
 
-def _circle(scale: float = 1.0) -> dict[str, Any]:
+def circle(scale: float = 1.0) -> dict[str, Any]:
     edge = {"markeredgecolor": "black", "markeredgewidth": 1.1 * scale}
     return {"marker": "o", "markersize": 8 * scale, "markerfacecolor": "none", **edge}
 
@@ -180,7 +199,7 @@ def _draw_lanes(ax: Axes, points: np.ndarray, style: Look, pixel: np.ndarray) ->
             ax.plot(*lanes.reshape(-1, 2).T, color=color, label="_steps", **dot)
         ax.plot(*_ends(lanes).T, color=color, label="_ends", **end)
     starts = np.unique(points[:, :, 0].reshape(-1, 2), axis=0)
-    ax.plot(*starts.T, linestyle="none", zorder=4, label="start", **_circle(thin))
+    ax.plot(*starts.T, linestyle="none", zorder=4, label="start", **circle(thin))
 
 
 def _pieces(lane: np.ndarray, pixel: np.ndarray) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 import xarray as xr
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
@@ -54,7 +55,7 @@ def with_lanes(trace: xr.Dataset) -> xr.Dataset:
 def look(trace: xr.Dataset) -> Look:
     """One color of the palette for each variant; from eleven on, colors along the hyperparameter of most values."""
     labels = tuple(str(label) for label in trace["variant"].values)
-    many, swept = len(labels), _swept(trace)
+    many, swept = len(labels), swept_hyperparameter(trace)
     if many <= len(PALETTE) or not swept:
         colors = PALETTE[:many] if many <= len(PALETTE) else tuple(SWEEP(np.linspace(0, 1, many)))
         entries = tuple(Line2D([], [], color=c, label=label) for c, label in zip(colors, labels, strict=True))
@@ -70,7 +71,7 @@ def look(trace: xr.Dataset) -> Look:
     return Look(labels, colors, tuple(dash[name] for name in methods), entries, mappable, swept)
 
 
-def _swept(trace: xr.Dataset) -> str:
+def swept_hyperparameter(trace: xr.Dataset | xr.DataArray) -> str:
     """The numeric coordinate of variants with most different values, at least three; "" where there is none."""
     counts = {
         str(name): np.unique(column.values[np.isfinite(column.values)]).size
@@ -82,7 +83,7 @@ def _swept(trace: xr.Dataset) -> str:
 
 
 def canvas(
-    panels: int = 1, entries: Sequence[Line2D] = (), width: float = PANEL, projection: str | None = None
+    panels: int = 1, entries: Sequence[Artist] = (), width: float = PANEL, projections: Sequence[str | None] = ()
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a row of panels and, on its right, room for a legend of ``entries``.
 
@@ -92,7 +93,10 @@ def canvas(
     columns = -(-len(entries) // 24)
     room = columns * (0.075 * longest + 0.6) if entries else 0.0
     figure = Figure(figsize=(panels * width + room + 0.3, PANEL), layout="constrained")
-    axes = list(figure.subplots(1, panels, squeeze=False, subplot_kw={"projection": projection})[0])
+    axes = [
+        figure.add_subplot(1, panels, i + 1, projection=projection)
+        for i, projection in enumerate(projections or [None] * panels)
+    ]
     if entries:
         figure.legend(handles=list(entries), loc="outside right upper", fontsize=9, frameon=False, ncols=columns)
     return figure, axes
@@ -136,6 +140,24 @@ def few_ticks(ax: Axes) -> None:
             words = ScalarFormatter(useMathText=True)
             words.set_powerlimits((-3, 4))
             axis.set_major_formatter(words)
+
+
+def is_geometric(values: np.ndarray) -> bool:
+    """Whether the values, ascending, span more than a decade in steps that are more even in the logarithm."""
+    if len(values) < 3 or values[0] <= 0 or values[-1] <= 10 * values[0]:
+        return False
+    unevenness = [np.std(steps) / np.mean(steps) for steps in (np.diff(values), np.diff(np.log(values)))]
+    return bool(unevenness[1] < unevenness[0])
+
+
+def cell_edges(values: np.ndarray) -> np.ndarray:
+    """The edges halfway between neighbors, shape (n + 1,): of values in geometric steps, halfway in the logarithm."""
+    if is_geometric(values):
+        return np.exp(cell_edges(np.log(values)))
+    if len(values) == 1:
+        return values[0] + np.array([-0.5, 0.5])
+    middles = (values[1:] + values[:-1]) / 2
+    return np.concatenate([[2 * values[0] - middles[0]], middles, [2 * values[-1] - middles[-1]]])
 
 
 def evenly(trace: xr.Dataset, most: int) -> np.ndarray:

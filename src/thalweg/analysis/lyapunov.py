@@ -1,0 +1,152 @@
+"""Whether nearby paths part: Lyapunov exponents of the update of a method, an optimizer taken as a dynamical system."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+from jax.tree_util import register_dataclass
+
+from thalweg import arguments
+from thalweg.problem import Problem
+from thalweg.reading import whole
+from thalweg.runs import follow
+
+UNROLLED = 8  # vectors that are made orthogonal along lanes; LAPACK does it for more
+
+
+def lyapunov(
+    problem: Problem,
+    method: Any,
+    start: Any = None,
+    steps: int = 1000,
+    exponents: int = 1,
+    *,
+    transient: int = 100,
+    copies: int = 16,
+    dtype: Any = None,
+) -> xr.DataArray:
+    """The largest Lyapunov exponents of the update of a method, per step, dims (variant, exponent), the largest first.
+
+    The update maps z = (x, state) to the next z. Tangent vectors are taken along by its derivative (jvp), and made
+    orthonormal after every step (QR); an exponent is the mean logarithm of the growth of one of them. Positive: chaos;
+    negative: a cycle or a fixed point; minus infinity: a superstable one; NaN: the path is not finite any more.
+    Whole numbers of a state, such as a step counter, are not perturbed.
+
+    Args:
+        problem: the chain x -> y -> L.
+        method: one method or a dict of names; each may be a ``sweep``. Any method whose step has derivatives serves.
+        start: one point in [x]; ``problem.start`` if None.
+        steps: over how many steps the mean is taken, 1 or more.
+        exponents: how many, at most the number of components of x and of the real numbers of the state.
+        transient: steps before those.
+        copies: paths to average over, one from the start and the others from within the square root of rounding of it,
+            where chaos soon makes them independent.
+        dtype: as in ``run``.
+
+    Cost per step and copy: that of a step, and ``exponents`` times as much for its tangents.
+    Source: Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-30.
+    """
+    steps, transient = whole(steps, "steps", 1), whole(transient, "transient", 0)
+    count, copies = whole(exponents, "exponents", 1), whole(copies, "copies", 1)
+    named = {name: Tangents(method, count) for name, method in arguments.named_methods(method).items()}
+    first = one_start(problem, start)
+    small = np.sqrt(np.finfo(np.float64 if dtype == "float64" else np.float32).eps)
+    apart = np.random.default_rng(0).uniform(-small, small, (copies, first.size))
+    apart[0] = 0
+    starts = first + apart * np.maximum(np.abs(first), 1)
+    trace = follow(problem, named, starts, transient + steps, transient, steps, record=[growth], dtype=dtype)
+    sums = trace["growth"].astype(np.float64)
+    before, after = sums.sel(step=transient, drop=True), sums.sel(step=transient + steps, drop=True)
+    rate = xr.where(after == -np.inf, after, (after - before) / steps).mean("start", skipna=False)
+    rate = rate.rename(growth_dim="exponent").assign_coords(exponent=np.arange(1, count + 1)).rename("lyapunov")
+    return rate.transpose("variant", "exponent").assign_attrs(trace.attrs, units="1/step")
+
+
+def one_start(problem: Problem, start: Any) -> Any:
+    """The start as one point, shape (1, d)."""
+    points = arguments.points(problem, start, np.dtype(np.float64))
+    if len(points) != 1:
+        raise ValueError(f"start holds {len(points)} points, but one path is followed; give one point.")
+    return points
+
+
+def growth(problem: Problem, x: Array, method: "Tangents", state: Any) -> Array:
+    """What the tangent vectors have grown so far, the sum of logarithms, (exponents,)."""
+    return state[2]
+
+
+@final
+@register_dataclass
+@dataclass(frozen=True)
+class Tangents:
+    """A method that takes tangent vectors of its update along; its state is (state, vectors, growth)."""
+
+    method: Any
+    exponents: int = field(metadata={"static": True})
+
+    @property
+    def rule(self) -> Any:
+        return getattr(self.method, "rule", type(self.method))
+
+    @property
+    def options(self) -> Any:
+        return getattr(self.method, "options", ())
+
+    def init(self, problem: Problem, x: Array, key: Array) -> Any:
+        state = self.method.init(problem, x, key)
+        size = point(x, state)[0].size
+        if self.exponents > size:
+            raise ValueError(
+                f"exponents is {self.exponents}, but x and the state have {size} real numbers; ask for at most as many."
+            )
+        vectors = jax.random.normal(jax.random.key(0), (self.exponents, size), x.dtype)
+        return state, orthonormal(vectors, vectors)[0], jnp.zeros(self.exponents, x.dtype)
+
+    def step(self, problem: Problem, x: Array, state: Any) -> tuple[Array, Any]:
+        state, vectors, sums = state
+        z, back = point(x, state)
+
+        def update(z: Array) -> tuple[Array, Any]:
+            after = self.method.step(problem, *back(z))
+            return point(*after)[0], after
+
+        _, push, (x, state) = jax.linearize(update, z, has_aux=True)
+        vectors, lengths = orthonormal(jax.vmap(push)(vectors), vectors)
+        return x, (state, vectors, sums + jnp.log(lengths))
+
+
+def point(x: Array, state: Any) -> tuple[Array, Callable[[Array], tuple[Array, Any]]]:
+    """z, the real numbers of x and of the state in one vector, and what makes x and the state of another z."""
+    leaves, treedef = jax.tree.flatten((x, state))
+    leaves = [jnp.asarray(leaf) for leaf in leaves]
+    real = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    ends = np.cumsum([leaves[i].size for i in real])[:-1]
+
+    def back(z: Array) -> tuple[Array, Any]:
+        whole = list(leaves)
+        for i, part in zip(real, jnp.split(z, ends), strict=True):
+            whole[i] = part.reshape(leaves[i].shape).astype(leaves[i].dtype)
+        return jax.tree.unflatten(treedef, whole)
+
+    return jnp.concatenate([leaves[i].ravel().astype(x.dtype) for i in real]), back
+
+
+def orthonormal(vectors: Array, before: Array) -> tuple[Array, Array]:
+    """The rows made orthonormal in turn, and their lengths when the part along earlier ones is gone; a row of length 0
+    keeps the direction it had before."""
+    if len(vectors) > UNROLLED:
+        q, r = jnp.linalg.qr(vectors.T)
+        return q.T, jnp.abs(jnp.diag(r))
+    rows, lengths = [], []
+    for vector, old in zip(vectors, before, strict=True):
+        for row in rows:
+            vector = vector - (row @ vector) * row
+        length = jnp.linalg.norm(vector)
+        rows.append(jnp.where(length > 0, vector / jnp.where(length > 0, length, 1), old))
+        lengths.append(length)
+    return jnp.stack(rows), jnp.stack(lengths)

@@ -1,0 +1,132 @@
+"""How fast the error shrinks, as measured and as theory has it."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+
+from thalweg.analysis import theory
+from thalweg.analysis.alignment import PATH_DIMS, coordinates
+from thalweg.problem import Problem
+
+ROUNDINGS = 100  # of x below which a move says nothing
+END = 0.1  # of the rows at the end, whose largest error counts as noise
+CONVERGED = 0.1  # of the largest error, below which a path must get
+NOTHING = 1e-8  # of the size of y, below which a residual counts as none
+EXACT_HESSIAN = 1000  # components up to which theory gets the eigenvalues of the Hessian
+FEWEST = 4  # rows of a tail, unless the path has only 3
+
+
+def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
+    """The rate r of linear convergence, e_(k+1) ~ r e_k, and the order q, e_(k+1) ~ C e_k^q, of each path.
+
+    e_k = |x_k - x*| in [x], with x* the known minimum nearest to where the path ends or, where the problem states none,
+    the end of lowest loss over the whole trace (measured rates are then true only well above its own error).
+
+    Returns a Dataset with dims ``variant, start, step``:
+
+    - ``error`` (variant, start, step): e_k;
+    - ``rate`` (variant, start): exp of the slope of log e_k against the step, by least squares over the tail; for
+      superlinear convergence it falls with every step more;
+    - ``order`` (variant, start): the slope of log e_(k+1) against log e_k over the tail, 1 for linear convergence;
+      steps that leave x where it is (refused trials, inner iterations) do not count. NaN unless all were recorded;
+    - ``theory_rate``, ``theory_order`` (variant): what theory knows of the method on the quadratic at the x* that most
+      starts of the variant end at (see ``theory.rate``).
+
+    The tail is the second half, and at least four, of the rows above rounding: those before the error first falls to
+    the largest of the last tenth of all rows or to 100 roundings of x, and whose move is above that, too. NaN where
+    these are fewer than three, where the error does not fall to a tenth of its largest, and where the path is not
+    finite. Cost: the errors, and one Hessian for each x*; above 1000 components theory is left out.
+
+    Raises ValueError for a trace without rules.
+    """
+    kinds = theory.variants_of(trace)
+    x = np.asarray(trace["x"].transpose(*PATH_DIMS, "x_dim"))
+    eps, x, steps = np.finfo(x.dtype).eps, x.astype(np.float64), trace["step"].values
+    minima = problem.minima if len(problem.minima) else _best_end(trace, x)
+    with np.errstate(all="ignore"):
+        nearest = np.linalg.norm(x[:, :, -1, None] - minima, axis=-1)
+        nearest = np.where(np.isnan(nearest), np.inf, nearest).argmin(-1)
+        error = np.linalg.norm(x - minima[nearest][:, :, None], axis=-1)
+        tail = _tail(x, error, eps)
+        logs = np.where(tail, np.log(error), 0)
+        rate = np.exp(_slope(np.broadcast_to(steps, error.shape), logs, tail))
+        order = _order(logs, tail) if np.all(np.diff(steps) == 1) else np.full(rate.shape, np.nan)
+
+    most = [int(np.bincount(row).argmax()) for row in nearest]
+    known = np.full((len(kinds), 2), np.nan)
+    for at in set(most):
+        here = [i for i, one in enumerate(most) if one == at]
+        known[here] = _known(problem, minima[at], [kinds[i] for i in here])
+    units = {"units": problem.units.get("x", "")}
+    return xr.Dataset(
+        {
+            "error": (PATH_DIMS, error, units),
+            "rate": (PATH_DIMS[:2], rate),
+            "order": (PATH_DIMS[:2], order),
+            "theory_rate": ("variant", known[:, 0]),
+            "theory_order": ("variant", known[:, 1]),
+        },
+        coordinates(trace, PATH_DIMS),
+        {"problem": trace.attrs.get("problem", problem.name)},
+    )
+
+
+def _best_end(trace: xr.Dataset, x: np.ndarray) -> np.ndarray:
+    """The last point of lowest loss, shape (1, d)."""
+    loss = np.asarray(trace["loss"].transpose(*PATH_DIMS), np.float64)[..., -1]
+    loss = np.where(np.isfinite(loss), loss, np.inf)
+    return x[:, :, -1].reshape(-1, x.shape[-1])[[loss.argmin()]]
+
+
+def _tail(x: np.ndarray, error: np.ndarray, eps: float) -> np.ndarray:
+    """Which rows count, shape (variant, start, step)."""
+    rows = error.shape[-1]
+    noise = error[..., -max(1, round(END * rows)) :].max(-1, keepdims=True)
+    moves = np.linalg.norm(np.diff(x, axis=2, append=x[:, :, -1:]), axis=-1)
+    rounding = ROUNDINGS * eps * np.linalg.norm(x, axis=-1)
+    before_it = np.concatenate([rounding[..., :1], rounding[..., :-1]], axis=-1)
+    above = np.logical_and.accumulate((error > noise) & (error > before_it), axis=-1)
+    usable = above & (moves > rounding)
+    usable &= noise <= CONVERGED * error.max(-1, keepdims=True)
+    count = usable.sum(-1, keepdims=True)
+    from_end = np.flip(np.flip(usable, -1).cumsum(-1), -1)
+    return usable & (from_end <= np.maximum(FEWEST, -(-count // 2))) & (count >= 3)
+
+
+def _slope(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The slope of b against a by least squares, over the entries of the last axis that count; NaN without any."""
+    many = where.sum(-1)
+    a, b = (np.where(where, v - (v * where).sum(-1, keepdims=True) / many[..., None], 0) for v in (a, b))
+    return (a * b).sum(-1) / (a * a).sum(-1)
+
+
+def _order(logs: np.ndarray, tail: np.ndarray) -> np.ndarray:
+    """The slope of each log e in the tail against the one before it."""
+    first = np.argsort(~tail, axis=-1, kind="stable")
+    logs, tail = (np.take_along_axis(v, first, -1) for v in (logs, tail))
+    return _slope(logs[..., :-1], logs[..., 1:], tail[..., 1:])
+
+
+def _known(problem: Problem, x: np.ndarray, kinds: Sequence[tuple[str, theory.Numbers]]) -> list[tuple[float, float]]:
+    """Rate and order by theory of each kind of method at the minimum x, NaN for a Hessian too large."""
+    if len(x) > EXACT_HESSIAN:
+        return [(np.nan, np.nan)] * len(kinds)
+
+    def eigenvalues(point: Array) -> Array:
+        return jnp.linalg.eigvalsh(problem.hessian(point))
+
+    def residual(point: Array) -> Array:
+        y = problem.forward(point)
+        scale = jnp.linalg.norm(problem.jacobian(point) * point) + jnp.linalg.norm(y)
+        return jnp.linalg.norm(problem.newton_in_y(y)) > NOTHING * scale
+
+    with jax.enable_x64(True):
+        point = jnp.asarray(x)
+        h, left = np.asarray(jax.jit(eigenvalues)(point)), False
+        if any(rule in theory.LEAST_SQUARES for rule, _ in kinds):
+            left = bool(jax.jit(residual)(point))
+    return [(theory.rate(*kind, h, left), theory.order(*kind, h, left)) for kind in kinds]

@@ -1,0 +1,80 @@
+"""Sharpness along each path, against the limit that the method can stand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+
+from thalweg import geometry
+from thalweg.analysis.alignment import PATH_DIMS, coordinates
+from thalweg.analysis.cycles import final_period
+from thalweg.analysis.theory import is_adaptive, limit, variants_of
+from thalweg.problem import Problem
+
+BATCH_BYTES = 2**24  # of Hessians that are formed together
+RECORD = "record=[geometry.preconditioned_sharpness]"
+
+
+def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
+    """Sharpness along each path and the limit of its method: beyond it a step on the quadratic model grows.
+
+    Returns a Dataset with dims ``variant, start, step``:
+
+    - ``sharpness`` (variant, start, step): the largest eigenvalue of the Hessian, in [L]/[x]^2, as recorded under this
+      name or else computed; of adam, adamw, rmsprop and adagrad that of P^-1/2 H P^-1/2, as recorded under
+      ``preconditioned_sharpness``. NaN where x is not finite;
+    - ``limit`` (variant): see ``theory.limit``, NaN where none is known;
+    - ``crossing`` (variant, start): the first recorded step whose sharpness is above the limit, -1 where none is;
+    - ``period`` (variant, start): the period of the end in rows, see ``final_period``.
+
+    Gradient descent trained to the edge of stability hovers about its limit 2 / learning_rate (Cohen et al. 2021,
+    arXiv:2103.00065). Cost, where it is not recorded: one ``geometry.sharpness`` for each row.
+
+    Raises ValueError for a trace without rules, and where an adaptive method has no ``preconditioned_sharpness``: its
+    state is not in the trace.
+    """
+    kinds = variants_of(trace)
+    adaptive = np.array([is_adaptive(rule) for rule, _ in kinds])
+    x = np.asarray(trace["x"].transpose(*PATH_DIMS, "x_dim"))
+    sharpness = np.empty(x.shape[:-1])
+    if adaptive.any():
+        if "preconditioned_sharpness" not in trace:
+            first = trace["variant"].values[adaptive.argmax()]
+            raise ValueError(
+                f"the variant {str(first)!r} divides its gradients by what it remembers, so that its sharpness is not "
+                f"known from x; give run({RECORD})."
+            )
+        recorded = trace["preconditioned_sharpness"].transpose(*PATH_DIMS).values
+        sharpness[adaptive] = recorded[adaptive]
+    if "sharpness" in trace:
+        sharpness[~adaptive] = trace["sharpness"].transpose(*PATH_DIMS).values[~adaptive]
+    elif not adaptive.all():
+        sharpness[~adaptive] = _sharpness(problem, x[~adaptive])
+
+    limits = np.array([limit(*kind) for kind in kinds])
+    above = sharpness > limits[:, None, None]
+    crossing = np.where(above.any(-1), trace["step"].values[above.argmax(-1)], -1)
+    return xr.Dataset(
+        {
+            "sharpness": (PATH_DIMS, sharpness),
+            "limit": ("variant", limits),
+            "crossing": (PATH_DIMS[:2], crossing),
+            "period": (PATH_DIMS[:2], final_period(x)),
+        },
+        coordinates(trace, PATH_DIMS),
+        {"problem": trace.attrs.get("problem", problem.name)},
+    )
+
+
+def _sharpness(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """The sharpness at points x (…, d), in their own precision, NaN where they are not finite."""
+
+    def at(point: Array) -> Array:
+        return jnp.where(jnp.all(jnp.isfinite(point)), geometry.sharpness(problem, point), jnp.nan)
+
+    with jax.enable_x64(x.dtype == np.float64):
+        points = x.reshape(-1, x.shape[-1])
+        batch = min(len(points), max(1, BATCH_BYTES // (x.itemsize * x.shape[-1] ** 2)))
+        compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=batch))
+        return np.asarray(compute(points)).reshape(x.shape[:-1])

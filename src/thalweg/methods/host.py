@@ -1,0 +1,34 @@
+"""Python on the host, called from a compiled program of lanes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+
+def host_call(f: Callable[..., Any], shapes: Sequence[Any], *given: Array) -> tuple[Array, ...]:
+    """What f gives for NumPy arrays with a first axis of lanes, as arrays of these shapes for one lane.
+
+    All numbers go as bits, since XLA calls back on a thread where JAX would make float32 of float64.
+    """
+    given = tuple(a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(int) for a in given)
+    like, shapes = ([jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays] for arrays in (given, shapes))
+    packed, rank = [jax.eval_shape(_bits, shape) for shape in shapes], _bits(given[0]).ndim
+
+    def call(*arguments: Any) -> list[np.ndarray]:
+        arrays = [np.array(argument) for argument in arguments]
+        lanes = arrays[0].shape[: arrays[0].ndim - rank]
+        results = f(*(a.ravel().view(s.dtype).reshape(-1, *s.shape) for a, s in zip(arrays, like, strict=True)))
+        numbers = [np.array(r, s.dtype).ravel() for r, s in zip(results, shapes, strict=True)]
+        return [n.view(np.uint32).reshape(*lanes, *s.shape) for n, s in zip(numbers, packed, strict=True)]
+
+    # io_callback, made for what has effects, has no place in a mapped while_loop; this one runs once too.
+    results = jax.pure_callback(call, packed, *map(_bits, given), vmap_method="broadcast_all")
+    return tuple(jax.lax.bitcast_convert_type(r, shape.dtype) for r, shape in zip(results, shapes, strict=True))
+
+
+def _bits(a: Array) -> Array:
+    return jax.lax.bitcast_convert_type(a, jnp.uint32)

@@ -1,0 +1,190 @@
+"""Which minimum each start reaches."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from thalweg.plot.landscape import STAR, short
+from thalweg.plot.style import (
+    MARGIN,
+    PALETTE,
+    PANEL,
+    SWEEP,
+    axis_label,
+    canvas,
+    cell_edges,
+    few_ticks,
+    frame,
+    problem_name,
+    some,
+)
+
+AREAS = tuple(color for color in PALETTE if color != "#000000")  # black would hide the edge of a star
+NONE = "#bdbdbd"  # a start that reached no minimum
+MOST = 6  # panels in a row
+SHARES = 4  # of the largest basins in a title
+CROWD = 2000  # starts from which dots get small
+
+
+def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
+    """The starts in x, each in the color of the minimum it reached, gray where it reached none; stars are the minima.
+
+    Where the starts are the grid of ``starts.grid(domain, n)`` each is a cell of an image, else a dot. Variants are
+    panels side by side; with one component they are rows of one figure. Up to nine minima are in the legend, in the
+    order of their labels; more are colored along their label. The titles have the largest shares of starts, and the
+    entropies where they are known.
+
+    Args:
+        labels: what ``analysis.basins`` returned.
+        variant: the variant to draw; None draws all.
+
+    Raises ValueError for a Dataset without labels and starting points, for a variant that is not there, for more than
+    six variants in two components, and for starts of more than two components.
+    """
+    chosen = _chosen(labels, variant)
+    minima, first_x = labels["minimum"].values.astype(float), labels["first_x"].values.astype(float)
+    colors = _colors(len(minima))
+    shown, units = np.stack([one["label"].values for one in chosen]), labels["first_x"].attrs.get("units", "")
+    words = [axis_label("x", str(name), units) for name in labels["x_dim"].values]
+    flat, many = first_x.shape[1] == 1, len(chosen)
+    entries = _key(minima, colors, bool((shown < 0).any()))
+    room = 0.9 / many if len(minima) > len(AREAS) else 0.0
+    figure, axes = canvas(1 if flat else many, entries, width=6 if flat else PANEL + room)
+    if flat:
+        (ax,) = axes
+        figure.set_figheight(max(1.5 + 0.45 * many, 0.27 * len(entries) + 0.3))
+        _draw_strips(ax, first_x[:, 0], shown, minima[:, 0], colors)
+        few_ticks(ax)
+        ax.set_yticks(range(many), [_name(one) for one in chosen] if many > 1 else [""])
+        ax.tick_params(axis="y", length=0)
+        titles = ["\n".join(_title(chosen[0]) if many == 1 else problem_name(labels.attrs))]
+    else:
+        n = int(labels.attrs.get("grid", 0))
+        for ax, codes in zip(axes, shown, strict=True):
+            (_draw_image if n * n == len(codes) else _draw_dots)(ax, first_x, codes, minima, colors)
+            ax.set_ylabel(words[1])
+            ax.set_box_aspect(1)
+            few_ticks(ax)
+        titles = ["\n".join(_title(one)) for one in chosen]
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_xlabel(words[0])
+        ax.set_title(title, fontsize=10 if many == 1 else 9)
+    if len(minima) > len(AREAS):
+        bounds = np.arange(len(minima) + 1) - 0.5
+        scale = ScalarMappable(BoundaryNorm(bounds, len(minima)), ListedColormap(colors))
+        ticks = np.unique(np.linspace(0, len(minima) - 1, 6).astype(int))
+        bar = figure.colorbar(scale, ax=axes, label="label of the minimum", fraction=0.06, pad=0.02, ticks=ticks)
+        bar.minorticks_off()
+    return figure
+
+
+def _chosen(labels: xr.Dataset, variant: str | None) -> list[xr.Dataset]:
+    """The variants to draw, one Dataset each."""
+    if not {"label", "minimum", "first_x"} <= set(getattr(labels, "variables", ())):
+        raise ValueError(
+            "the Dataset does not have label, minimum and first_x, but basins are drawn from them; "
+            "give what analysis.basins returned."
+        )
+    if labels.sizes["x_dim"] > 2:
+        raise ValueError(
+            f"the starts have {labels.sizes['x_dim']} components, but basins are drawn in one or two; "
+            "choose some, such as labels.isel(x_dim=[0, 1])."
+        )
+    one_by_one = (
+        [labels.isel(variant=i) for i in range(labels.sizes["variant"])] if "variant" in labels.dims else [labels]
+    )
+    names = [_name(one) for one in one_by_one]
+    if variant is not None:
+        if variant not in names:
+            raise ValueError(f"variant is {variant!r}, but the labels have {some(names)}; choose one of them.")
+        return [one_by_one[names.index(variant)]]
+    if labels.sizes["x_dim"] == 2 and len(names) > MOST:
+        raise ValueError(
+            f"the labels have {len(names)} variants, but a figure has at most {MOST} panels; "
+            f"choose one, such as variant={names[0]!r}."
+        )
+    return one_by_one
+
+
+def _name(one: xr.Dataset) -> str:
+    return str(one["variant"].item()) if "variant" in one.coords else ""
+
+
+def _colors(many: int) -> list[Any]:
+    return list(AREAS[:many]) if many <= len(AREAS) else [SWEEP(value) for value in np.linspace(0, 1, many)]
+
+
+def _image(codes: np.ndarray, colors: list[Any]) -> dict[str, Any]:
+    """The colors of labels for matplotlib: gray is -1."""
+    scale = BoundaryNorm(np.arange(-1, len(colors) + 1) - 0.5, len(colors) + 1)
+    return {"cmap": ListedColormap([NONE, *colors]), "norm": scale, "rasterized": True, "zorder": 1}
+
+
+def _draw_image(ax: Axes, first_x: np.ndarray, codes: np.ndarray, minima: np.ndarray, colors: list[Any]) -> None:
+    """The grid of starts, its last component running fastest: rows of the image are the second component."""
+    n = round(len(codes) ** 0.5)
+    sides = first_x[::n, 0], first_x[:n, 1]
+    edges = [cell_edges(side) for side in sides]
+    extent = (edges[0][0], edges[0][-1], edges[1][0], edges[1][-1])
+    image = codes.reshape(n, n).T
+    ax.imshow(image, origin="lower", extent=extent, aspect="auto", interpolation="nearest", **_image(codes, colors))
+    _draw_stars(ax, minima)
+    ax.set(xlim=extent[:2], ylim=extent[2:])
+
+
+def _draw_dots(ax: Axes, first_x: np.ndarray, codes: np.ndarray, minima: np.ndarray, colors: list[Any]) -> None:
+    size = 14 if len(codes) < CROWD else 3
+    shades = np.array([NONE, *colors], object)
+    order = np.argsort(codes, kind="stable")  # those that reached none lie below
+    ax.scatter(*first_x[order].T, c=list(shades[codes[order] + 1]), s=size, linewidths=0, zorder=1, rasterized=True)
+    _draw_stars(ax, minima)
+    low, high = frame(first_x, first_x)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+
+
+def _draw_strips(ax: Axes, first_x: np.ndarray, shown: np.ndarray, minima: np.ndarray, colors: list[Any]) -> None:
+    """One row of cells for each variant, the first on top."""
+    order = np.argsort(first_x)
+    edges = [cell_edges(np.unique(first_x)), np.arange(len(shown) + 1) - 0.5]
+    cells = shown[:, order][:, np.unique(first_x[order], return_index=True)[1]]
+    ax.pcolormesh(*edges, cells, **_image(cells, colors))
+    across, rows = np.meshgrid(minima, range(len(shown)))
+    _draw_stars(ax, np.column_stack([across.ravel(), rows.ravel()]))
+    room = MARGIN / 4 * np.ptp(edges[0])
+    ax.set(xlim=(edges[0][0] - room, edges[0][-1] + room), ylim=(len(shown) - 0.5, -0.5))
+
+
+def _draw_stars(ax: Axes, minima: np.ndarray) -> None:
+    style: dict[str, Any] = STAR | {"markersize": 14 if len(minima) <= len(AREAS) else 8}
+    ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **style)
+
+
+def _title(one: xr.Dataset) -> list[str]:
+    """The problem and the variant, the largest shares, the entropies."""
+    lines = [", ".join(filter(None, [*problem_name(one.attrs), _name(one)]))]
+    if "share" in one:
+        shares = np.sort(one["share"].values)[::-1]
+        more = f" and {len(shares) - SHARES} more" if len(shares) > SHARES else ""
+        lines.append("shares " + ", ".join(f"{100 * share:.3g} %" for share in shares[:SHARES]) + more)
+    kinds = {kind: float(one.get(f"{kind}_entropy", np.nan)) for kind in ("basin", "boundary")}
+    known = [f"{kind} {value:.3g}" for kind, value in kinds.items() if np.isfinite(value)]
+    if known:
+        lines.append(f"entropy of the {', of the '.join(known)}")
+    return [line for line in lines if line]
+
+
+def _key(minima: np.ndarray, colors: list[Any], lost: bool) -> list[Line2D]:
+    dot = {"linestyle": "none", "marker": "s", "markersize": 8}
+    entries = []
+    if len(colors) <= len(AREAS):
+        numbers = [", ".join(short(value) for value in point) for point in minima]
+        texts = numbers if minima.shape[1] == 1 else [f"({number})" for number in numbers]
+        entries = [Line2D([], [], color=color, label=text, **dot) for color, text in zip(colors, texts, strict=True)]
+    entries += [Line2D([], [], color=NONE, label="none reached", **dot)] * lost
+    return [*entries, Line2D([], [], linestyle="none", label="minimum", **STAR)]
