@@ -243,7 +243,7 @@ def test_sharpness_of_a_large_network_takes_less_than_forty_gradients(large):
     )(x)
     jax.effects_barrier()
     assert 0 < sum(products) < 40
-    assert float(value) == pytest.approx(float(true.values[0]), rel=0.02)
+    assert float(value) == pytest.approx(float(true.values[0]), rel=0.04)
 
 
 def test_sharpness_of_a_large_network_holds_at_most_forty_vectors(large):

@@ -53,7 +53,7 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
                 "has values of different sign there; give ends between which f crosses zero."
             )
 
-        def middle(low: Array, high: Array) -> Array:
+        def middle(low: Any, high: Any) -> Any:
             return low + (high - low) / 2
 
         def halve(state: tuple[Array, Array, Array], i: Array) -> tuple[tuple[Array, Array, Array], Array]:
