@@ -251,7 +251,7 @@ def test_lists_can_be_typed_back(what, call):
     assert (status, err) == (0, "") and "``" not in out and not out.startswith("nist")
     assert all(len(line) <= 125 for line in out.splitlines())
     assert len(re.findall(r"^\S.*\n    \S", out, re.MULTILINE)) == len(names)
-    example = {"function": "1", "name": "ROSENBR"}  # what takes no number such as 0.1
+    example = {"function": "1", "name": "ROSENBR", "points": "5", "steps": "9", "replicas": "3"}  # not 0.1
     for word in names:
         typed = re.sub(r"(\w+)=…", lambda given: f"{given[1]}={example.get(given[1], '0.1')}", word)
         typed = re.sub(r"\|\w+", "", typed)
@@ -262,7 +262,7 @@ def test_lists_name_what_there_is(call):
     problems, methods = call("list problems")[1], call("list methods")[1]
     assert "nist" not in [word.partition(":")[0] for word in problems.split()]
     assert {"ackley:d=2", "pbdl", "quadratic:spectrum=…,rotation_key=none", "sine:xi=1,phi=0"} <= set(problems.split())
-    assert "adam:learning_rate=…,b1=0.9,b2=0.999,eps=1e-08" in methods.split()
+    assert "adam:learning_rate=…,b1=0.9,b2=0.999,eps=1e-08,weight_decay=none" in methods.split()
     assert "newton:learning_rate=1,damping=0,saddle_free=false" in methods.split()
     assert "inverse_simulator:learning_rate=1,loss_step=newton|gradient" in methods.split()
 

@@ -360,6 +360,8 @@ def test_the_command_line_names_methods_alone():
         words.chosen_methods(["simulated_annealing:first=3,last=1,steps=9,width=1,schedule=sinus"])
     with pytest.raises(ValueError, match=r"^points is 2\.5, but it must be a whole number"):
         words.chosen_methods(["grid_search:points=2.5"])
+    with pytest.raises(ValueError, match=r"^grid_search needs points; write e\.g\. grid_search:points=10\.$"):
+        words.chosen_methods(["grid_search"])
 
 
 FREE = tw.Problem(loss=lambda x: jnp.sum(x**2), start=[1.0, 1.0], name="free")

@@ -51,7 +51,7 @@ LAYERS = {
         *("recycling", "shards", "supply", "tolerances", "trace"),
     },
     "minimization": {"methods", "problem", "reading", "solves", "sweeps"},
-    "analysis": {"arguments", "problem", "reading", "analysis", "geometry", "roots", "runs"},
+    "analysis": {"analysis", "arguments", "geometry", "problem", "reading", "roots", "runs", "sweeps"},
     "plot": {"problem", "problems", "reading", "space", "analysis", "plot"},
     "words": {"formula", "methods", "problem", "problems", "reading", "sweeps"},
     "assignments": {"formula", "problem", "reading", "words"},

@@ -22,9 +22,9 @@ class Eigenpairs(NamedTuple):
 
 @final
 class _Krylov(NamedTuple):
-    basis: Array  # (m, d), orthonormal rows, zero from ``count`` on
+    basis: Array  # (m, d), orthonormal rows, zero from ``size`` on
     projected: Array  # (m, m), the operator on the basis
-    count: Array
+    size: Array
     following: Array  # (d,), the unit vector that extends the basis next
     length: Array  # of what it was before, the coupling of the basis to the rest
     values: Array  # (m,), of the projected operator, descending
@@ -62,36 +62,36 @@ def lanczos(
             f"k is {k}, but a basis of {m} vectors in {d} components has {m} eigenvalues; give at most that."
         )
     eps = float(jnp.finfo(start.dtype).eps)
-    tolerance = eps**0.5 if tolerance is None else tolerance
+    relative = eps**0.5 if tolerance is None else tolerance
     kept = (m + k) // 2
 
     def restarted(at: _Krylov) -> _Krylov:
         upper = jnp.arange(m) < kept
         vectors = jnp.where(upper[:, None], at.parts.T, 0) @ at.basis
         diagonal = jnp.diag(jnp.where(upper, at.values, 0))
-        return at._replace(basis=vectors, projected=diagonal, count=jnp.asarray(kept, at.count.dtype))
+        return at._replace(basis=vectors, projected=diagonal, size=jnp.asarray(kept, at.size.dtype))
 
     def extended(at: _Krylov) -> _Krylov:
         if products > m > kept:
-            at = jax.lax.cond(at.count == m, restarted, lambda at: at, at)
-        vectors = at.basis.at[at.count].set(at.following)
+            at = jax.lax.cond(at.size == m, restarted, lambda at: at, at)
+        vectors = at.basis.at[at.size].set(at.following)
         new = product(at.following)
         along = vectors @ new
         new = new - along @ vectors
         rest = vectors @ new
         new, along = new - rest @ vectors, along + rest
-        projected = at.projected.at[at.count].set(along).at[:, at.count].set(along)
-        count, length = at.count + 1, _length(new)
+        projected = at.projected.at[at.size].set(along).at[:, at.size].set(along)
+        count, length = at.size + 1, _length(new)
         values, parts, norm = _ritz(projected, count)
         norm = jnp.maximum(norm, at.norm)
         rounding = 16 * d**0.5 * eps * norm
-        goal = jnp.maximum(tolerance * jnp.abs(values[:k]), rounding)
+        goal = jnp.maximum(relative * jnp.abs(values[:k]), rounding)
         found = (count >= k) & jnp.all(length * jnp.abs(parts[count - 1, :k]) <= goal)
         invariant = (length <= rounding) | (count == d)
         return _Krylov(
             basis=vectors,
             projected=projected,
-            count=count,
+            size=count,
             following=new / jnp.where(length > 0, length, 1),
             length=length,
             values=values,
@@ -106,11 +106,11 @@ def lanczos(
     first = start / _length(start)
     at = _Krylov(empty, square, none, first, zero, square[0], square, zero, none, jnp.zeros((), bool))
     at = jax.lax.while_loop(lambda at: ~at.done & (at.products < products), extended, at)
-    known = jnp.arange(k) < at.count
+    known = jnp.arange(k) < at.size
     return Eigenpairs(
         values=jnp.where(known, at.values[:k], -jnp.inf),
         vectors=jnp.where(known[:, None], at.parts[:, :k].T @ at.basis, 0),
-        residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.count - 1, :k]), jnp.inf),
+        residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.size - 1, :k]), jnp.inf),
         products=at.products,
     )
 

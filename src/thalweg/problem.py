@@ -35,8 +35,8 @@ class Stage:
     ``y1 … yn``.
     """
 
-    forward: Callable[[Any], Any]
-    inverse: Callable[[Any, Any], Any] | None = None
+    forward: Callable[..., Any]
+    inverse: Callable[..., Any] | None = None
     name: str | None = None
 
 
@@ -99,9 +99,9 @@ class Problem:
     def __init__(
         self,
         *stages: Stage | Callable[[Any], Any],
-        loss: Callable[[Any], Any],
+        loss: Callable[..., Any],
         start: Any,
-        minima: Sequence[Any] | None = None,
+        minima: Sequence[Any] | np.ndarray | None = None,
         domain: tuple[Any, Any] | None = None,
         data: Any = None,
         batch_size: int | None = None,

@@ -7,13 +7,12 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import psutil
 import xarray as xr
 
 from thalweg import arguments
-from thalweg.lanes import CORES, filled
+from thalweg.lanes import CORES, filled, point
 from thalweg.memory import empty, release
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
@@ -179,10 +178,14 @@ def _check_observers(
     problem: Problem, method: Method, observers: tuple[tuple[str, Observer], ...], dtype: np.dtype
 ) -> None:
     for name, f in observers:
-        x = jax.ShapeDtypeStruct((problem.dimension,), dtype)
-        start, key = jnp.asarray(problem.start, dtype), jax.random.key(0)
-        rest = (method, method.init(problem, start, key)) if asks(f, 2) else ()
-        seen = abstract(partial(lambda f, rest, x: f(problem, x, *rest), f, rest), f"observer {name!r}", x)
+        x, key = point(problem, dtype)
+        if asks(f, 2):
+            state = jax.eval_shape(partial(method.init, problem), x, key)
+            seen = abstract(
+                partial(lambda f, x, state: f(problem, x, method, state), f), f"observer {name!r}", x, state
+            )
+        else:
+            seen = abstract(partial(f, problem), f"observer {name!r}", x)
         if len(getattr(seen, "shape", (0, 0))) > 1:
             raise ValueError(
                 f"observer {name!r} returns {seen}, but an observer gives a scalar or a vector; ravel an array."

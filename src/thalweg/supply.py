@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, final
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from thalweg.evaluations import UNKNOWN
@@ -110,7 +111,7 @@ class Lanes:
 
 def _zeros(leaf: jax.ShapeDtypeStruct) -> Any:
     """Zeros of NumPy, or random keys, which only JAX has."""
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.vmap(jax.random.key)(np.zeros(leaf.size, np.uint32)).reshape(leaf.shape)
     return np.zeros(leaf.shape, leaf.dtype)
 

@@ -11,7 +11,7 @@ from thalweg.reading import nearest, real
 AnyMethod = TypeVar("AnyMethod")
 
 
-def _leaf_name(path: tuple[Any, ...]) -> str:
+def leaf_name(path: tuple[Any, ...]) -> str:
     entry = path[-1]
     return str(getattr(entry, "name", getattr(entry, "key", entry)))
 
@@ -20,7 +20,7 @@ def hyperparameters(method: Any) -> dict[str, np.ndarray]:
     """The numeric leaves of a method by name: shape () each, or (variants,) where swept."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(method)
     try:
-        return {_leaf_name(path): real(leaf) for path, leaf in leaves}
+        return {leaf_name(path): real(leaf) for path, leaf in leaves}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{method!r} has a hyperparameter that is not a number; give numbers.") from error
 
@@ -51,7 +51,7 @@ def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
             raise ValueError(nearest(name, known, f"a number that {type(method).__name__} can sweep"))
     axes = {name: _axis(name, value) for name, value in values.items()}
     grid = dict(zip(axes, (g.ravel() for g in np.meshgrid(*axes.values(), indexing="ij")), strict=True))
-    return jax.tree_util.tree_map_with_path(lambda path, leaf: grid.get(_leaf_name(path), leaf), method)
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: grid.get(leaf_name(path), leaf), method)
 
 
 def _axis(name: str, value: Any) -> np.ndarray:

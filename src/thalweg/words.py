@@ -173,7 +173,8 @@ def _arguments(text: str, known: dict[str, inspect.Parameter], name: str) -> dic
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in given:
             kind = str(parameter.annotation)
-            example = "1;10;100" if "Sequence" in kind else "NAME" if "str" in kind else "0.1"
+            other = "NAME" if "str" in kind else "10" if parameter.annotation is int else "0.1"
+            example = "1;10;100" if "Sequence" in kind else other
             raise ValueError(f"{name} needs {key}; write e.g. {name}:{key}={example}.")
     return {key: _value(text, known[key]) for key, text in given.items()}
 

@@ -2,8 +2,11 @@
 
 from thalweg.analysis.alignment import alignment, distance
 from thalweg.analysis.basins import basins
+from thalweg.analysis.bifurcation import bifurcation, doublings
 from thalweg.analysis.cycles import final_period
+from thalweg.analysis.lyapunov import lyapunov
 from thalweg.analysis.outcome import OUTCOMES, outcome
+from thalweg.analysis.precision import precision
 from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
 from thalweg.analysis.rates import rates
 from thalweg.analysis.stability import stability
@@ -15,13 +18,17 @@ __all__ = [
     "alignment",
     "basins",
     "best_fit",
+    "bifurcation",
     "data_profile",
     "distance",
+    "doublings",
     "ecdf",
     "final_period",
     "fit_table",
+    "lyapunov",
     "outcome",
     "performance_profile",
+    "precision",
     "rates",
     "stability",
     "table",

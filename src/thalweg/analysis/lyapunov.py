@@ -27,6 +27,7 @@ def lyapunov(
     exponents: int = 1,
     *,
     transient: int = 100,
+    copies: int = 16,
     dtype: Any = None,
 ) -> xr.DataArray:
     """The largest Lyapunov exponents of the update of a method, per step, dims (variant, exponent), the largest first.
@@ -43,20 +44,27 @@ def lyapunov(
         steps: over how many steps the mean is taken, 1 or more.
         exponents: how many, at most the number of components of x and of the real numbers of the state.
         transient: steps before those.
+        copies: paths to average over, one from the start and the others from within the square root of rounding of it,
+            where chaos soon makes them independent.
         dtype: as in ``run``.
 
-    Cost per step: that of a step, and ``exponents`` times as much for its tangents.
+    Cost per step and copy: that of a step, and ``exponents`` times as much for its tangents.
     Source: Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-30.
     """
     steps, transient = whole(steps, "steps", 1), whole(transient, "transient", 0)
-    count = whole(exponents, "exponents", 1)
+    count, copies = whole(exponents, "exponents", 1), whole(copies, "copies", 1)
     named = {name: Tangents(method, count) for name, method in arguments.named_methods(method).items()}
-    trace = follow(
-        problem, named, one_start(problem, start), transient + steps, transient, steps, record=[growth], dtype=dtype
-    ).isel(start=0)
-    gained = trace["growth"].astype(np.float64).sel(step=[transient, transient + steps]).diff("step").isel(step=0)
-    gained = gained.rename(growth_dim="exponent").assign_coords(exponent=np.arange(1, count + 1))
-    return (gained / steps).rename("lyapunov").drop_vars(["start", "step"]).assign_attrs(trace.attrs, units="1/step")
+    first = one_start(problem, start)
+    small = np.sqrt(np.finfo(np.float64 if dtype == "float64" else np.float32).eps)
+    apart = np.random.default_rng(0).uniform(-small, small, (copies, first.size))
+    apart[0] = 0
+    starts = first + apart * np.maximum(np.abs(first), 1)
+    trace = follow(problem, named, starts, transient + steps, transient, steps, record=[growth], dtype=dtype)
+    sums = trace["growth"].astype(np.float64)
+    before, after = sums.sel(step=transient, drop=True), sums.sel(step=transient + steps, drop=True)
+    rate = xr.where(after == -np.inf, after, (after - before) / steps).mean("start", skipna=False)
+    rate = rate.rename(growth_dim="exponent").assign_coords(exponent=np.arange(1, count + 1)).rename("lyapunov")
+    return rate.transpose("variant", "exponent").assign_attrs(trace.attrs, units="1/step")
 
 
 def one_start(problem: Problem, start: Any) -> Any:
@@ -115,7 +123,7 @@ class Tangents:
 def point(x: Array, state: Any) -> tuple[Array, Callable[[Array], tuple[Array, Any]]]:
     """z, the real numbers of x and of the state in one vector, and what makes x and the state of another z."""
     leaves, treedef = jax.tree.flatten((x, state))
-    leaves = [leaf if jnp.issubdtype(getattr(leaf, "dtype", int), jax.dtypes.prng_key) else jnp.asarray(leaf) for leaf in leaves]
+    leaves = [jnp.asarray(leaf) for leaf in leaves]
     real = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     ends = np.cumsum([leaves[i].size for i in real])[:-1]
 

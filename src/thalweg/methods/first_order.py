@@ -3,9 +3,11 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, final
 
+import jax.numpy as jnp
 import optax
 from jax import Array
 from jax.tree_util import register_dataclass
@@ -44,6 +46,24 @@ class FirstOrder:
         loss = {"value": problem.value(x), "grad": gradient, "value_fn": problem.value}  # for rules that search a line
         update, state = self._transformation().update(gradient, state, x, **loss)
         return optax.apply_updates(x, update), state  # pyright: ignore[reportReturnType]
+
+    def preconditioner(self, state: Any) -> Array:
+        """P, the diagonal by which the rule divides its mean of gradients, so that x <- x - learning_rate P^-1 m.
+
+        sqrt(v^) + eps (adam, adamw), sqrt(v + eps) (rmsprop, adagrad), shape (d,), in [L]/[x]; 1 for other rules. NaN
+        before the first step of adam. Source: Cohen et al. (2022), arXiv:2207.14484, section 3.
+        """
+        numbers = {**self.hyper, **dict(self.options)}
+        kept, eps = partial(optax.tree.get, state), numbers.get("eps", 0.0)
+        match getattr(self.rule, "__name__", ""):
+            case "adam" | "adamw":
+                return jnp.sqrt(kept("nu") / (1 - numbers["b2"] ** kept("count"))) + eps
+            case "rmsprop":
+                v = kept("nu") - (kept("mu") ** 2 if numbers.get("centered") else 0)
+                return jnp.sqrt(v + eps) if numbers.get("eps_in_sqrt", True) else jnp.sqrt(v) + eps
+            case "adagrad":
+                return jnp.sqrt(kept("sum_of_squares") + eps)
+        return jnp.ones(())
 
 
 def from_optax(
