@@ -209,10 +209,8 @@ def test_b13_minibatches_of_the_lecture(figures):
     trace = tw.run(problem, tw.methods.gradient_descent(learning_rate=1e-4), steps=50, dtype="float64")
     end = trace.x.isel(variant=0, start=0, step=-1)
     np.testing.assert_allclose(end, figures["B13"]["theta near"], atol=0.1)
-    whole = tw.run(
-        problems.quadratic_fit(50), tw.methods.gradient_descent(learning_rate=1e-4), steps=50, dtype="float64"
-    )
-    assert np.any(np.abs(whole.x.isel(variant=0, start=0, step=1) - trace.x.isel(variant=0, start=0, step=1)) > 1e-3)
+    first = trace.x.isel(variant=0, start=0, step=1)
+    assert np.all(np.abs(first + 1e-4 * np.asarray(problem.gradient(np.zeros(2)))) > 1e-3)  # not that of all examples
 
 
 def test_c02_c03_minima_of_the_lecture(figures):
