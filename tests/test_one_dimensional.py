@@ -204,6 +204,15 @@ def test_b14_b15_paths_of_the_lecture(figures):
     assert np.argmax(near) == expected["first i with |theta-(3,9)|<1e-2 per coordinate"]
 
 
+def test_b13_minibatches_of_the_lecture(figures):
+    problem = problems.quadratic_fit(50, batch_size=16)
+    trace = tw.run(problem, tw.methods.gradient_descent(learning_rate=1e-4), steps=50, dtype="float64")
+    end = trace.x.isel(variant=0, start=0, step=-1)
+    np.testing.assert_allclose(end, figures["B13"]["theta near"], atol=0.1)
+    first = trace.x.isel(variant=0, start=0, step=1)
+    assert np.all(np.abs(first + 1e-4 * np.asarray(problem.gradient(np.zeros(2)))) > 1e-3)  # not that of all examples
+
+
 def test_c02_c03_minima_of_the_lecture(figures):
     expected = figures["C02"]
     assert problems.convex().minima[0, 0] == expected["convex min"][0]
