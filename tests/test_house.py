@@ -27,7 +27,7 @@ LAYERS = {
     "linalg": {"xla"},
     "lanczos": {"reading"},
     "geometry": {"lanczos", "linalg", "methods", "problem", "reading"},
-    "roots": {"reading"},
+    "roots": {"arguments", "reading", "space"},
     "methods": {"problem", "methods", "linalg", "reading"},
     "problems": {"problem", "formula", "problems", "reading"},
     "xla": {"derivatives"},

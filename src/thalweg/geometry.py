@@ -31,7 +31,7 @@ def sharpness(problem: "Problem", x: ArrayLike) -> Array:
 
     Gradient descent is stable at a minimum below a learning rate of 2 / sharpness. Up to ``EXACT`` components from the
     Hessian. Above, by ``lanczos``: to sqrt(eps) relative for d <= ``LARGE``; beyond, the best lower bound of at most
-    ``FEW`` products with the Hessian (36 gradients; memory of about 22 vectors of d components), to 1 % or so, less
+    ``FEW`` products with the Hessian (36 gradients; memory of about 22 vectors of d components), to 1 % or so, to a few
     where the largest eigenvalues stand close together. The start of the iteration is the same at every call.
     Source: Cohen et al. (2021), arXiv:2103.00065, for its role in training.
     """

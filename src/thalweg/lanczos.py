@@ -44,16 +44,17 @@ def lanczos(
 ) -> Eigenpairs:
     """The k largest (algebraic) eigenvalues of the symmetric operator ``product``, v -> A v, shapes (d,).
 
-    Each product extends an orthonormal basis of at most ``basis`` vectors, against all of which it is orthogonalized
-    twice; the values are those of A projected on it. Where the basis is full its upper half of eigenvectors is kept
+    Each product extends an orthonormal basis of at most ``basis`` vectors; the values are those of A projected on it. A
+    new vector is orthogonalized twice against all of the basis; where ``products`` <= ``basis``, only once it has lost
+    half of its digits. Where the basis is full its upper half of eigenvectors is kept, once ``products`` > ``basis``
     (thick restart). It ends where |beta_j s_j|, the length of the residual, is at most ``tolerance`` (without one,
     sqrt(eps)) times each value or the rounding of A, where the basis is invariant under A, or after ``products``. Of a
     repeated eigenvalue one copy is found, since all vectors that a single start leads to have the same part there.
 
     ``start`` is not zero and by chance not orthogonal to what is sought; k <= basis. Memory: basis + about 5 vectors of
     d components, twice the basis where products > basis. Numbers that are not finite end it and are returned.
-    Source: Golub and Van Loan (2013), section 10.1 and 10.5; Parlett (1998), section 13.2; Wu and Simon (2000) for the
-    restart.
+    Source: Golub and Van Loan (2013), section 10.1 and 10.5; Parlett (1998), section 13.2; Simon (1984) for
+    orthogonality; Wu and Simon (2000) for the restart.
     """
     d, k = start.shape[0], whole(k, "k", 1)
     m = min(whole(basis, "basis", 1), d)
@@ -64,6 +65,7 @@ def lanczos(
     eps = float(jnp.finfo(start.dtype).eps)
     relative = eps**0.5 if tolerance is None else tolerance
     kept = (m + k) // 2
+    restarts = products > m > kept
 
     def restarted(at: _Krylov) -> _Krylov:
         upper = jnp.arange(m) < kept
@@ -72,16 +74,12 @@ def lanczos(
         return at._replace(basis=vectors, projected=diagonal, size=jnp.asarray(kept, at.size.dtype))
 
     def extended(at: _Krylov) -> _Krylov:
-        if products > m > kept:
+        if restarts:
             at = jax.lax.cond(at.size == m, restarted, lambda at: at, at)
         vectors = at.basis.at[at.size].set(at.following)
-        new = product(at.following)
-        along = vectors @ new
-        new = new - along @ vectors
-        rest = vectors @ new
-        new, along = new - rest @ vectors, along + rest
+        new, along, length = _apart(vectors, at.size, product(at.following), always=restarts)
         projected = at.projected.at[at.size].set(along).at[:, at.size].set(along)
-        count, length = at.size + 1, _length(new)
+        count = at.size + 1
         values, parts, norm = _ritz(projected, count)
         norm = jnp.maximum(norm, at.norm)
         rounding = 16 * d**0.5 * eps * norm
@@ -113,6 +111,31 @@ def lanczos(
         residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.size - 1, :k]), jnp.inf),
         products=at.products,
     )
+
+
+def _apart(basis: Array, last: Array, new: Array, always: bool) -> tuple[Array, Array, Array]:
+    """``new`` without its parts along the basis, these parts, and the length of the rest.
+
+    Without rounding and restarts there are parts along the last two vectors alone. With ``always``, or where the others
+    exceed sqrt(eps) of the rest, or the rest is short, all are removed, twice.
+    """
+    rows, parts = jnp.arange(basis.shape[0]), basis @ new
+
+    def all_of_it() -> tuple[Array, Array, Array]:
+        once = new - parts @ basis
+        again = basis @ once
+        rest = once - again @ basis
+        return rest, parts + again, _length(rest)
+
+    if always:
+        return all_of_it()
+    near = jnp.where((rows == last) | (rows == last - 1), parts, 0)
+    before = jnp.maximum(last - 1, 0)
+    rest = new - near[last] * basis[last] - jnp.where(last > 0, near[before], 0) * basis[before]
+    length = _length(rest)
+    lost = jnp.max(jnp.abs(parts - near)) > float(jnp.finfo(new.dtype).eps) ** 0.5 * length
+    short = length < 0.1 * jnp.max(jnp.abs(near))
+    return jax.lax.cond(lost | short, all_of_it, lambda: (rest, near, length))
 
 
 def _ritz(projected: Array, count: Array) -> tuple[Array, Array, Array]:

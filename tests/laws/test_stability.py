@@ -68,8 +68,8 @@ def test_a_step_times_the_preconditioner_is_the_mean_gradient(name):
 
 
 def test_adam_settles_at_its_own_edge_of_stability():
-    """A quadratic with noise-free gradients: the preconditioned sharpness rises as P falls, until it hovers at its limit
-    2 (1 + b1) / ((1 - b1) learning_rate) (Cohen et al. 2022)."""
+    """The preconditioned sharpness rises as P falls, until it hovers at its limit 2 (1 + b1) / ((1 - b1) learning_rate)
+    (Cohen et al. 2022)."""
     problem = tw.problems.quadratic([1.0, 30.0], rotation_key=1)
     method = tw.methods.adam(0.01, b1=0.9, b2=0.99)
     trace = tw.run(

@@ -4,6 +4,7 @@ from thalweg.analysis.alignment import alignment, distance
 from thalweg.analysis.basins import basins
 from thalweg.analysis.bifurcation import bifurcation, doublings
 from thalweg.analysis.cycles import final_period
+from thalweg.analysis.landscape import KINDS, stationary_points
 from thalweg.analysis.lyapunov import lyapunov
 from thalweg.analysis.outcome import OUTCOMES, outcome
 from thalweg.analysis.precision import precision
@@ -14,6 +15,7 @@ from thalweg.analysis.table import table
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
 
 __all__ = [
+    "KINDS",
     "OUTCOMES",
     "alignment",
     "basins",
@@ -31,6 +33,7 @@ __all__ = [
     "precision",
     "rates",
     "stability",
+    "stationary_points",
     "table",
     "uncertainty",
     "waterfall",

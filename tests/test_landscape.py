@@ -1,0 +1,115 @@
+"""Stationary points against the lecture's figures and closed forms."""
+
+import json
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg import problems
+
+
+@pytest.fixture(scope="module")
+def figures(shared):
+    return {case["id"]: case["expected"] for case in json.loads((shared / "figures" / "lectures.json").read_text())}
+
+
+def of(loss, low, high):
+    return tw.analysis.stationary_points(tw.Problem(loss=lambda x: loss(x[0]), start=[0.1], domain=(low, high)))
+
+
+def kinds(found):
+    return [tw.analysis.KINDS[kind] for kind in found.kind.values]
+
+
+def test_c02_twenty_stationary_points(figures):
+    expected, found = figures["C02"], tw.analysis.stationary_points(problems.rugged())
+    minima = found.where(found.kind == 0, drop=True)
+    assert found.sizes == {"point": expected["non-convex stationary points in [-1,1]"]}
+    assert minima.sizes["point"] == expected["of which minima"]
+    lowest = minima.isel(point=int(np.argmin(minima.loss.values)))
+    np.testing.assert_allclose([lowest.x, lowest.loss], expected["non-convex global min"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(minima.x, np.sort(problems.rugged().minima[:, 0]), rtol=0, atol=1e-15)
+
+
+def test_c03_fifteen_stationary_points(figures):
+    expected, found = figures["C03"], tw.analysis.stationary_points(problems.rugged(0.05))
+    assert found.sizes["point"] == expected["stationary points in [-1,1]"]
+    minima = found.where(found.kind == 0, drop=True)
+    np.testing.assert_allclose(minima.x, expected["minima"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(minima.loss, expected["values"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(minima.curvature, expected["curvature"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(2 / minima.curvature, expected["2/curvature"], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("a", [0.0, 0.1234567])  # on the grid and off it
+@pytest.mark.parametrize(
+    "power, sign, kind",
+    [
+        *((2, 1, "minimum"), (2, -1, "maximum"), (3, 1, "inflection"), (3, -1, "inflection")),
+        *((4, 1, "minimum"), (4, -1, "maximum"), (5, 1, "inflection")),
+    ],
+)
+def test_a_single_point_of_any_order(a, power, sign, kind):
+    found = of(lambda x: sign * (x - a) ** power, -1, 1)
+    np.testing.assert_allclose(found.x, [a], rtol=0, atol=1e-15)
+    assert kinds(found) == [kind]
+    np.testing.assert_allclose(found.curvature, [2 * sign if power == 2 else 0], atol=1e-12)
+
+
+def test_inflections_of_polynomials_written_out():
+    # (x - a)^3 and x (x - a)^3 with rounding in every coefficient.
+    for a in (0.3, 1.0, 0.77):
+        cubic = [1, -3 * a, 3 * a**2, -(a**3)]
+        found = tw.analysis.stationary_points(problems.polynomial(cubic, (0, 2)))
+        assert kinds(found) == ["inflection"]
+        np.testing.assert_allclose(found.x, [a], atol=1e-12)
+        found = tw.analysis.stationary_points(problems.polynomial([*cubic, 0.0], (-1, 2)))
+        assert kinds(found) == ["minimum", "inflection"]
+        np.testing.assert_allclose(found.x, [a / 4, a], atol=1e-12)
+
+
+def test_neighbors_closer_than_the_grid():
+    # L' = (x - 0.1)^2 - 1e-8: two stationary points 2e-4 apart where the grid has steps of 1e-3.
+    found = of(lambda x: (x - 0.1) ** 3 / 3 - 1e-8 * x, -1, 1)
+    np.testing.assert_allclose(found.x, [0.1 - 1e-4, 0.1 + 1e-4], rtol=0, atol=1e-11)
+    assert kinds(found) == ["maximum", "minimum"]
+    assert of(lambda x: (x - 0.1) ** 3 / 3 + 1e-8 * x, -1, 1).sizes["point"] == 0  # a near miss
+
+
+def test_points_at_the_ends_of_the_domain_and_none():
+    found = of(lambda x: jnp.cos(math.pi * x), 0.0, 1.0)
+    np.testing.assert_allclose(found.x, [0.0, 1.0], rtol=0, atol=1e-15)
+    assert kinds(found) == ["maximum", "minimum"]
+    assert of(lambda x: jnp.exp(x), -1, 1).sizes["point"] == 0
+
+
+def test_what_is_level_or_not_finite_does_not_break_it():
+    found = of(lambda x: jnp.maximum(jnp.abs(x) - 0.5, 0.0) ** 2, -1, 1)
+    assert kinds(found) == ["minimum"] and abs(float(found.x[0])) < 1e-3
+    assert of(lambda x: 3.0 + 0 * x, -1, 1).sizes["point"] == 1
+    found = of(lambda x: x * jnp.log(x), -1, 1)
+    np.testing.assert_allclose(found.x, [math.exp(-1)], atol=1e-14)
+    np.testing.assert_allclose(found.loss, [-math.exp(-1)], atol=1e-14)
+
+
+def test_dataset():
+    problem = tw.Problem(loss=lambda x: x[0] ** 2, start=[1.0], domain=(-1, 1), units={"x": "m", "loss": "J"}, name="p")
+    found = tw.analysis.stationary_points(problem, points=50)
+    assert dict(found.sizes) == {"point": 1} and found.attrs == {"problem": "p"}
+    assert (found.x.units, found.loss.units) == ("m", "J")
+    assert found.kind.flag_meanings == "minimum maximum inflection" and found.kind.flag_values.tolist() == [0, 1, 2]
+    assert all(found[name].dtype == np.float64 for name in ("x", "loss", "curvature"))
+
+
+def test_misuse_is_named():
+    with pytest.raises(ValueError, match=r"'himmelblau' has 2 components, but stationary points .*; give a problem of"):
+        tw.analysis.stationary_points(problems.himmelblau())
+    for domain in (None, (0.0, np.inf)):
+        open_ended = tw.Problem(loss=lambda x: x[0] ** 2, start=[1.0], domain=domain)
+        with pytest.raises(ValueError, match=r"has no finite domain, but .* give Problem\(domain=\(low, high\)\)"):
+            tw.analysis.stationary_points(open_ended)
+    with pytest.raises(ValueError, match="points is 2, but it must be a whole number of at least 3"):
+        tw.analysis.stationary_points(problems.rugged(), points=2)
