@@ -172,6 +172,18 @@ def test_recorded_sharpness_is_taken_and_that_of_adaptive_methods_is_needed():
     np.testing.assert_allclose(tw.analysis.stability(recorded, problem).sharpness[:, 0, 0], [1, 500, 1001])
 
 
+def test_adam_comes_to_the_adaptive_edge_of_stability():
+    """On a parabola its divisor falls until the preconditioned sharpness is 38 / eta (Cohen et al. 2022)."""
+    problem = tw.problems.quadratic([1.0, 4.0, 10.0], rotation_key=0)
+    methods = {"Adam": tw.sweep(M.adam(0.01, b2=0.99), learning_rate=[0.003, 0.01, 0.03])}
+    record = [tw.geometry.preconditioned_sharpness]
+    trace = tw.run(problem, methods, steps=4000, dtype="float64", record=record)
+    found = tw.analysis.stability(trace, problem)
+    np.testing.assert_allclose(found.limit, 38 / np.array([0.003, 0.01, 0.03]))
+    np.testing.assert_allclose(found.sharpness[:, 0, -1000:].mean("step"), found.limit, rtol=0.05)
+    assert np.all(found.crossing > 1000)
+
+
 def test_sharpness_is_nan_where_a_path_has_left():
     problem = tw.problems.quadratic([1.0])
     found = tw.analysis.stability(tw.run(problem, M.gradient_descent(1e30), steps=4), problem)
