@@ -1,5 +1,6 @@
 """What several test files need."""
 
+import json
 import os
 import shlex
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -35,6 +37,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.fail(f"published data and figures are missing; put them in the folder {folder}, beside the repository.")
     return folder
+
+
+@pytest.fixture(scope="session")
+def lectures(shared) -> dict[str, Any]:
+    """What the lectures print, by the id of the case."""
+    cases = json.loads((shared / "figures" / "lectures.json").read_text())
+    return {case["id"]: case["expected"] for case in cases}
 
 
 @pytest.fixture
