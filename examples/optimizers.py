@@ -76,7 +76,7 @@ save(figure, "derivative.png")
 
 
 # %%
-def line_through_origin(observed, theta0):
+def line_through_origin(x, observed, theta0):
     return tw.Problem(
         lambda theta, data: theta[0] * data["x"],
         loss=lambda y, data: jnp.mean((y - data["observed"]) ** 2),
@@ -87,7 +87,7 @@ def line_through_origin(observed, theta0):
 
 
 by_hand = -4 * np.mean(x**2)
-automatic = float(jax.jit(line_through_origin(4 * x, 2.0).gradient)(jnp.array([2.0]))[0])
+automatic = float(jax.jit(line_through_origin(x, 4 * x, 2.0).gradient)(jnp.array([2.0]))[0])
 show("dL/dtheta at theta = 2", by=["hand", "autodiff", "lecture"], value=[by_hand, automatic, -131.34])
 
 # %% [markdown]
@@ -112,10 +112,11 @@ show(
 )
 
 observed = 4 * x**3 + 3
-slope = line_through_origin(observed, theta0)
+x32 = jnp.arange(0, 10, 0.1, dtype=jnp.float32)
+rounded = line_through_origin(np.asarray(x32), np.asarray(4 * x32**3 + 3), theta0)  # as the lecture has it
 descent = tw.methods.gradient_descent(learning_rate=0.01)
-single = tw.run(slope, descent, steps=20, dtype="float32")
-double = tw.run(slope, descent, steps=20, dtype="float64")
+single = tw.run(rounded, descent, steps=20, dtype="float32")
+double = tw.run(line_through_origin(x, observed, theta0), descent, steps=20, dtype="float64")
 
 
 def stops_at(losses, criterion=1e-6):
@@ -321,28 +322,28 @@ show(
     method=adams.variant.values,
     converged=[end if end >= 0 else "-" for end in ends],
     end=points([path[end] for path, end in zip(adams.x.values[:, 0], ends, strict=True)], 4),
-    lecture_converged=["-", "-", 290],
-    lecture_end=["(3.9831, 3.9831)", "(3.919, 3.919)", "(0.0072, 0.0045)"],
+    in_turn=["-", "-", 290],
+    end_in_turn=["(3.9831, 3.9831)", "(3.919, 3.919)", "(0.0072, 0.0045)"],
 )
 save(tw.plot.paths(adams, ackley), "adam.png")
 saved = tw.plot.animate(adams.isel(step=slice(0, 401, 8)), ackley, view=("surface", "contour")).save(folder / "adam")
 written.append(saved.path.name)
 
 # %% [markdown]
-# In the last row the lecture's order shows: one coordinate after the other takes 290 steps and ends off the diagonal.
-# Both at once, as optax and torch do it, take 293 and stay on it.
+# On the right is the lecture's order, one coordinate in turn after the other, with the decay put right: it takes 290
+# steps and ends off the diagonal. Both at once, as optax and torch do it, take 293 and stay on it.
 #
 # ## Two parameters
 #
 # The model theta1 x² + theta2 y² is fitted to examples of 3x² + 9y². Asked for 50 examples the lecture makes 49, a grid
-# of 7 by 7; `quadratic_fit` does the same, or draws points with `key=`. A `batch_size` makes `run` show each step so many
-# of them.
+# of 7 by 7; `quadratic_fit` does the same, or draws points with `key=`. A `batch_size` makes `run` show each step so
+# many of them.
 #
-# The lecture has these runs commented out, so there are no numbers to meet but the truth, (3, 9). What its code would do
-# wrong: both parameters start equal, as they share a key; each is updated after the other; its batches ignore the key;
-# its rule to stop compares the losses of two different examples; RMSProp averages with 1 - learning_rate in place of
-# 1 - smoothing_constant, and its centered form takes roots of negative numbers; and its loss surface has theta1 and
-# theta2 exchanged.
+# The lecture has these runs commented out, so there are no numbers to meet but the truth, (3, 9), and what follows
+# from the formulas on a grid of 100 examples. What its code would do wrong: both parameters start equal, as they
+# share a key; the second is updated with the first one's new value; batches ignore the key; the rule to stop compares
+# the losses of two different examples; RMSProp averages with 1 - learning_rate in place of 1 - smoothing_constant,
+# and its centered form takes roots of negative numbers; the loss surface has theta1 and theta2 exchanged.
 
 # %%
 scattered = tw.problems.quadratic_fit(50, key=577)
@@ -388,22 +389,22 @@ for examples in ("one by one", "batches of 16"):
     end = kept["theta1s"][-1], kept["theta2s"][-1]
     print(f"SGD, {examples}: theta = ({end[0]:.4f}, {end[1]:.4f}) after {len(kept['losses']) - 1} steps; truth (3, 9)")
 
-lecture = {
+formulas = {
     "RMSProp": {10: "(3.81275, 4.21649)", 100: "(3.26810, 8.67000)"},
     "RMSProp, momentum, decay": {1: "(1.00000, 1.00000)", 10: "(7.22346, 11.73658)", 100: "(2.95437, 8.99319)"},
     "RMSProp, centered": {1: "(1.00504, 1.00504)", 100: "(3.20675, 8.75551)"},
     "Adam": {1: "(0.10000, 0.10000)", 10: "(0.99267, 0.99469)", 200: "(3.48827, 8.42031)"},
 }
-known = [(name, step) for name, figures in lecture.items() for step in figures]
+known = [(name, step) for name, figures in formulas.items() for step in figures]
 show(
     "theta on the grid of 100 examples, all of them at each step",
     method=[name for name, _ in known],
     step=[step for _, step in known],
     theta=points([runs["all"].x.sel(variant=name, step=step).values[0] for name, step in known], 5),
-    lecture=[lecture[name][step] for name, step in known],
+    by_the_formulas=[formulas[name][step] for name, step in known],
 )
 first = arrives(runs["all"].x.sel(variant="Adam").values[0], np.array([3.0, 9.0]))
-print(f"Adam is within 0.01 of (3, 9) after {first} steps (lecture: 389)")
+print(f"Adam is within 0.01 of (3, 9) after {first} steps (by the formulas: 389)")
 
 # %% [markdown]
 # Who won: the loss at the end, the distance to (3, 9), and the step at which 99 % of the decrease was won. Decay keeps

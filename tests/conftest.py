@@ -47,6 +47,22 @@ def lectures(shared) -> dict[str, Any]:
 
 
 @pytest.fixture
+def page(tmp_path):
+    """A script of ``examples/`` as a stranger would run it: the lines it prints, and the folder of its figures."""
+
+    def run(name):
+        script = Path(__file__).resolve().parents[1] / "examples" / f"{name}.py"
+        this = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).resolve().parents[1])}  # thalweg that is tested
+        done = subprocess.run(
+            [sys.executable, script, "figures"], cwd=tmp_path, env=this, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines(), tmp_path / "figures"
+
+    return run
+
+
+@pytest.fixture
 def compiled() -> list[str]:
     """An entry for each program that XLA has compiled so far in this process."""
     return COMPILED
