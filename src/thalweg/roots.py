@@ -53,7 +53,7 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
                 "has values of different sign there; give ends between which f crosses zero."
             )
 
-        def middle(low: Array, high: Array) -> Array:
+        def middle(low: Any, high: Any) -> Any:
             return low + (high - low) / 2
 
         def halve(state: tuple[Array, Array, Array], i: Array) -> tuple[tuple[Array, Array, Array], Array]:
@@ -230,9 +230,8 @@ def _elementwise(f: Function, kind: np.dtype) -> Function:
     """f over arrays; ValueError unless it maps one number to one."""
     shape = getattr(abstract(f, "f", jax.ShapeDtypeStruct((), kind)), "shape", None)
     if shape != ():
-        raise ValueError(
-            f"f returns {'no array' if shape is None else f'shape {shape}'}, but it must return one number."
-        )
+        given = "no array" if shape is None else f"shape {shape}"
+        raise ValueError(f"f returns {given}, but a root is that of one number; let f map a number to a number.")
 
     def over(x: Array) -> Array:
         return jax.vmap(f)(jnp.ravel(x)).reshape(jnp.shape(x))

@@ -100,7 +100,8 @@ def _crossings(f: Function, nodes: np.ndarray, values: np.ndarray) -> np.ndarray
 def _level(slopes: np.ndarray) -> list[tuple[int, int]]:
     """First and last node of each stretch on which the slope is 0."""
     level = np.concatenate([[0], (slopes == 0).astype(int), [0]])
-    return list(zip(np.flatnonzero(np.diff(level) > 0), np.flatnonzero(np.diff(level) < 0) - 1, strict=True))
+    edges = np.diff(level)
+    return [(int(a), int(b) - 1) for a, b in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True)]
 
 
 def _kind(before: float, after: float) -> int:

@@ -150,7 +150,7 @@ def roots_of_unity(n: int = 3) -> Problem:
         forward,
         loss=SquaredError(target=np.array([1.0, 0.0]), factor=0.5),
         start=[1.5, 1.0],
-        minima=np.stack([np.cos(angles), np.sin(angles)], axis=1),
+        minima=[[np.cos(angle), np.sin(angle)] for angle in angles],
         domain=(-2.0, 2.0),
         name=f"roots_of_unity(n={n})",
     )

@@ -51,7 +51,7 @@ def rugged(a: float = 0.5, b: float = 30.0, c: float = -0.2) -> Problem:
     return Problem(
         loss=lambda x: x[0] ** 2 + a * jnp.sin(b * x[0]) + c,
         start=[0.3],
-        minima=minima[np.argsort(minima**2 + a * np.sin(b * minima), kind="stable"), None],
+        minima=[[x] for x in minima[np.argsort(minima**2 + a * np.sin(b * minima), kind="stable")]],
         domain=(-1.0, 1.0),
         name=f"rugged(a={a:g}, b={b:g})",
     )
@@ -115,7 +115,7 @@ def polynomial(coefficients: Sequence[float], domain: Sequence[float] = (-5.0, 5
     return Problem(
         loss=lambda x: jnp.polyval(jnp.asarray(given, x.dtype), x[0]),
         start=[ends[1] - (ends[1] - ends[0]) / 4],
-        minima=minima[np.argsort(np.polyval(given, minima), kind="stable"), None],
+        minima=[[x] for x in minima[np.argsort(np.polyval(given, minima), kind="stable")]],
         domain=(ends[0], ends[1]),
         name=f"polynomial(degree={given.size - 1})",
     )
