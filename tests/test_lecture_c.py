@@ -4,9 +4,6 @@ The lecture stops when the 2-norm of a step, over all starts together, is below 
 start nor the step that was too small. A trace holds every row, so that the rule is applied to it here.
 """
 
-import json
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,12 +14,6 @@ from thalweg.methods import Newton, gradient_descent, momentum
 
 CONVEX, RUGGED, ROUGH = tw.problems.convex(), tw.problems.rugged(0.05), tw.problems.rugged(0.5)
 HUNDRED = np.linspace(-1, 1, 100)[:, None]
-
-
-@pytest.fixture(scope="module")
-def lectures(shared) -> dict[str, Any]:
-    cases = json.loads((shared / "figures" / "lectures.json").read_text())
-    return {case["id"]: case["expected"] for case in cases}
 
 
 def followed(problem, method, starts, steps=1001, dtype="float64"):
@@ -126,13 +117,14 @@ def test_c08_hundred_starts(lectures, small_steps):
     assert ends_per_minimum(small_steps).tolist() == expected["ends per minimum (left to right)"]
 
 
-def test_c08_each_start_on_its_own_stops_sooner():
+def test_each_start_on_its_own_stops_sooner():
     steps = np.abs(np.diff(followed(RUGGED, gradient_descent(0.005), HUNDRED).x.values[..., 0], axis=1))
     taken = (steps < 1e-6).argmax(axis=1)
     assert (taken.min(), taken.max(), np.median(taken)) == (17, 164, 48)
 
 
 def test_c09_erratic_motion(lectures):
+    """Its Lyapunov exponent is in tests/test_dynamics.py."""
     expected = lectures["C09"]
     trace = followed(RUGGED, gradient_descent(0.2), [[0.7]])
     found = history(trace)
@@ -141,11 +133,9 @@ def test_c09_erratic_motion(lectures):
     np.testing.assert_allclose([points(found).min(), points(found).max()], expected["attractor range"], atol=0.005)
     assert expected["mean loss of the last 500"] == "-0.135 +- 0.01"
     assert float(found.loss[0, -500:].mean()) == pytest.approx(-0.135, abs=0.01)
-    exponent = tw.analysis.lyapunov(RUGGED, gradient_descent(0.2), [0.7], dtype="float64")
-    assert float(exponent[0, 0]) == pytest.approx(expected["Lyapunov exponent"], abs=0.02)
 
 
-def test_c09_precisions_part_and_keep_their_mean():
+def test_precisions_part_and_keep_their_mean():
     found = tw.analysis.precision(RUGGED, gradient_descent(0.2), [[0.7]], steps=1000).isel(variant=0, start=0)
     means = found.loss[:, -500:].mean("step")
     for name, mean in {"float32": -0.141, "float64": -0.135}.items():
@@ -198,11 +188,11 @@ def test_c11_every_hyperparameter_is_an_axis(dtype, close):
         by_hand = heavy_ball(starts, float(trace.learning_rate[i]), alpha, 30, kind)
         np.testing.assert_allclose(trace.x[i, ..., 0], by_hand, rtol=0, atol=close)
     tuned = trace.loss.isel(step=-1).mean("start").values[:6].reshape(2, 3)  # tuning: optimization over hyperparameters
-    by_hand = [[RUGGED_LOSS(heavy_ball(starts, r, a, 30, np.float64)[:, -1]).mean() for a in alphas] for r in rates]
+    by_hand = [[rugged_loss(heavy_ball(starts, r, a, 30, np.float64)[:, -1]).mean() for a in alphas] for r in rates]
     np.testing.assert_allclose(tuned, by_hand, atol=1e-3 if dtype == "float32" else 1e-9)
 
 
-def RUGGED_LOSS(x):
+def rugged_loss(x):
     return x**2 + 0.05 * np.sin(30 * x) - 0.2
 
 
@@ -220,7 +210,7 @@ def test_c14_momentum_reaches_deeper_minima(lectures, small_steps, with_momentum
     assert float(with_momentum.loss[:, -1].mean()) == pytest.approx(expected["mean final loss"], abs=1e-8)
     counts = ends_per_minimum(with_momentum)
     assert np.abs(counts - expected["ends per minimum"]).max() <= 1
-    deepest = np.argmin(RUGGED_LOSS(np.sort(RUGGED.minima[:, 0])))
+    deepest = np.argmin(rugged_loss(np.sort(RUGGED.minima[:, 0])))
     assert abs(counts[deepest] - expected["in the global minimum"]) <= 1
     assert ends_per_minimum(small_steps)[deepest] == 11
 
@@ -245,7 +235,7 @@ def test_c16_decay_cycle_and_growth(lectures):
     assert abs(float(trace.x[3, 0, 1000, 0])) == pytest.approx(1.235e41, rel=1e-3)
 
 
-def test_c16_precisions():
+def test_decay_and_growth_in_other_precisions():
     names = ["float16", "float32", "float64"]
     found = tw.analysis.precision(
         CONVEX, tw.sweep(gradient_descent(1.0), learning_rate=[1.98, 2.02]), [[0.5]], 1001, names
@@ -271,7 +261,7 @@ def test_c17_sharpness_bound_of_a_parabola(lectures, curvature):
     np.testing.assert_allclose(np.abs([below[-1], above[-1]]), 0.5 * np.array([0.998, 1.002]) ** 8000, rtol=1e-6)
 
 
-def test_c17_bounds_with_momentum_and_of_newton():
+def test_bounds_with_momentum_and_of_newton():
     """2 (1 + alpha) / f'' = 3.8 / f'', and 2 for the factor of Newton's step."""
     problem, near = tw.problems.convex(4.0, 0.0), np.array([0.999, 1.001])
     methods = {
@@ -283,7 +273,7 @@ def test_c17_bounds_with_momentum_and_of_newton():
     assert (sizes[::2] < 1e-3).all() and (sizes[1::2] > 1e3).all()
 
 
-def test_c17_sharpness_bounds_of_other_problems(lectures):
+def test_sharpness_bounds_of_other_problems(lectures):
     x = np.arange(0, 10, 0.1)
     cubic = tw.Problem(
         lambda theta: theta[0] * x, loss=lambda y: jnp.mean((y - (4 * x**3 + 3)) ** 2), start=[0.0], name="B04"
@@ -315,7 +305,7 @@ def test_c20_newton_on_ripples_by_differences(lectures, newton_on_differences):
     assert float(newton_on_differences.loss[0, -1]) == pytest.approx(expected["f"], abs=1e-7)
 
 
-def test_c20_newton_climbs_where_the_curvature_is_negative():
+def test_newton_climbs_where_the_curvature_is_negative():
     """It ends on the maximum beside its start; saddle-free, it ends in a minimum."""
     trace = tw.run(ROUGH, {"Newton": Newton(), "free": Newton(saddle_free=True)}, [[0.69]], steps=50, dtype="float64")
     up, down = trace.x.values[:, 0, -1, 0]
