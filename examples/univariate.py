@@ -316,7 +316,7 @@ for mass in (1.0, 0.02):
     maps[f"as printed mass={mass}"] = momentum(0.1**2 / mass, 1 - 0.5 * 0.1 / mass)
 swing = tw.run(bowl, maps, [[1.0]], steps=50, dtype="float64")
 off = np.abs(swing.x[:, 0, 50, 0] - swing.x[0, 0, 50, 0])
-light = swing.isel(variant=[1, 4, 5], step=slice(0, 9))
+light = swing.isel(variant=[1, 4, 5], step=slice(0, 7))
 save(tw.plot.curves(light, "x", scale="linear"), "momentum_mechanics.png")
 inert = history(tw.run(rugged, momentum(0.0005, 0.7), [[0.9]], steps=1001, dtype="float64"))
 heavy = tw.run(rugged, momentum(0.01, 0.9), hundred, steps=1001, dtype="float64")

@@ -50,7 +50,7 @@ def landscape(
         components: for a space of more than two components, the pair to draw, by label or index; the others stay at the
             first known minimum, or at the start where no minimum is known.
         stationary: what ``analysis.stationary_points`` returned, for one component: maxima are marked by triangles that
-            point down, minima by those that point up, inflections by squares.
+            point down, minima by those that point up, inflections by squares, and there are no stars.
 
     Raises ValueError for an unknown space, kind or component, for more than two dimensions without ``components``,
     where no finite domain is known, and for stationary points in more than one.
@@ -96,11 +96,12 @@ def landscape(
         if filled is not None:
             figure.colorbar(filled, ax=ax, label=words[2], format=FuncFormatter(short))
     else:
-        heights = [float(problem.value(minimum)) for minimum in problem.minima]
-        ax.plot(minima[:, 0], heights, linestyle="none", label="minimum", zorder=5, **STAR)
         ax.plot(sides[0], values, label="loss", **CURVE)
         if stationary is not None:
             _draw_stationary(ax, stationary)
+        else:
+            heights = [float(problem.value(minimum)) for minimum in problem.minima]
+            ax.plot(minima[:, 0], heights, linestyle="none", label="minimum", zorder=5, **STAR)
     ax.set_title("".join(problem_name({"problem": problem.name})), fontsize=10)
     return figure
 
