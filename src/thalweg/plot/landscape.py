@@ -19,6 +19,7 @@ from thalweg.problem import Problem
 from thalweg.space import Space
 
 RESOLUTION = 200  # points along each side of the grid
+LINE = 4000  # points along a line
 CHUNK = 4000  # points evaluated at once, so that a wide y does not fill the memory; a divisor of all, to compile once
 LEVELS = 20
 RELIEF = LinearSegmentedColormap.from_list("relief", ["#fbfcfd", "#d5dde5", "#a3b1c0"])  # pale: paths lie on it
@@ -171,7 +172,8 @@ def evaluate(
     loss: Callable[[Array], Array], at: np.ndarray, picked: list[int], low: np.ndarray, high: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """The loss on a grid of the box through the point ``at``: the grid's sides, and values, NaN where not finite."""
-    sides = [np.linspace(a, b, RESOLUTION) for a, b in zip(low, high, strict=True)]
+    many = RESOLUTION if len(picked) == 2 else LINE
+    sides = [np.linspace(a, b, many) for a, b in zip(low, high, strict=True)]
     mesh = np.meshgrid(*sides)
     points = jnp.asarray(np.stack([side.ravel() for side in mesh], axis=1))
     center, where = jnp.asarray(at, points.dtype), jnp.asarray(picked)
