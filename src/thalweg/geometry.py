@@ -1,6 +1,7 @@
 """Local facts of a loss at a point x, shape (d,): functions (problem, x) that ``run(record=…)`` can observe."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -20,7 +21,7 @@ __all__ = ["condition", "lanczos", "preconditioned_sharpness", "sharpness", "spe
 
 EXACT = 64  # components up to which the Hessian is formed
 LARGE = 10_000  # components above which the number of products is bounded
-FEW = 18  # products and vectors of the basis there, for one eigenvalue
+FEW = 16  # products and vectors of the basis there, for one eigenvalue
 MANY = 1000  # products otherwise
 LARGEST_MATRIX = 4096
 Product = Callable[[Array], Array]
@@ -31,7 +32,7 @@ def sharpness(problem: "Problem", x: ArrayLike) -> Array:
 
     Gradient descent is stable at a minimum below a learning rate of 2 / sharpness. Up to ``EXACT`` components from the
     Hessian. Above, by ``lanczos``: to sqrt(eps) relative for d <= ``LARGE``; beyond, the best lower bound of at most
-    ``FEW`` products with the Hessian (36 gradients; memory of about 22 vectors of d components), to 1 % or so, to a few
+    ``FEW`` products with the Hessian (32 gradients; memory of about 20 vectors of d components), to 1 % or so, to a few
     where the largest eigenvalues stand close together. The start of the iteration is the same at every call.
     Source: Cohen et al. (2021), arXiv:2103.00065, for its role in training.
     """
@@ -85,6 +86,12 @@ def _largest(problem: "Problem", x: Array, k: int, scale: Array | None = None) -
     d = len(x)
     if whole(k, "k", 1) > d:
         raise ValueError(f"k is {k}, but the Hessian of {problem.name!r} has {d} eigenvalues; give at most that.")
+    return _compiled(problem, x, k, scale)
+
+
+@partial(jax.jit, static_argnums=(0, 2))  # called by itself each operation would be compiled for itself
+def _compiled(problem: "Problem", x: Array, k: int, scale: Array | None) -> Array:
+    d = len(x)
 
     def scaled(v: Array) -> Array:
         return v if scale is None else scale * v
