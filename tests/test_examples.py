@@ -8,6 +8,7 @@ EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"
 
 
 @pytest.mark.parametrize("name", [script.stem for script in EXAMPLES])
+@pytest.mark.slow
 def test_each_page_writes_the_figures_it_names(page, name):
     lines, folder = page(name)
     heading, _, names = lines[-1].partition(" ")

@@ -30,7 +30,7 @@ def first_path(problem, method, steps, dtype="float64", **arguments):
     return tw.run(problem, method, steps=steps, dtype=dtype, **arguments).x[0, 0].values
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_flow_on_a_quadratic_decays_exponentially(dtype):
     """x_i exp(-curvature_i t / friction), also for steps of time far beyond what gradient descent could take."""
     curvatures = np.array([1.0, 50.0])
@@ -51,7 +51,7 @@ def oscillation(t, mass, friction):
     return np.real(np.exp(np.outer(t, values)) * np.linalg.solve(vectors, [1, 0]) @ vectors[0])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_oscillator_under_over_and_critically_damped(dtype):
     pairs = [(1.0, 0.2), (0.25, 1.0), (1.0, 2.0), (0.5, 8.0)]
     masses, frictions = (sorted(set(side)) for side in zip(*pairs, strict=True))
@@ -170,6 +170,7 @@ def test_the_loss_falls_along_the_flow_and_a_path_that_leaves_is_nan():
     assert np.all(np.diff(tw.run(RUGGED, gradient_flow(0.01), steps=30, dtype="float64").loss[0, 0]) <= 1e-15)
 
 
+@pytest.mark.slow
 def test_solve_finishes_with_a_flow():
     fits = tw.solve(PARABOLA, gradient_flow(1.0), [[1.0], [2.0]], gtol=1e-6, dtype="float64")
     assert (fits.outcome == 0).all() and fits.steps.values.tolist() == [[14, 15]]

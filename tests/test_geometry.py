@@ -206,6 +206,7 @@ def network(sizes, examples, key):
     return tw.Problem(predict, loss=lambda y: jnp.mean((y - targets) ** 2), start=start, name="network")
 
 
+@pytest.mark.slow
 def test_gradient_descent_settles_at_the_edge_of_stability():
     # Cohen et al. 2021, figure 1: the sharpness rises to 2 / learning_rate and stays, while the loss goes on to fall.
     problem = network((4, 16, 16, 2), 32, key=0)

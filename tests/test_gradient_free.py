@@ -296,6 +296,7 @@ def test_cmaes_solves_and_ends_where_the_package_does():
     assert not covariance_adaptation._strategies
 
 
+@pytest.mark.slow
 def test_widths_are_swept_and_cases_are_told_apart():
     problem = tw.problems.quadratic([1.0, 2.0])
     swept = tw.run(problem, tw.sweep(CMAES(0.5, generations=5), width=[0.1, 1.0]), steps=5, dtype="float64")

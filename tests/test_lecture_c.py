@@ -346,6 +346,7 @@ def test_c25_movies_have_a_frame_for_each_row(
 WELLS = tw.problems.wells(8, 2, key=5)
 
 
+@pytest.mark.slow
 def test_e04_methods_without_gradients_leave_a_well_that_is_not_the_lowest():
     """At the page's settings, from where descent ends in one of the two shallower wells."""
     starts = tw.starts.grid(WELLS.domain, 12)

@@ -146,6 +146,7 @@ def test_a12_inverse_simulator_on_a_numerical_inverse(lectures, pbdl):
     np.testing.assert_allclose(path(found, "PG")[1:], expected, atol=5e-6)
 
 
+@pytest.mark.slow
 def test_a13_error_of_the_lecture_inverse_and_of_ours(lectures, pbdl, trace):
     """The lecture's error is the tolerance of its optimizer; an inverse exact to rounding has a thirtieth of it."""
     host = tw.Problem(tw.Stage(lecture_forward, on_the_host), loss=pbdl.loss, start=[3.0, 3.0])

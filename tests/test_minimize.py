@@ -87,6 +87,7 @@ def test_arguments_beside_x():
     np.testing.assert_allclose(one.x, [3.0])
 
 
+@pytest.mark.slow
 def test_how_it_ends():
     few = minimize(rosenbrock, [-1.2, 1.0], method="BFGS", options={"maxiter": 3})
     assert (few.success, few.status, few.nit, few.message) == (False, 1, 3, "Exhausted: maxiter steps are taken.")
@@ -111,6 +112,7 @@ def test_a_function_is_compiled_once(compiled):
     np.testing.assert_allclose(again.x, 2.0)
 
 
+@pytest.mark.slow
 def test_what_a_function_reads_may_change():
     center = {"plain": np.ones(2), "compiled": jax.jit(lambda x: x - 1.0)}
 

@@ -172,6 +172,7 @@ def test_recorded_sharpness_is_taken_and_that_of_adaptive_methods_is_needed():
     np.testing.assert_allclose(tw.analysis.stability(recorded, problem).sharpness[:, 0, 0], [1, 500, 1001])
 
 
+@pytest.mark.slow
 def test_adam_comes_to_the_adaptive_edge_of_stability():
     """On a parabola its divisor falls until the preconditioned sharpness is 38 / eta (Cohen et al. 2022)."""
     problem = tw.problems.quadratic([1.0, 4.0, 10.0], rotation_key=0)

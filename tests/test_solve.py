@@ -159,6 +159,7 @@ def test_a_search_that_cannot_improve_is_stalled():
     np.testing.assert_allclose(fits.x, 0.1, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_evaluations_are_those_that_were_made():
     """Counted by a callback in the loss; the trust region has a gradient and a Hessian at each trial."""
     problem = tw.problems.rosenbrock(2)
@@ -265,7 +266,8 @@ def test_a_call_is_not_changed_by_those_before(compiled):
     assert (spoiled.outcome == 2).all() and after.equals(expected)
 
 
-@pytest.mark.parametrize("d", [6, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("d", [6, 12])
 def test_bounded_methods_find_the_constrained_minimum(d):
     """A convex quadratic in a box has one solution; SciPy's L-BFGS-B knows it."""
     draw = np.random.default_rng(d)

@@ -14,7 +14,8 @@ INVARIANT = {
 ALPHAS = [1.0, 1e3, 1e6]
 
 
-@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.slow
 def test_paths_do_not_depend_on_the_scale_of_y(dtype):
     paths = np.stack(
         [tw.run(tw.problems.scaling(alpha), INVARIANT, steps=10, dtype=dtype).x.values for alpha in ALPHAS]
@@ -31,7 +32,8 @@ def test_gradient_descent_depends_on_it():
     assert finals[1][-1] > 1e6 * finals[1][0]
 
 
-@pytest.mark.parametrize("units", [pytest.param(1e-6, marks=pytest.mark.slow), 1e6])
+@pytest.mark.parametrize("units", [1e-6, 1e6])
+@pytest.mark.slow
 def test_least_squares_steps_do_not_depend_on_the_units_of_x(units):
     """The same fit with its second parameter in other units, also in float32."""
     times = np.linspace(0, 2, 9)

@@ -63,6 +63,7 @@ def test_conjugate_gradients_follow_negative_curvature_to_the_border():
         np.testing.assert_allclose(inner.r, g + h @ inner.s, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_levenberg_marquardt_does_not_see_units():
     """Parameters measured in other units take the same path in these units."""
     t, scale = np.linspace(0.0, 2.0, 9), np.array([1e6, 1e-5])
