@@ -79,7 +79,7 @@ def test_lanczos_error_is_within_its_residuals_at_any_number_of_products(float64
     a = rotated(draw.normal(size=100), draw)
     true = np.linalg.eigvalsh(a)
     last = -np.inf
-    for products in (1, 12, 70):
+    for products in (1, 12, 200):
         lanczos = partial(geometry.lanczos, lambda v: a @ v, basis=20, products=products, tolerance=0.0)
         found = jax.jit(lanczos)(jnp.ones(100))
         (value,), (residual,) = np.asarray(found.values), np.asarray(found.residuals)
@@ -87,7 +87,7 @@ def test_lanczos_error_is_within_its_residuals_at_any_number_of_products(float64
         assert np.min(np.abs(true - value)) <= residual + 1e-13
         assert last <= value <= true[-1] + 1e-13  # each is a lower bound, and no worse than the one before
         last = value
-    assert abs(last - true[-1]) < 1e-8
+    assert abs(last - true[-1]) < 1e-10
 
 
 def test_lanczos_in_one_basis_is_as_accurate_where_it_seldom_orthogonalizes(float64):

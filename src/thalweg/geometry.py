@@ -20,7 +20,7 @@ __all__ = ["condition", "lanczos", "preconditioned_sharpness", "sharpness", "spe
 
 EXACT = 64  # components up to which the Hessian is formed
 LARGE = 10_000  # components above which the number of products is bounded
-FEW = 18  # products and vectors of the basis there, for one eigenvalue
+FEW = 16  # products and vectors of the basis there, for one eigenvalue
 MANY = 1000  # products otherwise
 LARGEST_MATRIX = 4096
 Product = Callable[[Array], Array]
@@ -31,7 +31,7 @@ def sharpness(problem: "Problem", x: ArrayLike) -> Array:
 
     Gradient descent is stable at a minimum below a learning rate of 2 / sharpness. Up to ``EXACT`` components from the
     Hessian. Above, by ``lanczos``: to sqrt(eps) relative for d <= ``LARGE``; beyond, the best lower bound of at most
-    ``FEW`` products with the Hessian (36 gradients; memory of about 22 vectors of d components), to 1 % or so, to a few
+    ``FEW`` products with the Hessian (32 gradients; memory of about 20 vectors of d components), to 1 % or so, to a few
     where the largest eigenvalues stand close together. The start of the iteration is the same at every call.
     Source: Cohen et al. (2021), arXiv:2103.00065, for its role in training.
     """
