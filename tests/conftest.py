@@ -1,5 +1,6 @@
 """What several test files need."""
 
+import json
 import os
 import shlex
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -35,6 +37,29 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.fail(f"published data and figures are missing; put them in the folder {folder}, beside the repository.")
     return folder
+
+
+@pytest.fixture(scope="session")
+def lectures(shared) -> dict[str, Any]:
+    """What the lectures print, by the id of the case."""
+    cases = json.loads((shared / "figures" / "lectures.json").read_text())
+    return {case["id"]: case["expected"] for case in cases}
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A script of ``examples/`` as a stranger would run it: the lines it prints, and the folder of its figures."""
+
+    def run(name):
+        script = Path(__file__).resolve().parents[1] / "examples" / f"{name}.py"
+        this = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).resolve().parents[1])}  # thalweg that is tested
+        done = subprocess.run(
+            [sys.executable, script, "figures"], cwd=tmp_path, env=this, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines(), tmp_path / "figures"
+
+    return run
 
 
 @pytest.fixture

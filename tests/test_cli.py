@@ -154,7 +154,7 @@ def test_words_for_methods(words, methods, request_of):
         ("--start=-1.2,1", [-1.2, 1], 100, {}),
         ("--start 2*pi,-1/3", [2 * np.pi, -1 / 3], 100, {}),
         ("--starts 5 --seed 3", tw.starts.uniform((-4, [4, 4]), 5, 3), 100, {"key": 3}),
-        ("--steps 0 --every 7 --dtype float64", None, 0, {"every": 7, "dtype": "float64"}),
+        ("--steps 0 --every 7 --dtype bfloat16", None, 0, {"every": 7, "dtype": "bfloat16"}),
         ("--steps 1e3", None, 1000, {}),
     ],
 )
@@ -349,7 +349,8 @@ REFUSED = {
     "run pbdl --steps 1e14": "needs .* bytes and .* are free; every=.* fits",
     "run pbdl --every 0": "--every: '0' is not a whole number from 1",
     "run pbdl --seed -1": "--seed: '-1' is not a whole number from 0",
-    "run pbdl --dtype float16": 'Invalid value "float16" for --dtype.*"float32", "float64"',
+    "run pbdl --dtype float8": 'Invalid value "float8" for --dtype.*"bfloat16", "float16", "float32", "float64"',
+    "solve pbdl --dtype float16": 'Invalid value "float16" for --dtype.*"float32", "float64"',
     "run pbdl --stps 5": "Unknown option: --stps.*--steps",
     "run --stps 5 pbdl": "--stps is not an option of this command; --help",
     "run pbdl --out absent/a.nc": "absent/a.nc cannot be written, because its folder does not exist; create",

@@ -1,8 +1,5 @@
 """The figures of the lectures, each case at its own tolerance (``shared/figures/lectures.json``)."""
 
-import json
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,12 +13,6 @@ METHODS = {
     "Newton": tw.methods.Newton(learning_rate=1 / 3),
     "PG": tw.methods.InverseSimulator(learning_rate=0.3),
 }
-
-
-@pytest.fixture(scope="session")
-def lectures(shared) -> dict[str, Any]:
-    cases = json.loads((shared / "figures" / "lectures.json").read_text())
-    return {case["id"]: case["expected"] for case in cases}
 
 
 @pytest.fixture(scope="module")

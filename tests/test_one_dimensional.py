@@ -168,7 +168,7 @@ def test_roots_of_unity_by_newtons_root_finding():
     np.testing.assert_allclose(x[:, 0] + 1j * x[:, 1], by_hand, rtol=1e-8)
 
 
-def test_quadratic_fit_has_the_examples_of_the_lecture(figures):
+def test_b17_quadratic_fit_has_the_examples_of_the_lecture(figures):
     for n, count in ((50, figures["B17"]["count"]), (100, figures["B17"]["for 100"])):
         data = problems.quadratic_fit(n).data
         assert all(values.shape == (count,) for values in data.values())
@@ -188,7 +188,7 @@ def test_quadratic_fit_curvature():
         np.testing.assert_allclose(problem.hessian(np.array(t)), 2 * squares @ squares.T / 50, rtol=1e-13)
 
 
-def test_b14_b15_paths_of_the_lecture(figures):
+def test_quadratic_fit_takes_the_paths_of_the_lecture(figures):
     methods = {
         "rmsprop": tw.methods.rmsprop(learning_rate=0.1, decay=0.99),
         "adam": tw.methods.adam(learning_rate=0.1),

@@ -50,7 +50,7 @@ def test_first_order_methods_have_the_spectral_radius_as_rate():
     trace = tw.run(problem, methods, starts, steps=300, dtype="float64")
     found = tw.analysis.rates(trace, problem)
     theory = np.broadcast_to(found.theory_rate.values[:, None], found.rate.shape)
-    np.testing.assert_allclose(found.rate, theory, atol=1e-3)  # complex eigenvalues make the error wave about its slope
+    np.testing.assert_allclose(found.rate, theory, atol=2e-3)  # complex eigenvalues make the error wave about its slope
     real = [name.startswith(("GD", "Newton")) for name in found.variant.values]
     np.testing.assert_allclose(found.rate[real], theory[real], rtol=1e-6)
     np.testing.assert_allclose(found.order[real], 1, atol=1e-4)
@@ -105,8 +105,29 @@ def test_least_squares_are_quadratic_where_no_residual_is_left():
     found = tw.analysis.rates(tw.run(exact, methods, steps=40, dtype="float64"), exact)
     assert found.order[0].item() == pytest.approx(2, abs=0.05) and found.theory_order[0] == 2
     assert found.rate[1].item() == pytest.approx(0.5, rel=1e-4) and found.theory_rate[1] == 0.5
+    linear = tw.problems.scaling(3.0)  # solved in one step to rounding, which has no rate
+    one = tw.analysis.rates(tw.run(linear, M.GaussNewton(), steps=30, dtype="float64"), linear)
+    assert np.isnan(one.rate).all() and np.isnan(one.order).all() and one.error[0, 0, 1] < 1e-14
     found = tw.analysis.rates(tw.run(left, methods, steps=20, dtype="float64"), left)
     assert np.isnan(found.theory_rate).all() and found.rate[0] < 0.02
+
+
+def made(errors: np.ndarray) -> tuple:
+    """A trace whose path has these errors about the minimum 1 of a parabola."""
+    problem = tw.Problem(loss=lambda x: (x[0] - 1) ** 2, start=[0.0], minima=[[1.0]])
+    trace = tw.run(problem, M.gradient_descent(0.1), steps=len(errors) - 1, dtype="float64")
+    return trace.assign(x=(trace.x.dims, (1 + errors)[None, None, :, None])), problem
+
+
+def test_noise_and_refused_trials_do_not_count():
+    k = np.arange(200)
+    noise = 1e-6 * np.random.default_rng(0).uniform(0.5, 1, len(k))
+    found = tw.analysis.rates(*made(0.9**k + noise))
+    assert found.rate.item() == pytest.approx(0.9, rel=2e-3) and found.order.item() == pytest.approx(1, abs=0.02)
+    square = 0.5 ** (2.0 ** np.arange(12))
+    found = tw.analysis.rates(*made(np.repeat(square, 3)))
+    assert found.order.item() == pytest.approx(2, abs=1e-2)
+    assert tw.analysis.rates(*made(square)).order.item() == pytest.approx(2, abs=1e-2)
 
 
 def test_paths_that_do_not_arrive_have_no_rate():
@@ -142,13 +163,25 @@ def test_recorded_sharpness_is_taken_and_that_of_adaptive_methods_is_needed():
     trace = tw.run(problem, methods, steps=5)
     with pytest.raises(ValueError, match=r"'Adam' divides its gradients .* run\(record=\[geometry.precond"):
         tw.analysis.stability(trace, problem)
-    shape = trace.loss.dims, np.full(trace.loss.shape, 500.0)
+    shape = trace.loss.dims, np.full(trace.loss.shape, 500.0) * [[[0]], [[1]], [[2]]]
     found = tw.analysis.stability(trace.assign(preconditioned_sharpness=shape), problem)
     np.testing.assert_allclose(found.sharpness[:, 0, 0], [4, 500, 4])
     np.testing.assert_allclose(found.limit, [2 / 0.6, 380, np.nan], rtol=1e-6)
     assert found.crossing.values.ravel().tolist() == [0, 0, -1]
-    recorded = trace.assign(preconditioned_sharpness=shape, sharpness=(shape[0], shape[1] - 499))
-    np.testing.assert_allclose(tw.analysis.stability(recorded, problem).sharpness[:, 0, 0], [1, 500, 1])
+    recorded = trace.assign(preconditioned_sharpness=shape, sharpness=(shape[0], shape[1] + 1))
+    np.testing.assert_allclose(tw.analysis.stability(recorded, problem).sharpness[:, 0, 0], [1, 500, 1001])
+
+
+def test_adam_comes_to_the_adaptive_edge_of_stability():
+    """On a parabola its divisor falls until the preconditioned sharpness is 38 / eta (Cohen et al. 2022)."""
+    problem = tw.problems.quadratic([1.0, 4.0, 10.0], rotation_key=0)
+    methods = {"Adam": tw.sweep(M.adam(0.01, b2=0.99), learning_rate=[0.003, 0.01, 0.03])}
+    record = [tw.geometry.preconditioned_sharpness]
+    trace = tw.run(problem, methods, steps=4000, dtype="float64", record=record)
+    found = tw.analysis.stability(trace, problem)
+    np.testing.assert_allclose(found.limit, 38 / np.array([0.003, 0.01, 0.03]))
+    np.testing.assert_allclose(found.sharpness[:, 0, -1000:].mean("step"), found.limit, rtol=0.05)
+    assert np.all(found.crossing > 1000)
 
 
 def test_sharpness_is_nan_where_a_path_has_left():

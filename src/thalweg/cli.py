@@ -95,7 +95,9 @@ Starts = Annotated[
     int | None, Parameter(converter=_whole(1), help="Begin at this many random points of the problem's domain.")
 ]
 Seed = Annotated[int, Parameter(converter=_whole(0), help="Seed of random starts and of random methods.")]
-Precision = Annotated[Literal["float32", "float64"], Parameter(help="Precision of all numbers.")]
+PRECISION = Parameter(help="Precision of all numbers.")
+Precision = Annotated[Literal["float32", "float64"], PRECISION]
+AnyPrecision = Annotated[Literal["bfloat16", "float16", "float32", "float64"], PRECISION]
 
 app = App(
     name="thalweg",
@@ -121,7 +123,7 @@ def run(
     starts: Starts = None,
     seed: Seed = 0,
     every: Annotated[int, Parameter(converter=_whole(1), help="Record each such step only, and the last.")] = 1,
-    dtype: Precision = "float32",
+    dtype: AnyPrecision = "float32",
     out: Annotated[Path | None, Parameter(help="Write every path to this NetCDF file, for xarray.")] = None,
     figure: Annotated[
         Path | None,

@@ -1,6 +1,5 @@
 """The chain x -> y -> L and what is known of it."""
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -63,7 +62,12 @@ def _handed(f: Any, given: int, data: Any) -> Any:
     """``f``, with ``data`` as its last argument where it asks for it."""
     if data is None or not asks(f, given):
         return f
-    return functools.wraps(f)(functools.partial(lambda *arguments: f(*arguments, data)))
+
+    def handed(*arguments: Any) -> Any:
+        return f(*arguments, data)
+
+    handed.__name__ = getattr(f, "__name__", "<lambda>")  # and not functools.wraps, with which it would seem to ask
+    return handed
 
 
 @final

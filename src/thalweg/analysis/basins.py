@@ -6,9 +6,6 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 import xarray as xr
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from thalweg.analysis.alignment import coordinates
 from thalweg.reading import whole
@@ -159,6 +156,9 @@ def _clusters(points: np.ndarray) -> tuple[np.ndarray, int]:
         side *= 2
     cell = np.empty(len(cells), int)
     cell[order] = np.cumsum(first) - 1
+    from scipy.sparse import coo_array  # half a second to import
+    from scipy.sparse.csgraph import connected_components
+
     links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(cell.max() + 1, cell.max() + 1))
     return connected_components(links, directed=False)[1][cell], side
 
@@ -175,6 +175,8 @@ def _touching(cells: np.ndarray) -> np.ndarray | None:
         apart = (np.diff(group[order]) > 0) | (np.diff(column[order]) > 1)
         group[order] = np.append(0, np.cumsum(apart))
     widest = np.argsort([-len(np.unique(column)) for column in cells.T])[:TREE_COMPONENTS]
+    from scipy.spatial import KDTree
+
     tree = KDTree(np.column_stack([2 * group, cells[:, widest]]))
     if tree.count_neighbors(tree, 1.5, p=np.inf) > MOST_PAIRS:
         return None

@@ -14,6 +14,7 @@ from thalweg.problem import Problem
 
 ROUNDINGS = 100  # of x below which a move says nothing
 END = 0.1  # of the rows at the end, whose largest error counts as noise
+MARGIN = 10  # times the noise, if half of the rows are above it
 CONVERGED = 0.1  # of the largest error, below which a path must get
 NOTHING = 1e-8  # of the size of y, below which a residual counts as none
 EXACT_HESSIAN = 1000  # components up to which theory gets the eigenvalues of the Hessian
@@ -37,9 +38,10 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
       starts of the variant end at (see ``theory.rate``).
 
     The tail is the second half, and at least four, of the rows above rounding: those before the error first falls to
-    the largest of the last tenth of all rows or to 100 roundings of x, and whose move is above that, too. NaN where
-    these are fewer than three, where the error does not fall to a tenth of its largest, and where the path is not
-    finite. Cost: the errors, and one Hessian for each x*; above 1000 components theory is left out.
+    the largest of the last tenth of all rows (to ten times that, if it leaves half of them) or to 100 roundings of x,
+    and whose move is above these, too. NaN where they are fewer than three, where the error does not fall to a tenth of
+    its largest, and where the path is not finite. Cost: the errors, and one Hessian for each x*; above 1000 components
+    theory is left out.
 
     Raises ValueError for a trace without rules.
     """
@@ -89,8 +91,12 @@ def _tail(x: np.ndarray, error: np.ndarray, eps: float) -> np.ndarray:
     moves = np.linalg.norm(np.diff(x, axis=2, append=x[:, :, -1:]), axis=-1)
     rounding = ROUNDINGS * eps * np.linalg.norm(x, axis=-1)
     before_it = np.concatenate([rounding[..., :1], rounding[..., :-1]], axis=-1)
-    above = np.logical_and.accumulate((error > noise) & (error > before_it), axis=-1)
-    usable = above & (moves > rounding)
+    above, well_above = (
+        np.logical_and.accumulate((error > times * noise) & (error > before_it), axis=-1) & (moves > rounding)
+        for times in (1, MARGIN)
+    )
+    enough = 2 * well_above.sum(-1, keepdims=True) >= above.sum(-1, keepdims=True)
+    usable = np.where(enough, well_above, above)
     usable &= noise <= CONVERGED * error.max(-1, keepdims=True)
     count = usable.sum(-1, keepdims=True)
     from_end = np.flip(np.flip(usable, -1).cumsum(-1), -1)

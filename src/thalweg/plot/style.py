@@ -134,7 +134,7 @@ def problem_name(attributes: Mapping[Any, Any]) -> list[str]:
 
 def few_ticks(ax: Axes) -> None:
     """About six numbers on each linear axis, a common power of ten written once at its end."""
-    for axis in (ax.xaxis, ax.yaxis):
+    for axis in filter(None, (ax.xaxis, ax.yaxis, getattr(ax, "zaxis", None))):
         if axis.get_scale() == "linear":
             axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
             words = ScalarFormatter(useMathText=True)

@@ -17,9 +17,9 @@ def quadratic_fit(n: int = 50, key: int | None = None, batch_size: int | None = 
 
     The examples are the grid of floor(sqrt n) values of x and as many of y, evenly from -10 to 10 (49 examples for
     n = 50), or with ``key`` n points drawn uniformly from that square by NumPy's generator. They are the problem's
-    ``data``: ``x``, ``y`` and ``observed``, arrays of one axis. Start (0, 0); minimum (3, 9), L = 0; domain
-    0 <= t_i <= 10; n >= 1. d2L/dt2 = 2 mean of (x^2, y^2) (x^2, y^2)^T, which is singular on a grid of n < 9.
-    With ``batch_size`` a step of ``run`` takes that many examples, drawn anew.
+    ``data``: ``x``, ``y`` and ``observed``, arrays of one axis; ``batch_size`` of them make a step of ``run``, all if
+    None. Start (0, 0); minimum (3, 9), L = 0, which is that of every batch; domain 0 <= t_i <= 10; n >= 1.
+    d2L/dt2 = 2 mean of (x^2, y^2) (x^2, y^2)^T, which is singular on a grid of n < 9.
     Source: the two-parameter model of a lecture on optimizers, by gradient descent on examples one by one and in
     batches.
     """
