@@ -176,9 +176,9 @@ show(
 # %% [markdown]
 # ## A surface with many valleys
 #
-# Ackley's function, on the grid of the lecture. The minimum is 0 at the origin, where the root in the formula has
-# no derivative: plain `jax.grad` gives NaN there, thalweg's version 0. (The formula in the lecture's text has a bracket
-# in the wrong place; its code is right.)
+# Ackley's function, on the grid of the lecture. The minimum is 0 at the origin, where the square root in the formula
+# has no derivative: plain `jax.grad` gives NaN there, thalweg's version 0. (The formula in the lecture's text has a
+# bracket in the wrong place; its code is right.)
 
 # %%
 ackley = tw.problems.ackley(2)

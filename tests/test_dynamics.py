@@ -62,13 +62,13 @@ def test_iterates_are_those_of_run_and_periods_those_of_the_map():
 
 
 @pytest.mark.parametrize("start", [[0.7], [0.3], [-0.4]])
-def test_c09_lyapunov_exponent(start):
+def test_lyapunov_exponent_of_erratic_motion(start):
     found = analysis.lyapunov(RUGGED, tw.methods.gradient_descent(0.2), start, dtype="float64")
     assert found.dims == ("variant", "exponent")
     assert float(found[0, 0]) == pytest.approx(1.54, abs=0.02)
 
 
-def test_c12_lyapunov_exponents_by_learning_rate():
+def test_lyapunov_exponents_by_learning_rate():
     found = analysis.lyapunov(RUGGED, tw.sweep(GD, learning_rate=[0.1, 0.15, 0.2]), steps=4000, dtype="float64")
     np.testing.assert_allclose(found[:, 0], [0.91, 1.22, 1.54], atol=0.03)
 

@@ -128,7 +128,7 @@ def test_points_slide_on_the_curve_of_one_component(wave, slides):
         points = line(ax, str(slides.variant.values[0])).get_xydata()
         np.testing.assert_array_equal(points[:, 0], slides.x.values[0, :, 5, 0])
         np.testing.assert_array_equal(points[:, 1], slides.loss.values[0, :, 5])
-        assert len(line(ax, "loss").get_xdata()) == 200 and not lines(ax, "start")
+        assert len(line(ax, "loss").get_xdata()) == 4000 and not lines(ax, "start")
 
 
 def test_a_surface_carries_the_paths(bowl, trace):

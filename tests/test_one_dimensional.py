@@ -128,7 +128,7 @@ def test_worst_case_is_noise_with_lines_between(points):
 
 
 @pytest.mark.parametrize("n, d, key", [(8, 2, 0), (8, 2, 2022), (1, 1, 3), (20, 5, 1)])
-def test_wells_by_an_analytic_gradient_and_differences(n, d, key):
+def test_e01_wells_by_an_analytic_gradient_and_differences(n, d, key):
     problem = problems.wells(n, d, key)
     draw = np.random.default_rng(key)
     c, a, s = draw.uniform(-2, 2, (n, d)), draw.uniform(0.5, 1.5, n), draw.uniform(0.5, 1.5, n)
@@ -213,7 +213,7 @@ def test_b13_minibatches_of_the_lecture(figures):
     assert np.all(np.abs(first + 1e-4 * np.asarray(problem.gradient(np.zeros(2)))) > 1e-3)  # not that of all examples
 
 
-def test_c02_c03_minima_of_the_lecture(figures):
+def test_minima_of_the_lecture(figures):
     expected = figures["C02"]
     assert problems.convex().minima[0, 0] == expected["convex min"][0]
     assert float(problems.convex().value(jnp.zeros(1))) == expected["convex min"][1]

@@ -1,6 +1,7 @@
 """Local facts of a loss at a point x, shape (d,): functions (problem, x) that ``run(record=…)`` can observe."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -85,6 +86,12 @@ def _largest(problem: "Problem", x: Array, k: int, scale: Array | None = None) -
     d = len(x)
     if whole(k, "k", 1) > d:
         raise ValueError(f"k is {k}, but the Hessian of {problem.name!r} has {d} eigenvalues; give at most that.")
+    return _compiled(problem, x, k, scale)
+
+
+@partial(jax.jit, static_argnums=(0, 2))  # called by itself each operation would be compiled for itself
+def _compiled(problem: "Problem", x: Array, k: int, scale: Array | None) -> Array:
+    d = len(x)
 
     def scaled(v: Array) -> Array:
         return v if scale is None else scale * v

@@ -19,6 +19,7 @@ from thalweg.problem import Problem
 from thalweg.space import Space
 
 RESOLUTION = 200  # points along each side of the grid
+LINE = 4000  # points along a line
 CHUNK = 4000  # points evaluated at once, so that a wide y does not fill the memory; a divisor of all, to compile once
 LEVELS = 20
 RELIEF = LinearSegmentedColormap.from_list("relief", ["#fbfcfd", "#d5dde5", "#a3b1c0"])  # pale: paths lie on it
@@ -49,7 +50,7 @@ def landscape(
         components: for a space of more than two components, the pair to draw, by label or index; the others stay at the
             first known minimum, or at the start where no minimum is known.
         stationary: what ``analysis.stationary_points`` returned, for one component: maxima are marked by triangles that
-            point down, minima by those that point up, inflections by squares.
+            point down, minima by those that point up, inflections by squares, and there are no stars.
 
     Raises ValueError for an unknown space, kind or component, for more than two dimensions without ``components``,
     where no finite domain is known, and for stationary points in more than one.
@@ -95,11 +96,12 @@ def landscape(
         if filled is not None:
             figure.colorbar(filled, ax=ax, label=words[2], format=FuncFormatter(short))
     else:
-        heights = [float(problem.value(minimum)) for minimum in problem.minima]
-        ax.plot(minima[:, 0], heights, linestyle="none", label="minimum", zorder=5, **STAR)
         ax.plot(sides[0], values, label="loss", **CURVE)
         if stationary is not None:
             _draw_stationary(ax, stationary)
+        else:
+            heights = [float(problem.value(minimum)) for minimum in problem.minima]
+            ax.plot(minima[:, 0], heights, linestyle="none", label="minimum", zorder=5, **STAR)
     ax.set_title("".join(problem_name({"problem": problem.name})), fontsize=10)
     return figure
 
@@ -171,7 +173,8 @@ def evaluate(
     loss: Callable[[Array], Array], at: np.ndarray, picked: list[int], low: np.ndarray, high: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """The loss on a grid of the box through the point ``at``: the grid's sides, and values, NaN where not finite."""
-    sides = [np.linspace(a, b, RESOLUTION) for a, b in zip(low, high, strict=True)]
+    many = RESOLUTION if len(picked) == 2 else LINE
+    sides = [np.linspace(a, b, many) for a, b in zip(low, high, strict=True)]
     mesh = np.meshgrid(*sides)
     points = jnp.asarray(np.stack([side.ravel() for side in mesh], axis=1))
     center, where = jnp.asarray(at, points.dtype), jnp.asarray(picked)
