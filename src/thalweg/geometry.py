@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.lanczos import Eigenpairs, lanczos
+from thalweg.lanczos import Eigenpairs, lanczos, largest
 from thalweg.linalg import EIGH, eigh
 from thalweg.reading import whole
 
@@ -21,7 +21,7 @@ __all__ = ["condition", "lanczos", "preconditioned_sharpness", "sharpness", "spe
 
 EXACT = 64  # components up to which the Hessian is formed
 LARGE = 10_000  # components above which the number of products is bounded
-FEW = 16  # products and vectors of the basis there, for one eigenvalue
+FEW = 16  # products there for one eigenvalue
 MANY = 1000  # products otherwise
 LARGEST_MATRIX = 4096
 Product = Callable[[Array], Array]
@@ -32,7 +32,7 @@ def sharpness(problem: "Problem", x: ArrayLike) -> Array:
 
     Gradient descent is stable at a minimum below a learning rate of 2 / sharpness. Up to ``EXACT`` components from the
     Hessian. Above, by ``lanczos``: to sqrt(eps) relative for d <= ``LARGE``; beyond, the best lower bound of at most
-    ``FEW`` products with the Hessian (32 gradients; memory of about 20 vectors of d components), to 1 % or so, to a few
+    ``FEW`` products with the Hessian (32 gradients; memory of about 5 vectors of d components), to 1 % or so, to a few
     where the largest eigenvalues stand close together. The start of the iteration is the same at every call.
     Source: Cohen et al. (2021), arXiv:2103.00065, for its role in training.
     """
@@ -43,9 +43,9 @@ def spectrum(problem: "Problem", x: ArrayLike, k: int) -> Array:
     """The k largest (algebraic) eigenvalues of the Hessian d2L/dx2, descending, repeated ones as often as they are:
     shape (k,), in [L]/[x]^2.
 
-    Computed as ``sharpness`` is. Above ``EXACT`` components copies of repeated eigenvalues are looked for from a new
-    start, at right angles to what is found, until there is none: at least twice the products that one start takes.
-    Raises ValueError where k is more than d.
+    Computed as ``sharpness`` is, above ``LARGE`` with a basis of ``FEW`` + 2 (k - 1) vectors. Above ``EXACT``
+    components, copies of repeated eigenvalues are looked for from new starts at right angles to what is found, until
+    there is none: at least twice the products that one start takes. Raises ValueError where k is more than d.
     """
     return _largest(problem, jnp.asarray(x), k)
 
@@ -99,17 +99,20 @@ def _compiled(problem: "Problem", x: Array, k: int, scale: Array | None) -> Arra
     if d <= max(EXACT, 4 * k):
         h = problem.hessian(x)
         return _eigenvalues(h if scale is None else scale[:, None] * h * scale)[::-1][:k]
-    few = d > LARGE
-    basis = (FEW if few else 32) + 2 * (k - 1)
 
     def product(v: Array) -> Array:
         return scaled(problem.hessian_product(x, scaled(v))[2])
 
-    def found(product: Product, start: Array, many: int) -> Eigenpairs:
-        return lanczos(product, start, many, basis, basis if few else MANY, 1e-2 if few else None)
-
     def start(i: int | Array) -> Array:
         return jax.random.uniform(jax.random.fold_in(jax.random.key(0), i), x.shape, x.dtype, -1, 1)
+
+    few = d > LARGE
+    if few and k == 1:
+        return largest(product, start(0), FEW, 1e-2)[0][None]
+    basis = (FEW if few else 32) + 2 * (k - 1)
+
+    def found(product: Product, start: Array, many: int) -> Eigenpairs:
+        return lanczos(product, start, many, basis, basis if few else MANY, 1e-2 if few else None)
 
     first = found(product, start(0), k)
     return first.values if k == 1 else _with_copies(product, found, start, first)

@@ -34,6 +34,17 @@ class _Krylov(NamedTuple):
     done: Array
 
 
+@final
+class _Recurrence(NamedTuple):
+    projected: Array  # (products, products), tridiagonal
+    size: Array
+    last: Array  # (d,), of length 1, as the next
+    following: Array
+    length: Array
+    value: Array
+    done: Array
+
+
 def lanczos(
     product: Callable[[Array], Array],
     start: Array,
@@ -44,17 +55,16 @@ def lanczos(
 ) -> Eigenpairs:
     """The k largest (algebraic) eigenvalues of the symmetric operator ``product``, v -> A v, shapes (d,).
 
-    Each product extends an orthonormal basis of at most ``basis`` vectors; the values are those of A projected on it. A
-    new vector is orthogonalized twice against all of the basis; where ``products`` <= ``basis``, only once it has lost
-    half of its digits. Where the basis is full its upper half of eigenvectors is kept, once ``products`` > ``basis``
+    Each product extends an orthonormal basis of at most ``basis`` vectors, against all of which it is orthogonalized
+    twice; the values are those of A projected on it. Where the basis is full its upper half of eigenvectors is kept
     (thick restart). It ends where |beta_j s_j|, the length of the residual, is at most ``tolerance`` (without one,
     sqrt(eps)) times each value or the rounding of A, where the basis is invariant under A, or after ``products``. Of a
     repeated eigenvalue one copy is found, since all vectors that a single start leads to have the same part there.
 
     ``start`` is not zero and by chance not orthogonal to what is sought; k <= basis. Memory: basis + about 5 vectors of
     d components, twice the basis where products > basis. Numbers that are not finite end it and are returned.
-    Source: Golub and Van Loan (2013), section 10.1 and 10.5; Parlett (1998), section 13.2; Simon (1984) for
-    orthogonality; Wu and Simon (2000) for the restart.
+    Source: Golub and Van Loan (2013), sections 10.1 and 10.3; Parlett (1998), section 13.2; Wu and Simon (2000) for
+    the restart.
     """
     d, k = start.shape[0], whole(k, "k", 1)
     m = min(whole(basis, "basis", 1), d)
@@ -65,7 +75,6 @@ def lanczos(
     eps = float(jnp.finfo(start.dtype).eps)
     relative = eps**0.5 if tolerance is None else tolerance
     kept = (m + k) // 2
-    restarts = products > m > kept
 
     def restarted(at: _Krylov) -> _Krylov:
         upper = jnp.arange(m) < kept
@@ -74,17 +83,22 @@ def lanczos(
         return at._replace(basis=vectors, projected=diagonal, size=jnp.asarray(kept, at.size.dtype))
 
     def extended(at: _Krylov) -> _Krylov:
-        if restarts:
+        if products > m > kept:
             at = jax.lax.cond(at.size == m, restarted, lambda at: at, at)
         vectors = at.basis.at[at.size].set(at.following)
-        new, along, length = _apart(vectors, at.size, product(at.following), always=restarts)
+        new = product(at.following)
+        along = vectors @ new
+        new = new - along @ vectors
+        again = vectors @ new  # twice is enough (Parlett 1998, section 6.9)
+        new, along = new - again @ vectors, along + again
+        length = _length(new)
         projected = at.projected.at[at.size].set(along).at[:, at.size].set(along)
         count = at.size + 1
         values, parts, norm = _ritz(projected, count)
         norm = jnp.maximum(norm, at.norm)
         rounding = 16 * d**0.5 * eps * norm
         goal = jnp.maximum(relative * jnp.abs(values[:k]), rounding)
-        found = (count >= k) & jnp.all(length * jnp.abs(parts[count - 1, :k]) <= goal)
+        sufficient = (count >= k) & jnp.all(length * jnp.abs(parts[count - 1, :k]) <= goal)
         invariant = (length <= rounding) | (count == d)
         return _Krylov(
             basis=vectors,
@@ -96,7 +110,7 @@ def lanczos(
             parts=parts,
             norm=norm,
             products=at.products + 1,
-            done=found | invariant | ~jnp.isfinite(length),
+            done=sufficient | invariant | ~jnp.isfinite(length),
         )
 
     zero, none = jnp.zeros((), start.dtype), jnp.zeros((), jnp.int32)
@@ -113,29 +127,35 @@ def lanczos(
     )
 
 
-def _apart(basis: Array, last: Array, new: Array, always: bool) -> tuple[Array, Array, Array]:
-    """``new`` without its parts along the basis, these parts, and the length of the rest.
+def largest(product: Callable[[Array], Array], start: Array, products: int, tolerance: float) -> tuple[Array, Array]:
+    """The largest eigenvalue of the symmetric operator ``product``, and how many products were taken.
 
-    Without rounding and restarts there are parts along the last two vectors alone. With ``always``, or where the others
-    exceed sqrt(eps) of the rest, or the rest is short, all are removed, twice.
+    Lanczos without a basis: each vector is orthogonal to the last two, and about four of d components are held. In few
+    products little orthogonality is lost, and what is lost repeats values that are already found (Paige 1980). It ends
+    as ``lanczos`` does; the value is a lower bound.
     """
-    rows, parts = jnp.arange(basis.shape[0]), basis @ new
+    eps, d = float(jnp.finfo(start.dtype).eps), start.shape[0]
 
-    def all_of_it() -> tuple[Array, Array, Array]:
-        once = new - parts @ basis
-        again = basis @ once
-        rest = once - again @ basis
-        return rest, parts + again, _length(rest)
+    def extended(at: _Recurrence) -> _Recurrence:
+        i = at.size
+        new = product(at.following) - at.length * at.last
+        along = at.following @ new
+        new = new - along * at.following
+        coupled = at.projected.at[i, i - 1].set(at.length).at[i - 1, i].set(at.length)  # at i = 0 the length is 0
+        projected = coupled.at[i, i].set(along)
+        length = _length(new)
+        values, parts, norm = _ritz(projected, i + 1)
+        residual = length * jnp.abs(parts[i, 0])
+        rounding = 16 * d**0.5 * eps * norm
+        done = (residual <= tolerance * jnp.abs(values[0])) | (length <= rounding) | ~jnp.isfinite(length)
+        following = new / jnp.where(length > 0, length, 1)
+        return _Recurrence(projected, i + 1, at.following, following, length, values[0], done)
 
-    if always:
-        return all_of_it()
-    near = jnp.where((rows == last) | (rows == last - 1), parts, 0)
-    before = jnp.maximum(last - 1, 0)
-    rest = new - near[last] * basis[last] - jnp.where(last > 0, near[before], 0) * basis[before]
-    length = _length(rest)
-    lost = jnp.max(jnp.abs(parts - near)) > float(jnp.finfo(new.dtype).eps) ** 0.5 * length
-    short = length < 0.1 * jnp.max(jnp.abs(near))
-    return jax.lax.cond(lost | short, all_of_it, lambda: (rest, near, length))
+    zero, square = jnp.zeros((), start.dtype), jnp.zeros((products, products), start.dtype)
+    first, none = start / _length(start), jnp.zeros((), jnp.int32)
+    at = _Recurrence(square, none, jnp.zeros_like(start), first, zero, zero, jnp.zeros((), bool))
+    at = jax.lax.while_loop(lambda at: ~at.done & (at.size < products), extended, at)
+    return at.value, at.size
 
 
 def _ritz(projected: Array, count: Array) -> tuple[Array, Array, Array]:
@@ -150,5 +170,11 @@ def _ritz(projected: Array, count: Array) -> tuple[Array, Array, Array]:
 
 def _length(v: Array) -> Array:
     """Of a vector whose squares may be out of range, as those of 1e-20 are in float32."""
-    largest = jnp.max(jnp.abs(v))
-    return largest * jnp.linalg.norm(v / jnp.where(largest > 0, largest, 1))
+    square = v @ v
+
+    def scaled() -> Array:
+        largest = jnp.max(jnp.abs(v))
+        return largest * jnp.linalg.norm(v / jnp.where(largest > 0, largest, 1))
+
+    within = (square > float(jnp.finfo(v.dtype).tiny) ** 0.5) & (square < jnp.inf)
+    return jax.lax.cond(within, lambda: jnp.sqrt(square), scaled)
