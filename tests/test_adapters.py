@@ -77,6 +77,7 @@ def test_iterates_are_those_of_optimistix(name):
 
 
 @pytest.mark.parametrize("name", ["BFGS", pytest.param("LevenbergMarquardt", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_lanes_give_each_start_its_own_answer(name):
     squares = name in LEAST_SQUARES
     problem, method = (misra(), LEAST_SQUARES[name]) if squares else (rosenbrock(), MINIMISERS[name])
@@ -112,6 +113,7 @@ def line(method, **arguments):
 
 
 @pytest.mark.parametrize("method", [from_optimistix(LEAST_SQUARES["LevenbergMarquardt"]), from_scipy(gtol=1e-9)])
+@pytest.mark.slow
 def test_each_case_is_fitted_to_its_own_data(method):
     ours, lapack = line(method, gtol=1e-8)
     np.testing.assert_allclose(ours, lapack, atol=1e-8)
@@ -153,6 +155,7 @@ def test_where_scipy_ends_the_method_is_stuck():
     assert (fits.outcome.item(), fits.steps.item()) == (1, 3)
 
 
+@pytest.mark.slow
 def test_numbers_that_are_not_finite_end_the_path():
     problem = tw.Problem(loss=lambda x: jnp.sum(jnp.log(x)), start=[1.0, 2.0])
     fits = tw.solve(problem, from_scipy("SLSQP"), [[1.0, 2.0], [-1.0, 1.0]], dtype="float64", max_steps=50)
@@ -160,6 +163,7 @@ def test_numbers_that_are_not_finite_end_the_path():
     assert not np.isfinite(fits.last_loss.values[0, 1])
 
 
+@pytest.mark.slow
 def test_float32():
     fits = tw.solve(quartic(), {"a": from_scipy(), "b": from_optimistix(BFGS(0.1, 0.1))}, dtype="float32", gtol=1e-3)
     assert fits["x"].dtype == np.float32 and (fits.outcome == 0).all()

@@ -43,6 +43,7 @@ def root_of_unity_problem() -> tw.Problem:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.slow
 def test_starts_of_himmelblau_are_counted_as_by_brute_force(dtype):
     problem = tw.problems.himmelblau()
     methods = {"GD": tw.methods.gradient_descent(5e-3), "BFGS": tw.methods.BFGS()}

@@ -65,6 +65,7 @@ def test_epochs_differ_and_lanes_methods_and_chunks_do_not():
     assert (other[0, 0] != orders[0, 0]).any()
 
 
+@pytest.mark.slow
 def test_a_batch_of_all_examples_is_a_step_on_all_data():
     methods = {"GD": tw.methods.gradient_descent(0.3), "Adam": tw.methods.adam(0.1), "GN": tw.methods.GaussNewton()}
     whole, batched = (tw.run(line(size), methods, steps=20, dtype="float64") for size in (None, N))

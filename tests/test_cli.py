@@ -196,6 +196,7 @@ def test_without_a_method_some_that_suit_are_run(problem, suiting, request_of):
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_run_is_that_of_python(line, problem, methods, options, call):
     status, out, err = call(f"run {line} --out trace.nc")
     assert (status, err) == (0, "") and out.endswith("\ntrace: trace.nc\n")

@@ -161,6 +161,7 @@ def test_energy_is_conserved_without_friction_and_falls_with_it():
     np.testing.assert_allclose(swing, 1, atol=1e-8)  # after whole periods
 
 
+@pytest.mark.slow
 def test_the_loss_falls_along_the_flow_and_a_path_that_leaves_is_nan():
     steep = tw.Problem(loss=lambda x: -jnp.sum(x**4), start=[1.0])  # x = 1 reaches infinity at t = 1/8
     trace = tw.run(steep, gradient_flow(0.1), [[1.0], [0.1]], steps=20, dtype="float64")

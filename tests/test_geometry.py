@@ -120,6 +120,7 @@ def test_lanczos_of_what_is_not_finite_ends(float64):
 
 
 @pytest.mark.parametrize("d", [3, 40, 100])
+@pytest.mark.slow
 def test_sharpness_and_spectrum_are_those_of_numpy(float64, d):
     draw = np.random.default_rng(d)
     cases = spectra(d, draw)
@@ -173,6 +174,7 @@ class Diagonal(NamedTuple):
 
 
 @pytest.mark.parametrize("d", [2, 100])
+@pytest.mark.slow
 def test_preconditioned_sharpness(float64, d):
     draw = np.random.default_rng(d)
     a, nu = rotated(draw.uniform(-1, 5, d), draw), draw.uniform(0.1, 10, d)

@@ -209,6 +209,7 @@ def test_annealing_finds_the_global_minimum_more_often_than_descent(schedule):
 # Populations
 
 
+@pytest.mark.slow
 def test_genetic_population_improves_and_keeps_its_best():
     starts = tw.starts.uniform(BOX.domain, 64, key=8)
     trace = tw.run(BOX, {"e04": Genetic(100, 0.1, 0.5, 0.5), "random": RandomSearch()}, starts, steps=100, key=9)
@@ -283,6 +284,7 @@ def test_generations_are_those_of_cmaes(population):
     assert not covariance_adaptation._strategies
 
 
+@pytest.mark.slow
 def test_cmaes_solves_and_ends_where_the_package_does():
     problems = {
         "rosenbrock": tw.problems.rosenbrock(2),

@@ -59,6 +59,7 @@ def test_a_single_point_of_any_order(a, power, sign, kind):
     np.testing.assert_allclose(found.curvature, [2 * sign if power == 2 else 0], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_inflections_of_polynomials_written_out():
     # (x - a)^3 and x (x - a)^3 with rounding in every coefficient.
     for a in (0.3, 1.0, 0.77):

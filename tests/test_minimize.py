@@ -61,6 +61,7 @@ BOUNDS = {
 
 
 @pytest.mark.parametrize("bounds", BOUNDS.values(), ids=BOUNDS)
+@pytest.mark.slow
 def test_bounded_minimum_is_that_of_scipy(bounds):
     ours, theirs = minimize(valley, [0.1, 0.2, 0.3], bounds=bounds), scipys(valley, [0.1, 0.2, 0.3], bounds=bounds)
     assert ours.success

@@ -38,6 +38,7 @@ def test_paths_on_their_way_or_not_finite_have_no_period():
     assert final_period(np.stack([np.cos(2 * np.pi * k / 5), np.sin(2 * np.pi * k / 5)], axis=-1)) == 5
 
 
+@pytest.mark.slow
 def test_first_order_methods_have_the_spectral_radius_as_rate():
     problem = tw.problems.quadratic([0.5, 3.0, 8.0], rotation_key=1)
     methods = {
@@ -99,6 +100,7 @@ def test_a_degenerate_minimum_makes_newton_linear():
     assert 0.98 < found.rate[3].item() < 1
 
 
+@pytest.mark.slow
 def test_least_squares_are_quadratic_where_no_residual_is_left():
     exact, left = tw.problems.exponential(), tw.problems.misra1a()
     methods = {"GN": M.GaussNewton(), "half": M.GaussNewton(0.5)}

@@ -299,6 +299,7 @@ def test_constants_of_a_loss_keep_their_digits_in_either_order():
 @pytest.mark.parametrize(
     "scheme", ["central", *(pytest.param(name, marks=pytest.mark.slow) for name in ("forward", "backward"))]
 )
+@pytest.mark.slow
 def test_every_method_works_with_finite_differences(scheme):
     differences = tw.FiniteDifference(scheme=scheme)
     problem = tw.Problem(PBDL.stages[0], loss=PBDL.loss, start=[3.0, 3.0], derivatives=differences)

@@ -89,6 +89,7 @@ def test_difference_steps_are_positive(step):
         tw.FiniteDifference(step=step)
 
 
+@pytest.mark.slow
 def test_numerical_inverse_of_structures_and_of_more_outputs_than_inputs():
     def forward(p):
         return {"u": p["a"] ** 3 + p["a"], "v": jnp.array([p["b"], p["a"] * p["b"]])}

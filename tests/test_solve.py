@@ -150,6 +150,7 @@ def test_what_ends_a_start_without_a_tolerance():
     assert none.steps.item() == 0 and none.loss.item() == problem.value(problem.start)
 
 
+@pytest.mark.slow
 def test_a_search_that_cannot_improve_is_stalled():
     """Rounding leaves a gradient of about 1e-5: beyond the reach of gtol = 1e-12."""
     problem = tw.Problem(loss=lambda x: 1e6 * jnp.sum((x - 0.1) ** 2) + 1e3, start=[1.0, 2.0])

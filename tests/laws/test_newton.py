@@ -44,6 +44,7 @@ def test_gauss_newton_solves_linear_least_squares_in_one_step():
     np.testing.assert_allclose(trace.x.values[0, 0, 1], np.linalg.lstsq(a, b)[0], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_gauss_newton_of_any_convex_loss_is_the_generalized_step():
     """-(J^T H_y J)^-1 J^T dL/dy, formed directly (Schraudolph 2002)."""
     a = np.random.default_rng(1).normal(size=(5, 3))

@@ -34,6 +34,7 @@ def test_the_step_is_the_minimum_over_the_region(kind):
             assert shift < 1e-9 or abs(size - radius) < 1e-7 * radius
 
 
+@pytest.mark.slow
 def test_one_step_solves_a_quadratic_within_the_region():
     problem = tw.problems.quadratic([1.0, 30.0, 4.0])
     trace = tw.run(problem, tw.methods.TrustRegion(radius=10.0), [[2.0, -3.0, 1.0]], steps=1, dtype="float64")
