@@ -1,5 +1,7 @@
 """Sweeps, starts, derivatives, inverses and the check of a problem."""
 
+from dataclasses import dataclass, field
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -166,3 +168,21 @@ def test_a_domain_may_be_open():
         tw.starts.uniform(problem.domain, 3)
     with pytest.raises(ValueError, match=r"^the domain of x is .* needs a finite box; give domain=\(low, high\)\.$"):
         tw.plot.landscape(problem)
+
+
+def test_a_method_may_have_a_rule_of_its_own():
+    @jax.tree_util.register_dataclass
+    @dataclass(frozen=True)
+    class Halving:
+        factor: float
+        rule: str = field(default="half", metadata={"static": True})
+
+        def init(self, problem, x, key):
+            return ()
+
+        def step(self, problem, x, state):
+            return self.factor * x, state
+
+    trace = tw.run(tw.problems.quadratic([1.0]), Halving(0.5), steps=2)
+    assert trace.rule.values.tolist() == ["Halving"]
+    assert trace.x.values.ravel().tolist() == [1.0, 0.5, 0.25]

@@ -21,7 +21,9 @@ def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
 
 def _rule(method: Any) -> str:
     """What kind of method it is: the name of its optax rule, with the flags that are set, or of its class."""
-    rule = getattr(method, "rule", type(method))
+    rule = getattr(method, "rule", None)
+    if not callable(rule):
+        return type(method).__name__
     usual = {name for name, p in inspect.signature(rule).parameters.items() if p.default is True}
     flags = [key for key, value in getattr(method, "options", ()) if value is True and key not in usual]
     return " ".join([getattr(rule, "__name__", type(rule).__name__), *flags])

@@ -55,7 +55,7 @@ def lyapunov(
     count, copies = whole(exponents, "exponents", 1), whole(copies, "copies", 1)
     named = {name: Tangents(method, count) for name, method in arguments.named_methods(method).items()}
     first = one_start(problem, start)
-    small = np.sqrt(np.finfo(np.float64 if dtype == "float64" else np.float32).eps)
+    small = float(jnp.finfo(arguments.precision(dtype, half=True)).eps) ** 0.5
     apart = np.random.default_rng(0).uniform(-small, small, (copies, first.size))
     apart[0] = 0
     starts = first + apart * np.maximum(np.abs(first), 1)
@@ -91,7 +91,7 @@ class Tangents:
 
     @property
     def rule(self) -> Any:
-        return getattr(self.method, "rule", type(self.method))
+        return getattr(self.method, "rule", type(self.method))  # by which the trace tells what kind it is
 
     @property
     def options(self) -> Any:
