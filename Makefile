@@ -7,7 +7,7 @@ BIN := .venv/bin
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[plot,movie,solvers,problems,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[plot,movie,solvers,physics,problems,test,lint]'
 	touch $@
 
 demo: .venv/installed
@@ -29,7 +29,7 @@ lint: .venv/installed
 	$(BIN)/pyright src
 
 bench: .venv/installed
-	for part in machine trace solve growth geometry nist; do $(BIN)/python benchmarks/$$part.py || exit 1; done > benchmarks/RESULTS.md
+	for part in machine trace solve growth geometry learn nist; do $(BIN)/python benchmarks/$$part.py || exit 1; done > benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/cutest.py --figure docs/cutest.png >> benchmarks/RESULTS.md
 	cat benchmarks/RESULTS.md
 

@@ -48,16 +48,24 @@ def lectures(shared) -> dict[str, Any]:
 
 @pytest.fixture
 def page(tmp_path):
-    """A script of ``examples/`` as a stranger would run it: the lines it prints, and the folder of its figures."""
+    """A script of ``examples/`` as a stranger would run it: the lines it prints, and the folder of its figures, which
+    the last line names. It writes these and nothing else."""
 
-    def run(name):
+    def run(name, seconds=1100):
         script = Path(__file__).resolve().parents[1] / "examples" / f"{name}.py"
         this = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).resolve().parents[1])}  # thalweg that is tested
         done = subprocess.run(
-            [sys.executable, script, "figures"], cwd=tmp_path, env=this, capture_output=True, text=True, timeout=120
+            [sys.executable, script, "figures"], cwd=tmp_path, env=this, capture_output=True, text=True, timeout=seconds
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines(), tmp_path / "figures"
+        lines, folder = done.stdout.splitlines(), tmp_path / "figures"
+        heading, _, names = lines[-1].partition(" ")
+        assert heading == "figures:"
+        written = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+        assert written and written == sorted(names.split())
+        assert all((folder / file).stat().st_size > 1000 for file in written)
+        assert [file.name for file in tmp_path.iterdir()] == [folder.name]
+        return lines, folder
 
     return run
 

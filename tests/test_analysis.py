@@ -82,7 +82,7 @@ def test_table_is_of_medians_over_starts():
     assert table.final_loss["half"] == pytest.approx(2 * 4.0**-10)
     assert table.best_loss["bad"] == pytest.approx(2)
     assert table.steps["half"] == 4 and np.isinf(table.steps["bad"])  # 4^-4 < 1 % < 4^-3
-    assert table.outcome["bad"] == "diverged" and table.distance["half"] == pytest.approx(2 * 2.0**-10)
+    assert table.outcome["bad"] == "diverged (loss)" and table.distance["half"] == pytest.approx(2 * 2.0**-10)
     assert tw.analysis.table(trace, problem, target=0.5).steps["half"] == 1
 
 

@@ -265,7 +265,8 @@ def test_lists_name_what_there_is(call):
     assert {"ackley:d=2", "pbdl", "quadratic:spectrum=…,rotation_key=none", "sine:xi=1,phi=0"} <= set(problems.split())
     assert "adam:learning_rate=…,b1=0.9,b2=0.999,eps=1e-08,weight_decay=none" in methods.split()
     assert "newton:learning_rate=1,damping=0,saddle_free=false" in methods.split()
-    assert "inverse_simulator:learning_rate=1,loss_step=newton|gradient" in methods.split()
+    assert "inverse_simulator:learning_rate=1,loss_step=newton|gradient,proxy=l2|l1" in methods.split()
+    assert "jacobian_power:kappa=0.5,truncation=1e-06,learning_rate=1,relative=true" in methods.split()
 
 
 # What is refused.

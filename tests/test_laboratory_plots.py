@@ -1,12 +1,12 @@
 """Figures of the stability laboratory: what is drawn is what the Datasets hold."""
 
-import io
 import time
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from figures import line, rendered
 from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.image import AxesImage
@@ -17,16 +17,6 @@ from thalweg.plot.basins import AREAS, NONE
 from thalweg.plot.style import cell_edges, is_geometric
 
 SWEPT = np.linspace(0.02, 0.22, 60)
-
-
-def rendered(figure):
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    return figure
-
-
-def line(ax, label):
-    (only,) = [line for line in ax.get_lines() if line.get_label() == label]
-    return only
 
 
 def all_lines(ax, label):

@@ -1,6 +1,5 @@
 """Figures: what is drawn is what the Dataset holds, in a frame a person would choose."""
 
-import io
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
+from figures import line, lines, rendered
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.contour import ContourSet
@@ -93,21 +93,6 @@ def recorded(loss, first_step=0):
         {"loss": (("variant", "start", "step"), loss)},
         {"variant": [f"v{i}" for i in range(variants)], "start": range(starts), "step": np.arange(steps) + first_step},
     )
-
-
-def rendered(figure):
-    """The figure, after a full draw: layout, ticks and fonts must not warn either."""
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    return figure
-
-
-def lines(ax, label):
-    return [line for line in ax.get_lines() if line.get_label() == label]
-
-
-def line(ax, label):
-    (only,) = lines(ax, label)
-    return only
 
 
 def collections(ax):

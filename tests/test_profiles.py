@@ -1,11 +1,10 @@
 """Benchmarks: profiles and distributions against their definitions, and the figures that draw them."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from figures import line, rendered
 from matplotlib.colors import to_hex
 
 import thalweg as tw
@@ -67,17 +66,6 @@ def fitted(loss, outcome=None, **coordinates):
         {"variant": names, "method": ("variant", names), "start": 10 + np.arange(loss.shape[-1]), **coordinates},
         {"problem": "by hand"},
     )
-
-
-def rendered(figure):
-    """The figure, after a full draw: layout, ticks and fonts must not warn either."""
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    return figure
-
-
-def line(ax, label):
-    (only,) = [line for line in ax.get_lines() if line.get_label() == label]
-    return only
 
 
 def words(figure):

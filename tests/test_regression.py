@@ -1,6 +1,5 @@
 """Curve fitting: tables and formulas as problems, what the data determine, the figure of a fit."""
 
-import io
 from fractions import Fraction
 
 import jax
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.optimize
 import xarray as xr
+from figures import rendered
 
 import thalweg as tw
 from thalweg import analysis, plot, problems
@@ -477,12 +477,6 @@ def test_the_table_of_a_fit():
 
 
 # The figure.
-
-
-def rendered(figure):
-    """The figure, after a full draw: layout, ticks and fonts must not warn either."""
-    figure.savefig(io.BytesIO(), format="png", dpi=40)
-    return figure
 
 
 def line(ax, label):

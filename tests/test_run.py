@@ -332,3 +332,19 @@ def test_progress_bar_is_shown_when_asked_for(capsys):
     tw.run(problem, FIRST_ORDER["Adam"], np.zeros((4096, 2)), steps=400_000, every=1000, progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "steps" in err
+
+
+@pytest.mark.parametrize("lanes", [2, 40])
+def test_fourier_transforms_run_in_lanes(lanes):
+    """XLA's transforms on a CPU fail on the layout of lanes; a program that has any keeps another."""
+
+    def forward(x):
+        return jnp.fft.irfft(jnp.fft.rfft(x) * jnp.arange(5), 8)
+
+    problem = tw.Problem(forward, loss=tw.SquaredError(1.0), start=np.arange(8.0))
+    starts = np.random.default_rng(0).normal(size=(lanes, 8))
+    trace = tw.run(problem, {"GD": tw.methods.gradient_descent(0.01), "Adam": tw.methods.adam(0.1)}, starts, steps=2)
+    alone = [tw.run(problem, tw.methods.adam(0.1), start, steps=2).x.values[0, 0] for start in starts[:2]]
+    np.testing.assert_allclose(trace.x[1, :2], alone, rtol=1e-5, atol=1e-6)
+    fits = tw.solve(problem, tw.methods.LBFGS(), starts)
+    assert (fits.outcome == 0).all()

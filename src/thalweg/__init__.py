@@ -4,26 +4,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thalweg import analysis, formula, geometry, methods, plot, problems, roots, starts, tolerances
+    from thalweg import analysis, formula, geometry, methods, plot, problems, roots, starts, tolerances, training
     from thalweg.derivatives import AutoDiff, FiniteDifference
-    from thalweg.inverse import numerical_inverse
+    from thalweg.inverse import numerical_inverse, saddle_free_inverse
+    from thalweg.losses import MeanLoss, SquaredError
     from thalweg.minimization import minimize
-    from thalweg.problem import Problem, SquaredError, Stage
+    from thalweg.problem import Problem
     from thalweg.runs import run
     from thalweg.solves import solve
+    from thalweg.stages import Stage
     from thalweg.sweeps import sweep
 
 # The public names in the order data flows, each with the module that holds it ("" for the module itself).
 _HOMES = {
-    "Stage": "problem",
+    "Stage": "stages",
     "Problem": "problem",
-    "SquaredError": "problem",
+    "SquaredError": "losses",
+    "MeanLoss": "losses",
     "AutoDiff": "derivatives",
     "FiniteDifference": "derivatives",
     "numerical_inverse": "inverse",
+    "saddle_free_inverse": "inverse",
     "formula": "",
     "problems": "",
     "methods": "",
+    "training": "",
     "sweep": "sweeps",
     "starts": "",
     "geometry": "",
@@ -38,6 +43,7 @@ _HOMES = {
 __all__ = [
     "AutoDiff",
     "FiniteDifference",
+    "MeanLoss",
     "Problem",
     "SquaredError",
     "Stage",
@@ -51,10 +57,12 @@ __all__ = [
     "problems",
     "roots",
     "run",
+    "saddle_free_inverse",
     "solve",
     "starts",
     "sweep",
     "tolerances",
+    "training",
 ]
 
 

@@ -12,6 +12,18 @@ from thalweg.problem import Problem
 _STREAM = 2**32 - 1  # of random numbers, apart from those of the lanes, which are numbered from 0
 
 
+def shown(problem: Problem) -> Problem:
+    """The problem whose spaces a trace holds: of a network over examples, those of its first batch alone."""
+    return batch_of(problem) if problem.examples else problem
+
+
+def batch_of(problem: Problem) -> Problem:
+    """The problem with its first batch, for shapes."""
+    if not problem.batch_size:
+        return problem
+    return problem.bind(jax.tree.map(lambda leaf: leaf[: problem.batch_size], problem.data))
+
+
 @final
 class Shuffle:
     """Every example once in each epoch, in an order drawn anew: random reshuffling (Bottou 2009).

@@ -15,6 +15,11 @@ Function = Callable[[Array], Array]
 class Derivatives(Protocol):
     """First and second derivatives of functions of one vector x, shape (d,)."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether they hold whatever the units of x, so that a chain may be cut anywhere."""
+        ...
+
     def gradient(self, f: Function, x: Array) -> Array:
         """df/dx of a scalar f, shape (d,)."""
         ...
@@ -25,6 +30,10 @@ class Derivatives(Protocol):
 
     def jacobian(self, f: Function, x: Array) -> Array:
         """df/dx of a vector f of m components, shape (m, d)."""
+        ...
+
+    def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
+        """f, v -> (df/dx) v and w -> (df/dx)^T w of a vector f of m components, the products as functions."""
         ...
 
     def hessian(self, f: Function, x: Array) -> Array:
@@ -45,6 +54,10 @@ class AutoDiff:
     over reverse, d passes of the gradient, and its product with a vector one such pass.
     """
 
+    @property
+    def exact(self) -> bool:
+        return True
+
     def gradient(self, f: Function, x: Array) -> Array:
         return jax.grad(f)(x)
 
@@ -54,6 +67,10 @@ class AutoDiff:
     def jacobian(self, f: Function, x: Array) -> Array:
         outputs = jax.eval_shape(f, x).shape[0]
         return (jax.jacfwd if x.shape[0] <= outputs else jax.jacrev)(f)(x)
+
+    def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
+        y, pull = jax.vjp(f, x)
+        return y, jax.linearize(f, x)[1], lambda w: pull(w)[0]
 
     def hessian(self, f: Function, x: Array) -> Array:
         return jax.hessian(f)(x)
@@ -100,6 +117,10 @@ class FiniteDifference:
                 raise ValueError(f"step is {self.step!r}, but a difference step is positive; give e.g. step=1e-5.")
             object.__setattr__(self, "step", tuple(steps.tolist()) if np.ndim(self.step) else float(steps[0]))
 
+    @property
+    def exact(self) -> bool:
+        return False
+
     def _steps(self, x: Array, order: int) -> Array:
         if self.step is not None:
             return jnp.broadcast_to(jnp.asarray(self.step, x.dtype), x.shape)
@@ -119,6 +140,10 @@ class FiniteDifference:
         f_here, f_points = jnp.split(values(jnp.concatenate([x[None], points])), [1])
         width = jnp.diag(points) - x
         return (f_points - f_here).T / width
+
+    def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
+        j = self.jacobian(f, x)
+        return f(x), lambda v: j @ v, lambda w: j.T @ w
 
     def gradient(self, f: Function, x: Array) -> Array:
         return self.jacobian(f, x)

@@ -10,9 +10,10 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from thalweg.derivatives import AutoDiff, Derivatives
+from thalweg.linalg import eigh, product
 from thalweg.methods import LBFGS, LevenbergMarquardt
 from thalweg.problem import Stage
-from thalweg.reading import whole
+from thalweg.reading import asks, positive, whole
 
 
 def numerical_inverse(
@@ -40,13 +41,65 @@ def numerical_inverse(
     stage = stage if isinstance(stage, Stage) else Stage(stage)
     method, rule, most = _SOLVERS[solver], derivatives or AutoDiff(), whole(max_steps, "max_steps", 1)
 
-    def inverse(y: Any, x: Any) -> Any:
+    def inverse(y: Any, x: Any, *data: Any) -> Any:
         start, unravel = ravel_pytree(x)
         target = ravel_pytree(y)[0]
-        misfit = _Misfit(lambda u: ravel_pytree(stage.forward(unravel(u)))[0] - target, rule)
+        misfit = _Misfit(lambda u: ravel_pytree(stage.forward(unravel(u), *data))[0] - target, rule)
         return unravel(_least(misfit, method, start, most))
 
-    return Stage(stage.forward, inverse, stage.name)
+    return Stage(stage.forward, _like(stage, inverse), stage.name, stage.each)
+
+
+def saddle_free_inverse(stage: Stage | Callable[..., Any], max_decrease: float = 0.2) -> Stage:
+    """The stage with one saddle-free Newton step on L = |forward(u) - y|^2 / 2 for an inverse, capped along each
+    eigenvector of its Hessian: with g_i and s_i gradient and eigenvalue along eigenvector i,
+
+        du_i = -sign(g_i) |g_i / s_i| where s_i is above the geometric mean of all |s|,
+        du_i = -sign(g_i) min(|g_i / s_i|, max_decrease / |g_i|) elsewhere,
+
+    so that where the curvature is small or negative the step goes down, by at most ``max_decrease``, in [y]^2, to first
+    order. Directions without curvature are left alone. It is no exact inverse: it approaches one near a solution, and
+    is defined where there is none. The step is computed in float64, also from x in float32. Cost: one gradient, one
+    Hessian of the stage (d passes) and one d x d eigendecomposition.
+    Source: Holl, Koltun and Thuerey (2022), arXiv:2109.15048, section 4 and its code.
+
+    Raises ValueError unless max_decrease is positive.
+    """
+    positive(max_decrease, "max_decrease")
+    stage = stage if isinstance(stage, Stage) else Stage(stage)
+
+    def inverse(y: Any, x: Any, *data: Any) -> Any:
+        with jax.enable_x64(True):  # for this step, whose eigenvalues differ by the square of those of the Jacobian
+            exact = jax.tree.map(_double, (y, x, data))
+            found = step(*exact[:2], *exact[2])
+            return jax.tree.map(lambda found, x: found.astype(jnp.asarray(x).dtype), found, x)
+
+    def step(y: Any, x: Any, *data: Any) -> Any:
+        u, unravel = ravel_pytree(x)
+
+        def misfit(u: Array) -> Array:
+            return jnp.sum((ravel_pytree(stage.forward(unravel(u), *data))[0] - ravel_pytree(y)[0]) ** 2) / 2
+
+        curvature, v = eigh(jax.hessian(misfit)(u))
+        g, size = product(v.T, jax.grad(misfit)(u)), jnp.abs(curvature)
+        newton = jnp.where(size > 0, jnp.abs(g) / jnp.where(size > 0, size, 1), 0)
+        cap = jnp.where(g != 0, max_decrease / jnp.abs(jnp.where(g != 0, g, 1)), 0)
+        steep = curvature > jnp.exp(jnp.mean(jnp.log(size)))
+        return unravel(u - product(v, jnp.sign(g) * jnp.where(steep, newton, jnp.minimum(newton, cap))))
+
+    return Stage(stage.forward, _like(stage, inverse), stage.name, stage.each)
+
+
+def _double(leaf: Any) -> Array:
+    array = jnp.asarray(leaf)
+    return array.astype(jnp.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+
+def _like(stage: Stage, inverse: Callable[..., Any]) -> Callable[..., Any]:
+    """``inverse`` with the arguments that say whether it takes data, as the stage does."""
+    if asks(stage.forward, 1):
+        return lambda y, x, data: inverse(y, x, data)
+    return lambda y, x: inverse(y, x)
 
 
 @final

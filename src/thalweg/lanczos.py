@@ -86,11 +86,7 @@ def lanczos(
         if products > m > kept:
             at = jax.lax.cond(at.size == m, restarted, lambda at: at, at)
         vectors = at.basis.at[at.size].set(at.following)
-        new = product(at.following)
-        along = vectors @ new
-        new = new - along @ vectors
-        again = vectors @ new  # twice is enough (Parlett 1998, section 6.9)
-        new, along = new - again @ vectors, along + again
+        new, along = _orthogonal(product(at.following), vectors)
         length = _length(new)
         projected = at.projected.at[at.size].set(along).at[:, at.size].set(along)
         count = at.size + 1
@@ -156,6 +152,41 @@ def largest(product: Callable[[Array], Array], start: Array, products: int, tole
     at = _Recurrence(square, none, jnp.zeros_like(start), first, zero, zero, jnp.zeros((), bool))
     at = jax.lax.while_loop(lambda at: ~at.done & (at.size < products), extended, at)
     return at.value, at.size
+
+
+def lanczos_power(product: Callable[[Array], Array], b: Array, f: Callable[[Array], Array], products: int) -> Array:
+    """f(A) b for the symmetric operator ``product``, v -> A v, shapes (d,): |b| Q f(T) e_1 from at most ``products``
+    steps of Lanczos, orthogonalized against all of the basis Q twice.
+
+    ``f`` takes all Ritz values, shape (k,), those beyond an invariant space as zeros, and gives a factor for each.
+    Memory: ``products`` vectors. Zero where b is. Source: Higham (2008), section 13.2.1.
+    """
+    m = min(whole(products, "products", 1), b.shape[0])
+    norm = _length(b)
+
+    def extended(i: Array, at: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        basis, projected, following, largest = at
+        basis = basis.at[i].set(following)
+        new, along = _orthogonal(product(following), basis)
+        projected = projected.at[i].set(along).at[:, i].set(along)
+        length, largest = _length(new), jnp.maximum(largest, _length(along))
+        ends = length <= 16 * b.shape[0] ** 0.5 * float(jnp.finfo(b.dtype).eps) * largest
+        return basis, projected, jnp.where(ends, 0, new / jnp.where(ends, 1, length)), largest
+
+    first = b / jnp.where(norm > 0, norm, 1)
+    square = jnp.zeros((m, m), b.dtype)
+    begin = jnp.zeros((m, b.shape[0]), b.dtype), square, first, jnp.zeros((), b.dtype)
+    basis, projected, _, _ = jax.lax.fori_loop(0, m, extended, begin)
+    values, parts = jnp.linalg.eigh(projected)
+    return norm * ((parts @ (f(values) * parts[0])) @ basis)
+
+
+def _orthogonal(new: Array, basis: Array) -> tuple[Array, Array]:
+    """``new`` without its parts along the orthonormal rows of ``basis``, and these parts."""
+    along = basis @ new
+    new = new - along @ basis
+    again = basis @ new  # twice is enough (Parlett 1998, section 6.9)
+    return new - again @ basis, along + again
 
 
 def _ritz(projected: Array, count: Array) -> tuple[Array, Array, Array]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, final
 from weakref import WeakKeyDictionary
@@ -50,6 +50,7 @@ class Stepper:
     state: Any
     shapes: tuple[jax.ShapeDtypeStruct, ...]  # of the leaves of the state
     reports: bool
+    transforms: bool  # whether a step takes Fourier transforms
 
     def init(self, problem: Problem, hyper: list[Array], x: Array, key: Array) -> list[Array]:
         state = self.method.unflatten(hyper).init(problem, x, key)
@@ -77,7 +78,10 @@ def filled(width: int, dimension: int) -> int:
 
 
 def settled(problem: Problem) -> Problem:
-    """A copy for the traces of lanes, whose derivatives are computed once along lanes."""
+    """A copy for the traces of lanes, whose derivatives are computed once along lanes; those of many examples run along
+    these."""
+    if problem.examples:
+        return problem
     problem = copy(problem)
     problem.derivatives = Settled(problem.derivatives)
     return problem
@@ -91,16 +95,18 @@ def stepper(problem: Problem, method: Method, dtype: np.dtype) -> Stepper:
     state = jax.eval_shape(lambda h, x, k: treedef.unflatten(h).init(problem, x, k), scalars, x, key)
     state = jax.eval_shape(lambda s: jax.tree.map(jnp.asarray, s), state)
     shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(state))
-    made = Stepper(treedef, jax.tree.structure(state), shapes, hasattr(method, "report"))
+    made = Stepper(treedef, jax.tree.structure(state), shapes, hasattr(method, "report"), False)
     taken = [(a.shape, a.dtype) for a in (x, *shapes)]
-    after = jax.eval_shape(lambda h, x, s: made.step(problem, h, x, s), scalars, x, list(shapes))
+    traced, after = jax.make_jaxpr(lambda h, x, s: made.step(problem, h, x, s), return_shape=True)(
+        scalars, x, list(shapes)
+    )
     given = [(a.shape, a.dtype) for a in jax.tree.leaves(after)]
     if given != taken:
         raise ValueError(
             f"a step of {type(method).__name__} turns x and state of shapes and dtypes {taken} into {given}, but both "
             "must stay as they were; return arrays like those that were taken."
         )
-    return made
+    return replace(made, transforms="fft[" in str(traced))
 
 
 def point(problem: Problem, dtype: np.dtype) -> tuple[Any, Any]:

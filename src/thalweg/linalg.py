@@ -6,6 +6,7 @@ at a cost exponential in the size. Single numbers have shape (1,), since XLA kee
 besides the lanes. Matrices above the sizes below go to LAPACK.
 """
 
+from collections.abc import Callable
 from itertools import combinations
 
 import jax
@@ -210,3 +211,25 @@ def _sorted(values: Array, vectors: list[Array]) -> tuple[Array, Array]:
         here = rank[i] == index
         ordered, columns = jnp.where(here, values[i], ordered), jnp.where(here, vectors[i][:, None], columns)
     return ordered, columns
+
+
+def jacobian_power(j: Array, g: Array, factors: Callable[[Array], Array]) -> Array:
+    """J^T U factors(S) U^T g for J = U S V^T (m, d) and g (m,): of V S^(-kappa) U^T g with factors S^(-kappa - 1).
+
+    With m <= d it is J^T f(J J^T) g, else f(J^T J) J^T g, in float64 throughout. For J in float32 and shorter by the
+    eigenvectors of the smaller product, where singular values down to 1e-8 of the largest are exact; for J in float64
+    by a singular value decomposition of R, from J^T = Q R or J = Q R, which is slower and exact to rounding. Both cost
+    m d min(m, d), a fraction of a singular value decomposition of J. NaN where a number is not finite.
+    """
+    exact, kind = j.dtype == jnp.float64, j.dtype
+    with jax.enable_x64(True):  # for these few operations; nothing in this precision leaves them
+        j, g = j.astype(jnp.float64), g.astype(jnp.float64)
+        wide = j.shape[0] <= j.shape[1]
+        a = j if wide else j.T
+        if exact:
+            u, s, _ = jnp.linalg.svd(jnp.linalg.qr(a.T, mode="r").T, full_matrices=False)
+        else:
+            squares, u = jnp.linalg.eigh(a @ a.T)
+            s = jnp.sqrt(jnp.maximum(squares, 0))
+        direction = u @ (factors(s) * (u.T @ (g if wide else j.T @ g)))
+        return (j.T @ direction if wide else direction).astype(kind)

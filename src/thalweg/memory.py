@@ -5,6 +5,7 @@ import weakref
 from threading import Lock
 
 import numpy as np
+import psutil
 
 SMALL = 1 << 20  # below this the C library reuses memory by itself
 KEPT = 512 << 20  # bytes of dropped records that are kept for the next run
@@ -29,6 +30,18 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     array = np.frombuffer(view, dtype)  # the base of all its views, so that it lives as long as any of them
     weakref.finalize(array, _keep, block).atexit = False
     return array.reshape(shape)
+
+
+def free() -> int:
+    """Bytes that a computation may take."""
+    return int(0.9 * psutil.virtual_memory().available)
+
+
+def free_for(size: int) -> int:
+    """``free``, after what is kept is given back where ``size`` is more."""
+    if size > free():
+        release()
+    return free()
 
 
 def release() -> int:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import jax
@@ -12,10 +11,13 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.derivatives import AutoDiff, Derivatives
+from thalweg import losses, stages
+from thalweg.derivatives import AutoDiff, Derivatives, Function
 from thalweg.linalg import solve
+from thalweg.losses import MeanLoss, SquaredError
 from thalweg.reading import asks, whole
 from thalweg.space import Space
+from thalweg.stages import Stage
 
 if TYPE_CHECKING:
     from thalweg.check import Report
@@ -23,51 +25,9 @@ if TYPE_CHECKING:
 RESERVED = ("x", "loss", "variant", "start", "step", "method", "rule")
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One map between two spaces, ``forward(x) -> y``.
-
-    ``inverse(y, x)`` is the *local* inverse: the solution u of ``forward(u) = y`` that is nearest to the guess x, so
-    that inverse(forward(x), x) = x. Where y is outside the range of forward it may return anything, NaN by custom.
-    ``name`` names the space that the stage leads to; without one, a single stage leads to ``y`` and several lead to
-    ``y1 … yn``.
-    """
-
-    forward: Callable[..., Any]
-    inverse: Callable[..., Any] | None = None
-    name: str | None = None
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class SquaredError:
-    """The loss L(y) = factor * |y - target|^2, units [L] = [factor] [y]^2.
-
-    Written as this and not as a function of one's own, the loss tells methods that it is a sum of squares: the residual
-    is then sqrt(2 factor) (y - target), with L = |residual|^2 / 2, and no Hessian in y is ever formed.
-    """
-
-    target: ArrayLike = 0.0
-    factor: float = 1.0
-
-    def __call__(self, y: Array) -> Array:
-        target = jnp.asarray(self.target, y.dtype)
-        if jnp.broadcast_shapes(target.shape, y.shape) != y.shape:
-            raise ValueError(f"target has shape {target.shape}, but y {y.shape}; give a target like y")
-        return self.factor * jnp.sum((y - target) ** 2)
-
-
-def _handed(f: Any, given: int, data: Any) -> Any:
-    """``f``, with ``data`` as its last argument where it asks for it."""
-    if data is None or not asks(f, given):
-        return f
-
-    def handed(*arguments: Any) -> Any:
-        return f(*arguments, data)
-
-    handed.__name__ = getattr(f, "__name__", "<lambda>")  # and not functools.wraps, with which it would seem to ask
-    return handed
+def _between(forward: Callable[[Any], Any], before: Space, after: Space) -> Function:
+    """A stage's map between vectors."""
+    return lambda x: after.ravel(forward(before.unravel(x)))
 
 
 @final
@@ -77,7 +37,7 @@ class Problem:
     Args:
         *stages: ``Stage``s or plain callables (stages without an inverse), x -> y1 -> … -> y. With no stage at all, y
             is x and the loss is a plain function of x.
-        loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares.
+        loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares, ``MeanLoss`` for a loss of one example.
         start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this
             structure; methods see its ravelled vector of d components.
         minima: known minima of L in x, a sequence of points like ``start``.
@@ -103,7 +63,7 @@ class Problem:
     def __init__(
         self,
         *stages: Stage | Callable[[Any], Any],
-        loss: Callable[..., Any],
+        loss: Callable[..., Any] | MeanLoss,
         start: Any,
         minima: Sequence[Any] | np.ndarray | None = None,
         domain: tuple[Any, Any] | None = None,
@@ -116,7 +76,7 @@ class Problem:
         chain = [stage if isinstance(stage, Stage) else Stage(stage) for stage in stages]
         defaults = ["y"] if len(chain) == 1 else [f"y{i + 1}" for i in range(len(chain))]
         chain = [
-            Stage(stage.forward, stage.inverse, stage.name or default)
+            Stage(stage.forward, stage.inverse, stage.name or default, stage.each)
             for stage, default in zip(chain, defaults, strict=True)
         ]
         names = [stage.name for stage in chain]
@@ -132,8 +92,10 @@ class Problem:
         x_space = Space.of("x", start)
         self.start = x_space.ravel_point(start, "start")
         self.inner_spaces = (x_space,)
-        self._open = tuple(chain), loss
-        self.takes_data = asks(loss, 1) or any(asks(s.forward, 1) or asks(s.inverse, 2) for s in chain)
+        self.given = tuple(chain), loss
+        self.takes_data = losses.takes_data(loss) or any(
+            stage.each or asks(stage.forward, 1) or asks(stage.inverse, 2) for stage in chain
+        )
         self._close(data)
         self.batch_size = None if batch_size is None else self._batch_size(batch_size)
         self.minima = np.array(
@@ -143,13 +105,10 @@ class Problem:
 
     def _close(self, data: Any) -> None:
         """Hand ``data`` to the functions that ask for it and derive all spaces, where nothing is left open."""
-        chain, loss = self._open
+        chain, loss = self.given
         self.data = data
-        self.stages = tuple(
-            Stage(_handed(stage.forward, 1, data), stage.inverse and _handed(stage.inverse, 2, data), stage.name)
-            for stage in chain
-        )
-        self.loss = _handed(loss, 1, data)
+        self.stages = tuple(stages.closed(stage, data, i == 0) for i, stage in enumerate(chain))
+        self.loss = losses.closed(loss, data)
         if not self.is_open:
             self.inner_spaces = self.inner_spaces[:1]
             for stage in self.stages:
@@ -181,19 +140,29 @@ class Problem:
         return bound
 
     @property
+    def examples(self) -> int | None:
+        """How many examples the data has where all stages are for ``each`` of them; else None."""
+        chain, _ = self.given
+        return losses.count(self.data) if chain and all(stage.each for stage in chain) and not self.is_open else None
+
+    @property
     def dimension(self) -> int:
         """d, the number of components of x."""
         return self.inner_spaces[0].size
 
-    def _path(self, x: Array) -> list[Array]:
+    def _check_data(self) -> None:
         if self.is_open:
             raise ValueError(
                 f"a function of {self.name!r} asks for data, but the problem has none; "
                 "give Problem(data=…), problem.bind(data) or solve(cases=…)."
             )
+
+    def path(self, x: Array) -> list[Array]:
+        """x and what it leads to in each space, vectors."""
+        self._check_data()
         path = [x]
-        for stage, space, following in zip(self.stages, self.inner_spaces, self.inner_spaces[1:], strict=False):
-            path.append(following.ravel(stage.forward(space.unravel(path[-1]))))
+        for i in range(len(self.stages)):
+            path.append(self.link(i)(path[-1]))
         return path
 
     def _loss(self, y: Array) -> Array:
@@ -201,7 +170,7 @@ class Problem:
 
     def forward(self, x: ArrayLike) -> Array:
         """y(x), shape (m,), in [y]."""
-        return self._path(jnp.asarray(x))[-1]
+        return self.path(jnp.asarray(x))[-1]
 
     def value(self, x: ArrayLike) -> Array:
         """L(y(x)), a scalar in [L]."""
@@ -224,8 +193,37 @@ class Problem:
         return self.derivatives.hessian_product(self.value, jnp.asarray(x), jnp.asarray(v))
 
     def jacobian(self, x: ArrayLike) -> Array:
-        """dy/dx over the whole chain, shape (m, d), in [y]/[x]."""
-        return self.derivatives.jacobian(self.forward, jnp.asarray(x))
+        """dy/dx over the whole chain, shape (m, d), in [y]/[x].
+
+        Of a chain for each example, it is taken example by example; a chain is cut at its narrowest space
+        (``stages.jacobian``).
+        """
+        self._check_data()
+        x = jnp.asarray(x)
+        if self.examples is None:
+            spaces = self.inner_spaces
+            maps = [self.link(i) for i in range(len(self.stages))]
+            return stages.jacobian(self.derivatives, maps, [space.size for space in spaces], x)
+        spaces = (self.inner_spaces[0], *(space.of_one() for space in self.inner_spaces[1:]))
+        chain, _ = self.given
+
+        def one(example: Any) -> Array:
+            links = zip(chain, spaces, spaces[1:], strict=False)
+            maps = [_between(stages.forward_of(stage, example), a, b) for stage, a, b in links]
+            return stages.jacobian(self.derivatives, maps, [space.size for space in spaces], x)
+
+        rows = jax.vmap(one)(self.data)  # (examples, m of one, d); a space is raveled leaf by leaf
+        parts = jnp.split(rows, np.cumsum(spaces[-1].sizes)[:-1].tolist(), axis=1)
+        return jnp.concatenate([part.reshape(-1, len(x)) for part in parts])
+
+    def link(self, i: int) -> Function:
+        """The map of the i-th stage between vectors."""
+        return _between(self.stages[i].forward, self.inner_spaces[i], self.inner_spaces[i + 1])
+
+    def linearize(self, x: ArrayLike) -> tuple[Array, Function, Function]:
+        """y(x), shape (m,), with v -> (dy/dx) v and w -> (dy/dx)^T w at x, (d,) -> (m,) and (m,) -> (d,); no matrix is
+        formed, each product is one pass."""
+        return self.derivatives.linearize(self.forward, jnp.asarray(x))
 
     def loss_gradient(self, y: ArrayLike) -> Array:
         """dL/dy, shape (m,), in [L]/[y]."""
@@ -242,7 +240,7 @@ class Problem:
         """
         y = jnp.asarray(y)
         if isinstance(self.loss, SquaredError):
-            return jnp.broadcast_to(jnp.ravel(jnp.asarray(self.loss.target, y.dtype)), y.shape) - y
+            return jnp.broadcast_to(jnp.ravel(self.loss.goal(y.dtype)), y.shape) - y
         return -solve(self.loss_hessian(y), self.loss_gradient(y))
 
     def residual(self, x: ArrayLike) -> Array:
@@ -269,25 +267,33 @@ class Problem:
         root = jnp.linalg.cholesky(self.loss_hessian(y))
         return jax.scipy.linalg.solve_triangular(root, self.loss_gradient(y), lower=True), root.T @ jacobian
 
+    def walk_back(self, y: Array, x: Array) -> tuple[Array, int]:
+        """From y back through the local inverses of the last stages, nearest to the path of the present x: the point
+        that is reached, and how many stages are left before it; 0 where it is an x."""
+        path, left = self.path(x), len(self.stages)
+        while left and (inverse := self.stages[left - 1].inverse) is not None:
+            left -= 1
+            space, following = self.inner_spaces[left], self.inner_spaces[left + 1]
+            y = space.ravel(inverse(following.unravel(y), space.unravel(path[left])))
+        return y, left
+
     def pull_back(self, y: Array, x: Array) -> Array:
         """The x with y(x) = y that the local inverses of all stages give, nearest to the present x.
 
         Raises ValueError where a stage has no inverse.
         """
-        path = self._path(x)
-        for i in reversed(range(len(self.stages))):
-            stage, space, following = self.stages[i], self.inner_spaces[i], self.inner_spaces[i + 1]
-            if stage.inverse is None:
-                raise ValueError(
-                    f"stage {stage.name!r} of {self.name!r} has no inverse, but inverse simulation needs one for every "
-                    "stage; give Stage(forward, inverse=…) or wrap the stage in numerical_inverse."
-                )
-            y = space.ravel(stage.inverse(following.unravel(y), space.unravel(path[i])))
-        return y
+        u, left = self.walk_back(y, x)
+        if left:
+            raise ValueError(
+                f"stage {self.stages[left - 1].name!r} of {self.name!r} has no inverse, but inverse simulation needs "
+                "one for every stage, or a first-order rule for the rest; give Stage(forward, inverse=…), wrap the "
+                "stage in numerical_inverse, or train it by InverseSimulator(inner=methods.adam(1e-3))."
+            )
+        return u
 
     def spaces(self, x: ArrayLike) -> dict[str, Array]:
         """Every space by name, from x over the stages to the loss."""
-        path = self._path(jnp.asarray(x))
+        path = self.path(jnp.asarray(x))
         return {
             **{space.name: point for space, point in zip(self.inner_spaces, path, strict=True)},
             "loss": self._loss(path[-1]),

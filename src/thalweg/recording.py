@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.batches import Shuffle
+from thalweg.batches import Shuffle, shown
 from thalweg.lanes import CORES, in_turn, on_host, once, point, settled, stepper
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
 from thalweg.reading import asks
 from thalweg.sharing import state_axes
-from thalweg.xla import calls_lapack, compiled, lanes_minor
+from thalweg.xla import calls_lapack, compiled, lanes_minor, rows_minor
 
 Observer = Callable[..., Any]
 CHUNK_BYTES = 12 << 20  # record of one chunk: each chunk costs a quarter of a millisecond to start and to hand over
@@ -67,7 +67,7 @@ def observe(
     problem: Problem, record: Sequence[tuple[str, Observer]], x: Array, method: Any, state: Any
 ) -> dict[str, Array]:
     """Everything a trace holds of one point. An observer that asks for four arguments gets the method and its state."""
-    seen = dict(problem.spaces(x))
+    seen = {**shown(problem).spaces(x), "loss": problem.value(x)}
     for name, f in record:
         seen[name] = jnp.asarray(f(problem, x, method, state) if asks(f, 2) else f(problem, x))
     return {name: jnp.asarray(value, recorded(x.dtype)) for name, value in seen.items()}
@@ -180,9 +180,12 @@ def program(
         rows = int(np.clip(CHUNK_BYTES // sum(a.size * a.dtype.itemsize for a in seen.values()), 1, MOST_STEPS))
         shapes = {k: ((rows, *a.shape[1:], width), a.dtype) for k, a in seen.items()}
         records = {k: jax.ShapeDtypeStruct(*shape) for k, shape in shapes.items()}
-        carry, _ = jax.eval_shape(begin, some, x, seed, lane, records)
-        start = compiled(jax.jit(begin, donate_argnums=4, keep_unused=True), some, x, seed, lane, records)
-        go_on = compiled(jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count)
+        with rows_minor(one.transforms):
+            carry, _ = jax.eval_shape(begin, some, x, seed, lane, records)
+            start = compiled(jax.jit(begin, donate_argnums=4, keep_unused=True), some, x, seed, lane, records)
+            go_on = compiled(
+                jax.jit(chunk, donate_argnums=(1, 2), keep_unused=True), some, carry, records, count, count
+            )
         return Program(start, go_on, rows, width, shapes, calls_lapack(start) or calls_lapack(go_on))
 
     signature = (jax.tree.structure(method), tuple(swept), tuple(record), width, dtype, single)

@@ -16,7 +16,8 @@ from thalweg.lanes import CORES, filled, once, point, settled, stepper
 from thalweg.methods.method import Method, Report
 from thalweg.problem import Problem
 from thalweg.tolerances import Condition, alternatives, kinds, label, met
-from thalweg.xla import calls_lapack, compiled, lanes_minor
+from thalweg.workspace import check_workspace
+from thalweg.xla import calls_lapack, compiled, lanes_minor, rows_minor
 
 TILE_BYTES = 1 << 17  # of the state of all lanes of a tile, which stays in cache
 WIDEST = 512  # lanes of a tile
@@ -90,6 +91,9 @@ def program(
     structures = jax.tree.structure(method), tuple(swept), jax.tree.structure(case), shapes, jax.tree.structure(until)
     lane = once(problem, ("lane", *structures, dtype), partial(_Lane, problem, method, swept, case, until, dtype))
     width = _width(size(lane.shape), items, problem.dimension)
+    if hasattr(method, "workspace"):
+        bound = problem if case is None else problem.bind(case)
+        check_workspace(bound, type(method).__name__, method, min(CORES * width, items), dtype)
     return once(problem, (*structures, dtype, width), partial(_build, lane, width))
 
 
@@ -302,5 +306,6 @@ def _build(lane: _Lane, width: int) -> Program:
     results = {name: jax.ShapeDtypeStruct((rows, *leaf.shape, width), leaf.dtype) for name, leaf in kept.items()}
     count, flag = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), bool)
     go = jax.jit(chunk, donate_argnums=(0, 1), keep_unused=True)
-    made = compiled(go, carry, results, many(lane.item, places), lane.settings, (count, flag, count))
+    with rows_minor(lane.stepper.transforms):
+        made = compiled(go, carry, results, many(lane.item, places), lane.settings, (count, flag, count))
     return Program(made, width, places, carry, results, lane.first, lane.each, calls_lapack(made), [])

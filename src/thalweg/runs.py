@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 import numpy as np
-import psutil
 import xarray as xr
 
 from thalweg import arguments
+from thalweg.batches import batch_of
 from thalweg.lanes import CORES, filled, point
-from thalweg.memory import empty, release
+from thalweg.memory import empty, free_for
 from thalweg.methods.method import Method
 from thalweg.problem import Problem
 from thalweg.reading import asks, whole
@@ -22,6 +22,7 @@ from thalweg.shards import advance, build
 from thalweg.space import abstract
 from thalweg.sweeps import hyperparameters, variants
 from thalweg.trace import assemble
+from thalweg.workspace import check_workspace
 
 WIDEST = 2048  # lanes of one tile; two such tiles keep two cores busy
 SMALL_COMPONENTS = 1024  # components of all spaces together up to which lanes are filled up to VECTOR
@@ -95,6 +96,9 @@ def follow(
     points, observers = arguments.points(problem, starts, kind), arguments.observers(problem, named, record)
     lanes = [variants(method) * len(points) for method in named.values()]
     with jax.enable_x64(kind == np.float64):
+        for (name, method), many in zip(named.items(), lanes, strict=True):
+            if hasattr(method, "workspace"):
+                check_workspace(batch_of(problem), name, method, min(CORES * _width(many, problem), many), kind)
         shapes = _shapes(problem, named, observers, kind)
         _check_memory(shapes, recorded(kind), -(-(steps - since) // every) + 1 + (since > 0), sum(lanes), steps)
         rows = np.unique(np.concatenate([[0], np.arange(since, steps, every), [steps]]))
@@ -195,9 +199,7 @@ def _check_observers(
 def _check_memory(shapes: dict[str, tuple[int, ...]], dtype: np.dtype, rows: int, lanes: int, steps: int) -> None:
     steps_bytes = 16  # of the coordinate and of a copy that is made on the way
     row_bytes = sum(math.prod(shape) for shape in shapes.values()) * dtype.itemsize * lanes + steps_bytes
-    free = int(0.9 * psutil.virtual_memory().available)
-    if row_bytes * rows > free and release():
-        free = int(0.9 * psutil.virtual_memory().available)
+    free = free_for(row_bytes * rows)
     if row_bytes * rows > free:
         most = free // row_bytes - 2
         advice = f"every={-(-steps // most)} fits" if most > 0 else "no `every` helps, so take fewer starts or variants"

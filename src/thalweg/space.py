@@ -1,7 +1,9 @@
 """One space of a chain: a vector for methods, any pytree for the user's functions."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, final
 
 import jax
@@ -42,26 +44,40 @@ class Space:
     name: str
     treedef: Any
     shapes: tuple[tuple[int, ...], ...]
-    labels: tuple[str, ...]
+    keys: tuple[str, ...]
 
     @classmethod
     def of(cls, name: str, tree: Any) -> Self:
         """The space of points like ``tree``. A list of numbers is a vector."""
         leaves, treedef = jax.tree_util.tree_flatten_with_path(_vectors(tree))
         shapes = tuple(tuple(np.shape(leaf)) for _, leaf in leaves)
+        keys = tuple(jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves)
+        return cls(name, treedef, shapes, keys)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many components each leaf has."""
+        return tuple(math.prod(shape) for shape in self.shapes)
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each component."""
         labels: list[str] = []
-        for (path, _), shape in zip(leaves, shapes, strict=True):
-            key = jax.tree_util.keystr(path, simple=True, separator=".")
+        for key, shape in zip(self.keys, self.shapes, strict=True):
             if not shape:
                 labels.append(key or "0")
             else:
                 indices = [",".join(map(str, index)) for index in np.ndindex(shape)]
                 labels += [f"{key}[{index}]" if key else index for index in indices]
-        return cls(name, treedef, shapes, tuple(labels))
+        return tuple(labels)
 
-    @property
-    def size(self) -> int:
-        return len(self.labels)
+    def of_one(self) -> Self:
+        """The space of one example, where points have a leading axis of examples."""
+        return type(self)(self.name, self.treedef, tuple(shape[1:] for shape in self.shapes), self.keys)
 
     def ravel(self, tree: Any) -> Array:
         leaves = jax.tree.leaves(tree)
@@ -70,7 +86,7 @@ class Space:
     def unravel(self, x: Array) -> Any:
         if len(self.shapes) == 1:
             return jax.tree.unflatten(self.treedef, [x.reshape(self.shapes[0])])
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
+        ends = np.cumsum(self.sizes)[:-1]
         parts = jnp.split(x, ends.tolist())
         leaves = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
         return jax.tree.unflatten(self.treedef, leaves)

@@ -12,8 +12,9 @@ AnyMethod = TypeVar("AnyMethod")
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
-    entry = path[-1]
-    return str(getattr(entry, "name", getattr(entry, "key", entry)))
+    """The name of a number; of an inner rule, ``inner_learning_rate``."""
+    names = [str(getattr(entry, "name", getattr(entry, "key", entry))) for entry in path]
+    return f"inner_{names[-1]}" if "inner" in names[:-1] else names[-1]
 
 
 def hyperparameters(method: Any) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from thalweg.batches import shown
 from thalweg.problem import Problem
 from thalweg.sweeps import hyperparameters, variants
 
@@ -29,7 +30,7 @@ def _rule(method: Any) -> str:
     return " ".join([getattr(rule, "__name__", type(rule).__name__), *flags])
 
 
-def _variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
+def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
     """``variant``, ``method``, ``rule`` and one coordinate per hyperparameter, NaN where a method has none."""
     names: list[str] = []
     rules: list[str] = []
@@ -70,10 +71,10 @@ def assemble(
 
     Dims ``variant, start, step`` and one ``<space>_dim`` per space of the chain and per vector observer.
     """
-    coordinates: dict[str, Any] = _variant_coordinates(methods)
+    coordinates: dict[str, Any] = variant_coordinates(methods)
     many, rows = len(coordinates["variant"]), len(steps)
     coordinates["step"] = np.asarray(steps)
-    labels = {space.name: list(space.labels) for space in problem.inner_spaces}
+    labels = {space.name: list(space.labels) for space in shown(problem).inner_spaces}
     data = {}
     for name, record in records.items():
         block = record[:rows].reshape(rows, *record.shape[1:-1], many, -1)
@@ -101,7 +102,7 @@ def assemble_fits(
     Dims are these, ``x_dim`` and ``evaluation``. ``flags`` names the values of columns that hold codes. ``points``, one
     for each start, are viewed, not copied.
     """
-    coordinates: dict[str, Any] = _variant_coordinates(methods)
+    coordinates: dict[str, Any] = variant_coordinates(methods)
     vectors = {"x": "x_dim", "last_x": "x_dim", "evaluations": "evaluation"}
     units = {"x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
     data = {}

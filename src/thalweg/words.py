@@ -106,9 +106,10 @@ def finishing(chosen: Problem) -> list[str]:
 
 
 def parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What can be given by name."""
+    """What can be given by name, in a word: not a method within a method."""
     every = inspect.signature(make).parameters
-    return {key: p for key, p in every.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    many = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return {key: p for key, p in every.items() if p.kind not in many and "FirstOrder" not in str(p.annotation)}
 
 
 def _method(word: str) -> methods.Method:

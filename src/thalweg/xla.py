@@ -1,5 +1,8 @@
 """What thalweg asks of XLA beyond JAX's defaults."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, final
@@ -38,9 +41,29 @@ def calls_lapack(program: Any) -> bool:
     return 'custom_call_target="lapack' in program.as_text()
 
 
+_rows: ContextVar[bool] = ContextVar("rows", default=False)
+
+
+@contextmanager
+def rows_minor(wanted: bool) -> Iterator[None]:
+    """Programs that are traced here keep components, not lanes, next to each other in memory: XLA's Fourier transforms
+    on a CPU fail on anything else."""
+    token = _rows.set(wanted)
+    try:
+        yield
+    finally:
+        _rows.reset(token)
+
+
 def lanes_minor(tree: Any) -> Any:
     """Lanes are the first axis to ``vmap`` and the fastest one in memory, so that operations run along lanes."""
-    return jax.tree.map(lambda a: with_layout_constraint(a, Layout((*range(1, a.ndim), 0))) if a.ndim > 1 else a, tree)
+    first = (0,) if _rows.get() else ()
+    last = () if _rows.get() else (0,)
+
+    def laid_out(a: Array) -> Array:
+        return with_layout_constraint(a, Layout((*first, *range(1, a.ndim), *last))) if a.ndim > 1 else a
+
+    return jax.tree.map(laid_out, tree)
 
 
 @custom_vmap
@@ -74,6 +97,10 @@ class Settled:
 
     inner: Derivatives
 
+    @property
+    def exact(self) -> bool:
+        return self.inner.exact
+
     def gradient(self, f: Function, x: Array) -> Array:
         return settled(self.inner.gradient(f, x))
 
@@ -83,6 +110,9 @@ class Settled:
 
     def jacobian(self, f: Function, x: Array) -> Array:
         return settled(self.inner.jacobian(f, x))
+
+    def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
+        return self.inner.linearize(f, x)
 
     def hessian(self, f: Function, x: Array) -> Array:
         return settled(self.inner.hessian(f, x))

@@ -4,6 +4,7 @@ from thalweg.analysis.alignment import alignment, distance
 from thalweg.analysis.basins import basins
 from thalweg.analysis.bifurcation import bifurcation, doublings
 from thalweg.analysis.cycles import final_period
+from thalweg.analysis.divergence import divergence
 from thalweg.analysis.landscape import KINDS, stationary_points
 from thalweg.analysis.lyapunov import lyapunov
 from thalweg.analysis.outcome import OUTCOMES, outcome
@@ -12,6 +13,7 @@ from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, w
 from thalweg.analysis.rates import rates
 from thalweg.analysis.stability import stability
 from thalweg.analysis.table import table
+from thalweg.analysis.timing import step_seconds
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "bifurcation",
     "data_profile",
     "distance",
+    "divergence",
     "doublings",
     "ecdf",
     "final_period",
@@ -34,6 +37,7 @@ __all__ = [
     "rates",
     "stability",
     "stationary_points",
+    "step_seconds",
     "table",
     "uncertainty",
     "waterfall",

@@ -7,6 +7,7 @@ import xarray as xr
 
 from thalweg.analysis.alignment import PATH_DIMS, coordinates
 from thalweg.analysis.cycles import at_rest, final_period
+from thalweg.analysis.divergence import divergence
 from thalweg.problem import Problem
 
 OUTCOMES = ("converged", "stalled", "diverged", "cycling", "moving")
@@ -25,13 +26,19 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
     - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or did not move; so
       at this pace a thousand such quarters would not do. Saddle points count here.
     - moving: none of these.
+
+    The coordinate ``space`` (variant, start) says where a path diverged: the space of the chain that was first not
+    finite (see ``divergence``), "loss" where all stayed finite and the loss grew; "" where it did not diverge.
     """
     x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"))
     loss = np.asarray(trace.loss.transpose(*PATH_DIMS), np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         codes = _judge(x, loss, _predicted_decrease(problem, x[:, :, -1]))
+    first = divergence(trace)["space"].values
+    space = np.where(codes == OUTCOMES.index("diverged"), np.where(first == "", "loss", first), "")
     flags = {"flag_values": np.arange(len(OUTCOMES), dtype=np.int8), "flag_meanings": " ".join(OUTCOMES)}
-    return xr.DataArray(codes, coordinates(trace, PATH_DIMS[:2]), PATH_DIMS[:2], "outcome", flags)
+    known = {**coordinates(trace, PATH_DIMS[:2]), "space": (PATH_DIMS[:2], space)}
+    return xr.DataArray(codes, known, PATH_DIMS[:2], "outcome", flags)
 
 
 def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:

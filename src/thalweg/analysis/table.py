@@ -15,8 +15,9 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     """One row per variant, in the order of the trace; over several starts each figure is the median.
 
     Columns: ``final_loss`` and ``best_loss`` in [L]; where minima are known, ``distance`` of the last point in [x] and
-    ``alignment``, the cosine of the first update with the direction to the solution; ``outcome`` (counts over starts
-    where they differ); ``steps``, the first recorded step whose loss is at or below ``target``, infinite where none is.
+    ``alignment``, the cosine of the first update with the direction to the solution; ``outcome``, with the
+    space where a path diverged in brackets, such as ``diverged (y)`` (counts over starts where they differ); ``steps``,
+    the first recorded step whose loss is at or below ``target``, infinite where none is.
 
     ``target`` is a loss in [L]. By default it is one hundredth of the way from the lowest loss, known or found, to the
     loss at the start, for each start: the step at which 99 % of the possible decrease is won.
@@ -39,12 +40,13 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     if len(problem.minima):
         columns["distance"] = np.median(distance(trace, problem).values[..., -1], -1)
         columns["alignment"] = np.median(alignment(trace, problem).values[..., 0], -1)
-    columns["outcome"] = [_counts(codes) for codes in outcome(trace, problem).values]
+    columns["outcome"] = [_counts(fates) for fates in outcome(trace, problem)]
     columns["steps"] = np.median(steps, -1)
     return pd.DataFrame(columns, index=pd.Index(trace.variant.values, name="variant"))
 
 
-def _counts(codes: np.ndarray) -> str:
+def _counts(fates: xr.DataArray) -> str:
     """The one outcome that all starts share, or how many starts had each."""
-    counts = Counter(OUTCOMES[code] for code in codes)
+    pairs = zip(fates.values, fates["space"].values, strict=True)
+    counts = Counter(f"{OUTCOMES[code]} ({space})" if space else OUTCOMES[code] for code, space in pairs)
     return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{n} {name}" for name, n in counts.most_common())

@@ -16,6 +16,7 @@ from thalweg.methods.first_order import (
 from thalweg.methods.flow import damped_newtonian, gradient_flow, newtonian_momentum
 from thalweg.methods.genetic import Genetic
 from thalweg.methods.inverse_simulator import InverseSimulator
+from thalweg.methods.jacobian_power import JacobianPower, KrylovPower
 from thalweg.methods.least_squares import GaussNewton, InverseGradient
 from thalweg.methods.levenberg_marquardt import LevenbergMarquardt
 from thalweg.methods.method import Method, Report
@@ -37,6 +38,8 @@ __all__ = [
     "GridSearch",
     "InverseGradient",
     "InverseSimulator",
+    "JacobianPower",
+    "KrylovPower",
     "LevenbergMarquardt",
     "Method",
     "Metropolis",

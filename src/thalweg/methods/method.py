@@ -15,7 +15,8 @@ class Method(Protocol):
     shape (d,); ``run`` and ``solve`` map it over lanes. It draws no conclusions, prints nothing and never stops.
 
     A method that evaluates the loss where it ends may also have ``report(x, state) -> Report``, which spares ``solve``
-    another evaluation there.
+    another evaluation there. One that builds large matrices has ``workspace(rows, columns, itemsize) -> int``, the
+    bytes of a step whose Jacobian has so many rows and columns: ``run`` and ``solve`` refuse what would not fit.
     """
 
     def init(self, problem: "Problem", x: Array, key: Array) -> Any:

@@ -13,6 +13,8 @@ from thalweg.plot.predictions import predictions
 from thalweg.plot.profiles import profile, waterfall
 from thalweg.plot.rates import rates
 from thalweg.plot.stability import stability
+from thalweg.plot.sweep import sweep
+from thalweg.plot.training_step import training_step
 
 __all__ = [
     "Movie",
@@ -29,5 +31,7 @@ __all__ = [
     "profile",
     "rates",
     "stability",
+    "sweep",
+    "training_step",
     "waterfall",
 ]

@@ -28,6 +28,7 @@ from thalweg.plot.style import (
 )
 
 MOST = 200  # thin lines in one figure
+DEAR = 10  # times the cost of another variant, from which their axis is logarithmic
 CEILING = 1e3  # how far above the worst start a logarithmic axis goes
 
 
@@ -38,8 +39,9 @@ def curves(
     *,
     component: str | int | None = None,
     scale: Literal["linear", "log"] | None = None,
+    against: xr.DataArray | None = None,
 ) -> Figure:
-    """A variable of the trace against the step, one color for each variant.
+    """A variable of the trace against the step, or what the steps cost, one color for each variant.
 
     With several starts, the thin lines are single starts (about 200 in all at most, evenly chosen; the title says how
     many), the thick line is their median and, of up to ten variants, the dashed one their mean. Numbers that are not
@@ -54,14 +56,18 @@ def curves(
         component: which component of a vector variable, by label or index; None for a scalar.
         scale: of the vertical axis; None takes "log" where no finite value is negative and the positive ones span more
             than two decades.
+        against: what one step of each variant costs, dim ``variant``, such as ``analysis.step_seconds(problem,
+            methods, starts)``; the horizontal axis is then the step times this, so that each variant has its own end.
+            Where costs differ by more than a factor of ten, the axis is logarithmic beyond the first recorded row.
 
-    Raises ValueError for a variable, component or scale that does not exist, for a vector without ``component``, and
-    for scale="log" without a positive value.
+    Raises ValueError for a variable, component or scale that does not exist, for a vector without ``component``, for
+    scale="log" without a positive value, and for costs that are not positive or miss a variant.
     """
     trace = with_lanes(trace)
     values, words = _column(trace, variable, component)
-    log = _is_log(values, variable, scale)
-    style, steps, starts = look(trace), trace["step"].values, values.shape[1]
+    log = is_log(values, variable, scale)
+    style, starts = look(trace), values.shape[1]
+    across, progress = _horizontal(trace, against)
     shown = evenly(trace, MOST)
     leaves = (is_finite(values[:, shown, :-1]) & ~is_finite(values[:, shown, 1:])).any()
     meant = starts > 1 and len(values) <= len(PALETTE)
@@ -70,8 +76,9 @@ def curves(
     middles, means = _median(values), _mean(values)
     drawn = np.concatenate([values[:, shown], middles[:, None], means[:, None]], axis=1)
     limits = _limits(drawn, variable == "loss", target, log)
-    ax.set(xlabel="step", ylabel=words, yscale="log" if log else "linear", ylim=limits)
+    ax.set(xlabel=progress, ylabel=words, yscale="log" if log else "linear", ylim=limits)
     for i, (label, color, dash) in enumerate(zip(style.labels, style.colors, style.dashes, strict=True)):
+        steps = across[i]
         if starts > 1:
             _thin_lines(ax, steps, values[i, shown], color)
         if meant:
@@ -82,16 +89,37 @@ def curves(
             _crosses(ax, steps, values[i, shown], color, limits)
     if target is not None:
         ax.axhline(target, label="target", **_target())
-    if len(steps) > 1:
-        ax.set_xlim(steps[0], steps[-1])
+    if across.shape[1] > 1:
+        if across[:, -1].max() > DEAR * across[:, -1].min():
+            ax.set_xscale("symlog", linthresh=across[:, 1].min(), linscale=0.5)  # the starts are at 0
+        ax.set_xlim(across[:, 0].min(), across[:, -1].max())
     notes = [f"thin lines: {len(shown)} of {starts} starts"] * (len(shown) < starts)
     ax.set_title("\n".join([*problem_name(trace.attrs), *notes]), fontsize=10)
     few_ticks(ax)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if against is None:
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.grid(color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
     color_scale(figure, axes, style)
     return figure
+
+
+def _horizontal(trace: xr.Dataset, against: xr.DataArray | None) -> tuple[np.ndarray, str]:
+    """Where each row of each variant lies, shape (variant, step), and what of."""
+    steps = trace["step"].values
+    if against is None:
+        return np.tile(steps, (trace.sizes["variant"], 1)), "step"
+    labels = np.atleast_1d(against["variant"].values if "variant" in against.coords else []).tolist()
+    costs = dict(zip(labels, np.atleast_1d(against.values.astype(float)), strict=True))
+    several = np.array([costs.get(label, np.nan) for label in trace["variant"].values])
+    if not (is_finite(several) & (several > 0)).all():
+        wrong = int(np.argmin(is_finite(several) & (several > 0)))
+        raise ValueError(
+            f"against has {several[wrong]:.3g} for variant {str(trace['variant'].values[wrong])!r}, but a step costs "
+            "something; give analysis.step_seconds of the same methods, taken over more steps."
+        )
+    name = str(against.name or "cost").replace("_", " ")
+    return np.outer(several, steps), with_units(name, against.attrs.get("units", ""))
 
 
 def _column(trace: xr.Dataset, variable: str, component: str | int | None) -> tuple[np.ndarray, str]:
@@ -114,7 +142,7 @@ def _column(trace: xr.Dataset, variable: str, component: str | int | None) -> tu
     return values[..., index], axis_label(variable, labels[index], units)
 
 
-def _is_log(values: np.ndarray, variable: str, scale: str | None) -> bool:
+def is_log(values: np.ndarray, variable: str, scale: str | None) -> bool:
     if scale not in (None, "linear", "log"):
         raise ValueError(f"scale is {scale!r}, but it is 'linear', 'log' or None; choose one.")
     finite = values[is_finite(values)]

@@ -1,6 +1,6 @@
 """The problem library: functions that return a ``Problem`` whose start, minima, domain and inverses are tested."""
 
-from thalweg.problems import collections, fits
+from thalweg.problems import collections, fits, physics
 from thalweg.problems.classic import ackley, beale, himmelblau, quadratic, rastrigin, rosenbrock
 from thalweg.problems.collections import bbob, cutest
 from thalweg.problems.composed import exponential, pbdl, roots_of_unity, scaling, sine
@@ -10,23 +10,37 @@ from thalweg.problems.one_dimensional import convex, double_well, polynomial, ru
 from thalweg.problems.regressions import regression
 from thalweg.problems.surface_fits import quadratic_fit
 
+heat = physics.heat.problem
+poisson = physics.poisson.problem
+burgers = physics.burgers.problem
+navier_stokes = physics.navier_stokes.problem
+oscillators = physics.oscillators.problem
+quantum_dipole = physics.quantum_dipole.problem
+
 __all__ = [
     "ackley",
     "bbob",
     "beale",
+    "burgers",
     "collections",
     "convex",
     "cutest",
     "double_well",
     "exponential",
     "fits",
+    "heat",
     "himmelblau",
     "misra1a",
+    "navier_stokes",
     "nist",
+    "oscillators",
     "pbdl",
+    "physics",
+    "poisson",
     "polynomial",
     "quadratic",
     "quadratic_fit",
+    "quantum_dipole",
     "rastrigin",
     "regression",
     "roots_of_unity",

@@ -96,6 +96,28 @@ def sine(xi: float = 1.0, phi: float = 0.0) -> Problem:
     if not math.isfinite(angle):
         raise ValueError(f"phi is {phi}, but it must be a finite number of degrees; give e.g. phi=15.")
     cos, sin = math.cos(angle), math.sin(angle)
+    solutions = [
+        (cos * u0 - sin * 0.5, -cos * 0.5 - sin * u0)
+        for k in range(-2, 3)
+        for u0 in (math.asin(0.3) + 2 * math.pi * k, math.pi - math.asin(0.3) + 2 * math.pi * k)
+    ]
+    return Problem(
+        turned_sine(angle, 1.0, xi, 1 / xi),
+        loss=SquaredError(target=np.array([0.3 / xi, -0.5 * xi]), factor=0.5),
+        start=[0.0, 0.0],
+        minima=sorted((x for x in solutions if max(map(abs, x)) <= math.pi), key=lambda x: math.hypot(*x)),
+        domain=(-math.pi, math.pi),
+        name=f"sine(xi={xi:g}, phi={phi:g})",
+    )
+
+
+def turned_sine(angle: float, across: float, along: float, height: float = 1.0) -> Stage:
+    """y = (height sin(across u0), along u1), where u is x turned by ``angle``, in radians.
+
+    The inverse stays between the two turning points of the sine around the guess, where the solution nearest to it is;
+    NaN for |y0| > |height|.
+    """
+    cos, sin = math.cos(angle), math.sin(angle)
 
     def turn(x: Array) -> Array:
         return jnp.stack([cos * x[0] - sin * x[1], sin * x[0] + cos * x[1]])
@@ -105,27 +127,17 @@ def sine(xi: float = 1.0, phi: float = 0.0) -> Problem:
 
     def forward(x: Array) -> Array:
         u = turn(x)
-        return jnp.stack([jnp.sin(u[0]) / xi, xi * u[1]])
+        return jnp.stack([height * jnp.sin(across * u[0]), along * u[1]])
 
     def inverse(y: Array, x: Array) -> Array:
         # On branch k, from (k - 1/2) pi to (k + 1/2) pi, the sine rises for even k and falls for odd k.
-        k = jnp.round(turn(x)[0] / jnp.pi)
-        principal = jnp.arcsin(xi * y[0])
-        return turn_back(jnp.stack([k * jnp.pi + jnp.where(k % 2 == 0, principal, -principal), y[1] / xi]))
+        k = jnp.round(across * turn(x)[0] / jnp.pi)
+        principal = jnp.arcsin(y[0] / height)
+        return turn_back(
+            jnp.stack([(k * jnp.pi + jnp.where(k % 2 == 0, principal, -principal)) / across, y[1] / along])
+        )
 
-    solutions = [
-        (cos * u0 - sin * 0.5, -cos * 0.5 - sin * u0)
-        for k in range(-2, 3)
-        for u0 in (math.asin(0.3) + 2 * math.pi * k, math.pi - math.asin(0.3) + 2 * math.pi * k)
-    ]
-    return Problem(
-        Stage(forward, inverse),
-        loss=SquaredError(target=np.array([0.3 / xi, -0.5 * xi]), factor=0.5),
-        start=[0.0, 0.0],
-        minima=sorted((x for x in solutions if max(map(abs, x)) <= math.pi), key=lambda x: math.hypot(*x)),
-        domain=(-math.pi, math.pi),
-        name=f"sine(xi={xi:g}, phi={phi:g})",
-    )
+    return Stage(forward, inverse)
 
 
 def roots_of_unity(n: int = 3) -> Problem:

@@ -1,0 +1,100 @@
+"""A dye in a flow, and the flow that carried it where it is seen."""
+
+from collections.abc import Callable
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from thalweg.problem import Problem, SquaredError
+from thalweg.problems.physics.spectral import integrator, resolved, to_field, to_waves, wave_numbers
+from thalweg.reading import positive, whole
+
+DURATION, STEPS = 1.0, 16
+
+
+def problem(size: int = 16, viscosity: float = 0.01, key: int = 0) -> Problem:
+    """Find the vortices that carried a dye from where it was to where it is: incompressible flow on a torus.
+
+        dw/dt + div(v w) = viscosity lap w,   dd/dt + div(v d) = 0,   v = (dp/ds2, -dp/ds1),   -lap p = w
+
+    for 0 <= s1, s2 < 2 pi and 0 <= t <= 1. x is the vorticity w at the beginning, in 1/[t]; y is the density d of the
+    dye at the end, both of shape (size, size) at the points 2 pi (i, j) / size; L = |y - target|^2 / 2, in [d]^2.
+    Spectral, with products free of aliases, in 16 steps of ETDRK4. The mass of the dye and the mean of w are kept to
+    rounding; without viscosity the energy of the flow is kept to the order of the steps. The mean of w has no effect.
+
+    Start: no flow. Domain |w_i| <= 4. ``viscosity`` is in [s]^2/[t], 0 or positive, ``size`` at least 4. ``data`` is
+    one example, ``examples(1, key, size, viscosity)[0]``: "initial", the density at the beginning, "target" and
+    "truth", all of shape (size, size). There is no inverse: one dye does not determine the flow where it is even, so
+    that the truth is one minimum of many; ``numerical_inverse(stage, "lbfgs")`` finds flows that fit.
+
+    Cost: 4 times 16 times 6 Fourier transforms. Raises ValueError for a
+    size below 4, a viscosity that is negative or not finite, and without exponax.
+    Source: after Holl, Koltun and Thuerey 2022, arXiv:2109.15048, section 4 (flow from the marker at its end); steps of
+    Cox and Matthews 2002, J. Comput. Phys. 176.
+    """
+    advance = _advance(*_checked(size, viscosity), STEPS)
+    example = {name: array[0] for name, array in examples(1, key, size, viscosity).items()}
+    return Problem(
+        jax.jit(lambda x, example: advance(x, example["initial"])[1]),
+        loss=SquaredError(target=lambda example: example["target"], factor=0.5),
+        start=np.zeros((size, size)),
+        domain=(-4.0, 4.0),
+        data=example,
+        name=f"navier_stokes(size={size}, viscosity={viscosity:g})",
+    )
+
+
+def examples(n: int, key: int = 0, size: int = 16, viscosity: float = 0.01) -> dict[str, np.ndarray]:
+    """n drops of dye "initial" of width 0.7 anywhere, flows "truth" and where they carry the dye, "target".
+
+    All of shape (n, size, size). A flow is 12 waves of numbers up to 2; its vorticity at a point is normal with 1.
+    """
+    n, advance = whole(n, "n", 1), _advance(*_checked(size, viscosity), STEPS)
+    draw, s = np.random.default_rng(key), 2 * np.pi * np.arange(size) / size
+    near = [np.exp(2 * np.cos(s - center) - 2) for center in 2 * np.pi * draw.random((2, n, 1))]
+    initial = (near[0][:, :, None] * near[1][:, None, :]).astype(np.float32)
+    numbers = [(k1, k2) for k1 in range(3) for k2 in range(-2, 3) if k1 > 0 or k2 > 0]
+    phases = np.stack([k1 * s[:, None] + k2 * s for k1, k2 in numbers])
+    cosines, sines = draw.standard_normal((2, n, len(numbers))) / np.sqrt(len(numbers))
+    truth = np.tensordot(cosines, np.cos(phases), 1) + np.tensordot(sines, np.sin(phases), 1)
+    with jax.enable_x64(True):
+        truth = truth.astype(np.float32)
+        target = jax.jit(jax.vmap(advance))(truth.astype(np.float64), initial.astype(np.float64))[1]
+    return {"initial": initial, "target": np.asarray(target, np.float32), "truth": truth}
+
+
+def evolve(vorticity: Array, density: Array, viscosity: float = 0.01, steps: int = STEPS) -> tuple[Array, Array]:
+    """Vorticity and density after the time 1, of shape (size, size) as at the beginning."""
+    return _advance(vorticity.shape[-1], viscosity, steps)(vorticity, density)
+
+
+def _checked(size: int, viscosity: float) -> tuple[int, float]:
+    positive(viscosity, "viscosity", zero=True)
+    return whole(size, "size", 4), viscosity
+
+
+@cache
+def _advance(size: int, viscosity: float, steps: int) -> Callable[[Array, Array], tuple[Array, Array]]:
+    k, kept = wave_numbers(size, 2), resolved(size, 2)
+    waves = np.meshgrid(np.fft.fftfreq(size, 1 / size), np.fft.rfftfreq(size, 1 / size), indexing="ij")
+    squares = waves[0] ** 2 + waves[1] ** 2
+    stream = kept / np.where(squares > 0, squares, np.inf)
+    to_velocity = np.stack([1j * k[1] * stream, -1j * k[0] * stream])
+
+    def rate(state: Array) -> Array:
+        velocity = to_field(jnp.asarray(to_velocity, state.dtype) * state[0], 2, size)
+        carried = to_field(jnp.asarray(kept) * state, 2, size)
+        fluxes = to_waves(velocity[:, None] * carried, 2)  # (axis, carried, …)
+        return -jnp.sum((1j * k * kept).astype(state.dtype)[:, None] * fluxes, axis=0)
+
+    advance = integrator(np.stack([-viscosity * squares, 0 * squares]), rate, DURATION, steps)
+
+    def fields(vorticity: Array, density: Array) -> tuple[Array, Array]:
+        state = advance(to_waves(jnp.stack([vorticity, density.astype(vorticity.dtype)]), 2))
+        ended = to_field(state, 2, size)
+        return ended[0], ended[1]
+
+    return fields

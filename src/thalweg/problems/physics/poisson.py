@@ -1,0 +1,79 @@
+"""Poisson's equation: the sources of a potential, whose high frequencies hardly show in it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from thalweg.problem import Problem, SquaredError, Stage
+from thalweg.reading import positive, whole
+
+
+def problem(size: int = 64, smoothness: float = 1.0, key: int = 0) -> Problem:
+    """laplace(y) = x, L = |y - y*|^2 / 2: the potential y of the sources x on size x size cells of width 1.
+
+    laplace is that of 5 points, with y = 0 in the cells around the grid. y* is that of one of ``examples``. Start 0,
+    the only minimum is the x that y* was made from, domain |x| <= 4. The Jacobian has the condition number
+    cot(pi / (2 size + 2))^2, 1711 for 64: L hardly shows what varies from cell to cell.
+
+    forward divides by the eigenvalues of laplace between two sine transforms, which are products with a size x size
+    matrix; the inverse is laplace itself, exact: inverse(forward(x)) = x to rounding times the condition number,
+    1e-12 in float64 and 1e-3 in float32.
+
+    Raises ValueError for a size below 4 and smoothness that is not positive. Cost: 8 size^3 operations for y, 6 size^2
+    for the inverse. Source: Holl, Koltun and Thuerey 2022, arXiv:2109.15048, section 4.2 and its code, where y is found
+    by conjugate gradients to 1e-5.
+    """
+    size = _checked(size, smoothness)
+    example = {name: values[0] for name, values in examples(1, key, size, smoothness).items()}
+    return Problem(
+        Stage(_potential, lambda y, x: _laplace(y)),
+        loss=SquaredError(target=lambda example: example["target"], factor=0.5),
+        start=np.zeros((size, size)),
+        minima=[example["truth"]],
+        domain=(-4.0, 4.0),
+        data=example,
+        name=f"poisson(size={size})",
+    )
+
+
+def examples(n: int, key: int = 0, size: int = 64, smoothness: float = 1.0) -> dict[str, np.ndarray]:
+    """n examples {"truth": x, "target": y}, each of shape (n, size, size), float32, drawn with ``key``.
+
+    x is Gaussian noise whose modes have amplitudes of |k|^(-2 smoothness), and none for wavelengths above 31.6 cells,
+    scaled to a variance of 1 over the grid. y = forward(x), computed in float64. ``smoothness`` is positive.
+    Source: as of ``problem``, whose noise is that of the library PhiFlow.
+    """
+    n, size = whole(n, "n", 1), _checked(size, smoothness)
+    frequency = np.fft.fftfreq(size)
+    squared = frequency[:, None] ** 2 + frequency**2
+    seen = squared > 1e-3
+    spectrum = np.where(seen, squared, np.inf) ** -smoothness
+    draw = np.random.default_rng(key)
+    modes = spectrum * (draw.standard_normal((n, size, size)) + 1j * draw.standard_normal((n, size, size)))
+    noise = np.fft.ifft2(modes).real
+    truth = (noise / noise.std((1, 2), keepdims=True)).astype(np.float32)
+    with jax.enable_x64(True):
+        target = np.asarray(_potential(jnp.asarray(truth, jnp.float64)), np.float32)
+    return {"truth": truth, "target": target}
+
+
+def _checked(size: int, smoothness: float) -> int:
+    positive(smoothness, "smoothness")
+    return whole(size, "size", 4)
+
+
+def _potential(x: Array) -> Array:
+    size = x.shape[-1]
+    k = np.arange(1, size + 1)
+    transform = jnp.asarray(
+        np.sqrt(2 / (size + 1)) * np.sin(np.pi / (size + 1) * np.outer(k, k)), x.dtype
+    )  # orthogonal
+    along = -4 * np.sin(np.pi * k / (2 * size + 2)) ** 2
+    modes = (transform @ x @ transform) / jnp.asarray(along[:, None] + along, x.dtype)
+    return transform @ modes @ transform
+
+
+def _laplace(y: Array) -> Array:
+    around = jnp.pad(y, 1)
+    return around[2:, 1:-1] + around[:-2, 1:-1] + around[1:-1, 2:] + around[1:-1, :-2] - 4 * y
