@@ -17,7 +17,8 @@ N, B = 12, 4
 
 
 def forward(u, example):
-    return {"sum": A @ u + example["shift"], "wave": jnp.sin(u)[:1]}
+    # jnp.asarray, since JAX 0.10.2 keeps the precision it first saw a NumPy array in while a program with it lives
+    return {"sum": jnp.asarray(A) @ u + example["shift"], "wave": jnp.sin(u)[:1]}
 
 
 def physics(loss=None):
