@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from thalweg import methods, minimize
+from thalweg import Problem, methods, minimize, run, solve
 
 TIME = np.linspace(0.0, 4.0, 20)
 DECAY = 2.5 * np.exp(-1.3 * TIME)
@@ -111,6 +111,24 @@ def test_a_function_is_compiled_once(compiled):
     again = minimize(fun, [5.0, 7.0], args=(3.0,), method="BFGS", tol=1e-8)
     assert len(compiled) == before
     np.testing.assert_allclose(again.x, 2.0)
+
+
+def test_a_function_may_be_called_in_another_precision_afterwards():
+    """JAX 0.10.2 keeps the precision that it first gave an array, as long as a trace with it lives."""
+    shift = np.array([1.0, 2.0])
+
+    def fun(x, scale):
+        return jnp.sum(scale * (x - shift) ** 2)
+
+    scale = np.array([3.0, 4.0])
+    found = minimize(fun, [0.0, 0.0], args=(scale,))
+    np.testing.assert_allclose(found.x, shift, rtol=1e-6)
+    at = fun(jnp.zeros(2), scale)
+    assert at.dtype == np.float32 and at == 19
+    problem = Problem(fun, loss=jnp.sum, start=np.zeros(2), data=scale)
+    solve(problem, methods.Newton(), dtype="float64")
+    run(problem, methods.Newton(), dtype="float64", steps=2)
+    assert problem.value(problem.start) == 19
 
 
 @pytest.mark.slow

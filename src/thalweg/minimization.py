@@ -118,8 +118,13 @@ class _Given:
 
 @lru_cache(maxsize=8)
 def _kept(given: _Given) -> tuple[Problem, Callable[..., Any]]:
-    """The first of equal problems, for which programs are compiled, and its gradient."""
-    return given.problem, jax.jit(given.problem.gradient)
+    """The first of equal problems, for which programs are compiled, and its gradient.
+
+    Programs are kept and no traces: while one in float64 lives, JAX 0.10.2 hands the NumPy arrays in it to ``fun`` in
+    float64 also where the user calls it in float32.
+    """
+    problem = given.problem
+    return problem, jax.jit(problem.gradient).lower(problem.start).compile()
 
 
 def _given(fun: Any, args: tuple[Any, ...], x: np.ndarray, box: tuple[np.ndarray, np.ndarray] | None) -> _Given:

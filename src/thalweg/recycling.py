@@ -148,11 +148,16 @@ class _Lane:
         return problem
 
     def _traced(self, f: Callable[..., Lane], *shapes: Any) -> tuple[Callable[..., Lane], Lane, np.ndarray]:
-        """f from its one trace, the shapes of the lane that it gives, and how much of each kind it evaluates."""
+        """f from its one trace, the shapes of the lane that it gives, and how much of each kind it evaluates.
+
+        NumPy arrays in the trace become JAX's: else JAX 0.10.2 would give them, in the precision of this trace, to the
+        functions that read them whenever the user calls these, as long as the trace is kept.
+        """
         traced, shape = jax.make_jaxpr(lambda *a: f(*a), return_shape=True)(*shapes)
         unknown = np.full(len(KINDS), UNKNOWN)
         counts = unknown if in_loops(traced.jaxpr) else np.array([self.counts[kind] for kind in KINDS])
-        flat, structure = jaxpr_as_fun(traced), jax.tree.structure(shape)
+        flat = jaxpr_as_fun(traced.replace(consts=[jnp.asarray(const) for const in traced.consts]))
+        structure = jax.tree.structure(shape)
         return lambda *a: structure.unflatten(flat(*jax.tree.leaves(a))), shape, counts
 
     def _hyper(self, settings: Any, mine: list[Array]) -> list[Array]:
