@@ -70,7 +70,7 @@ def test_heat_and_poisson_are_learned_sooner_by_scale_invariant_training(page):
     lines, _ = page("fields", seconds=1100)
     step, _, _, ratio = rows(lines, "Heat").T
     assert np.all(ratio[step > 10] > 1)
-    assert ratio[step == 50] >= 1.25  # 1.28 here; 1.28 to 1.35 from five initial networks, with the median 1.33
+    assert ratio[step == 50] >= 1.3  # 1.34 here; 1.34 to 1.41 from five initial networks
     step, _, _, ratio = rows(lines, "Poisson").T
     assert np.all(ratio[step > 0] > 1)
     assert ratio[-1] >= 2
