@@ -119,7 +119,8 @@ def measure(
 
 
 if __name__ == "__main__":
-    print("\n## Half-inverse gradients\n")
-    print(__doc__.split("\n\n", 1)[1], flush=True)
+    print("## Half-inverse gradients\n")
+    print(__doc__.split("\n\n", 1)[1].strip(), flush=True)
     measure("linear", jnp.tanh, 32, 1e-10, 3, 32, True)
     measure("cubic", jax.nn.relu, 128, 1e-6, 7, 3, False)
+    print()

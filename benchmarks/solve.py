@@ -6,7 +6,8 @@ and scaled. ``gradient`` is the median over starts of the largest component of t
 - BFGS from many starts: optimistix's BFGS (rtol = atol = 1e-8), vmapped and jitted, stops where a step changes x and L
   by less than 1e-8 of them; ours at a gradient of 1e-8. SciPy's BFGS has the same bound and a jitted gradient.
 - With 1 % of the starts in a spiral groove that descends without end, both stop at 5000 steps.
-- Newton's method, 4096 lanes, d = 4, 100 steps: vmap of x - jnp.linalg.solve(hessian, gradient) in one jitted loop.
+- Newton's method, 4096 lanes, d = 4, 100 steps: vmap of x - jnp.linalg.solve(hessian, gradient) in one jitted loop. The
+  difference is the largest of 99 % of the lanes; the others are still far away, where rounding decides.
 - Fits of b1 (1 - exp(-b2 x)) to 10,000 data sets like Misra1a, against scipy.optimize.curve_fit in a loop; both stop
   where x or L changes by less than 1e-8 of itself.
 """
@@ -106,8 +107,8 @@ def newton(repeats: int) -> list[float]:
     with jax.enable_x64(True):
         idiom, batch = jax.jit(jax.vmap(one)), jnp.asarray(starts)
         theirs, mine = medians(repeats, lambda: jax.block_until_ready(idiom(batch)), ours)
-        error = np.nanmax(np.abs(np.asarray(idiom(batch)) - ours().x.values[0, :, -1]))
-    return [theirs, mine, float(error)]
+        error = np.abs(np.asarray(idiom(batch)) - ours().x.values[0, :, -1]).max(1)
+    return [theirs, mine, float(np.nanquantile(error, 0.99))]
 
 
 def fits(method: tw.methods.GaussNewton | tw.methods.LevenbergMarquardt, repeats: int) -> list[float]:
@@ -158,7 +159,7 @@ def main() -> None:
         f"\nGeometric mean of the first four {math.prod(ratios) ** (1 / len(ratios)):.1f}, lowest {min(ratios):.1f}.\n"
     )
     theirs, mine, error = newton(repeats)
-    print("| | expert | thalweg | ratio | largest difference |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| | expert | thalweg | ratio | difference |\n| --- | ---: | ---: | ---: | ---: |")
     print(f"| Newton | {theirs:.3f} s | {mine:.4f} s | {theirs / mine:.1f} | {error:.0e} |")
     shares = []
     for method in (tw.methods.GaussNewton(), tw.methods.LevenbergMarquardt()):

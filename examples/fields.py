@@ -153,8 +153,8 @@ def guesses(title, network, trace, problem, example, limits):
 # what to add to y. The physics are linear and keep the mean, and so does the network: it sees y without its mean, in
 # units of its deviation, and adds nothing to the mean (the published one has the mean of x added). Every step sees new
 # examples, as published, in a loop of one's own with `proxy_loss`: `run` would record the loss over all of them.
-# Over five initial networks the ratio at step 50 was 1.34, 1.34, 1.35, 1.36 and 1.41; this one has 1.34. At the learning
-# rate 1e-2, where both are worse, it scatters more: 1.24 to 1.37.
+# Over five initial networks the ratio at step 50 was 1.34, 1.34, 1.35, 1.36 and 1.41; this one has 1.34. At a learning
+# rate of 1e-2, where both are worse, it scatters more: 1.24 to 1.37.
 
 # %%
 net = UNet(3, 16, "CIRCULAR", jax.random.key(0), standardized)
