@@ -10,7 +10,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from thalweg.derivatives import AutoDiff, Derivatives
-from thalweg.linalg import eigh, product
+from thalweg.linalg import eigh, in_float64, product
 from thalweg.methods import LBFGS, LevenbergMarquardt
 from thalweg.problem import Stage
 from thalweg.reading import asks, positive, whole
@@ -68,11 +68,10 @@ def saddle_free_inverse(stage: Stage | Callable[..., Any], max_decrease: float =
     positive(max_decrease, "max_decrease")
     stage = stage if isinstance(stage, Stage) else Stage(stage)
 
+    @in_float64  # since eigenvalues differ by the square of those of the Jacobian
     def inverse(y: Any, x: Any, *data: Any) -> Any:
-        with jax.enable_x64(True):  # for this step, whose eigenvalues differ by the square of those of the Jacobian
-            exact = jax.tree.map(_double, (y, x, data))
-            found = step(*exact[:2], *exact[2])
-            return jax.tree.map(lambda found, x: found.astype(jnp.asarray(x).dtype), found, x)
+        found = step(*jax.tree.map(_double, (y, x, *data)))
+        return jax.tree.map(lambda found, x: found.astype(jnp.asarray(x).dtype), found, x)
 
     def step(y: Any, x: Any, *data: Any) -> Any:
         u, unravel = ravel_pytree(x)

@@ -8,10 +8,12 @@ besides the lanes. Matrices above the sizes below go to LAPACK.
 
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.custom_batching import custom_vmap
 from jax.scipy.linalg import cho_solve
 
 from thalweg.xla import settled
@@ -213,23 +215,53 @@ def _sorted(values: Array, vectors: list[Array]) -> tuple[Array, Array]:
     return ordered, columns
 
 
-def jacobian_power(j: Array, g: Array, factors: Callable[[Array], Array]) -> Array:
-    """J^T U factors(S) U^T g for J = U S V^T (m, d) and g (m,): of V S^(-kappa) U^T g with factors S^(-kappa - 1).
+def in_float64(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f`` traced in float64 within a program of another precision; f converts what it takes and what it gives.
+
+    JAX maps and differentiates a trace in the precision of the moment, which need not be that of the trace; here lanes
+    are mapped by tracing f anew. Not for reverse mode.
+    """
+
+    def wide(*arguments: Any) -> Any:
+        with jax.enable_x64(True):
+            return f(*arguments)
+
+    one = custom_vmap(wide)
+
+    @one.def_vmap
+    def _(_: int, batched: Any, *arguments: Any) -> tuple[Any, Any]:
+        mapped = any(jax.tree.leaves(batched))  # or only a tangent is
+        axes = jax.tree.map(lambda mapped: 0 if mapped else None, tuple(batched))
+        found = jax.vmap(wide, axes)(*arguments) if mapped else wide(*arguments)
+        return found, jax.tree.map(lambda _: mapped, found)
+
+    def called(*arguments: Any) -> Any:
+        with jax.enable_x64(True):
+            return one(*arguments)
+
+    return called
+
+
+def jacobian_power(j: Array, g: Array, factors: Callable[..., Array], *parameters: Any) -> Array:
+    """J^T U F U^T g for J = U S V^T (m, d), g (m,) and F = factors(S, *parameters), of shape (d,): with the powers
+    F = S^(-kappa - 1) of the singular values it is V S^(-kappa) U^T g.
 
     With m <= d it is J^T f(J J^T) g, else f(J^T J) J^T g, in float64 throughout. For J in float32 and shorter by the
     eigenvectors of the smaller product, where singular values down to 1e-8 of the largest are exact; for J in float64
     by a singular value decomposition of R, from J^T = Q R or J = Q R, which is slower and exact to rounding. Both cost
     m d min(m, d), a fraction of a singular value decomposition of J. NaN where a number is not finite.
     """
-    exact, kind = j.dtype == jnp.float64, j.dtype
-    with jax.enable_x64(True):  # for these few operations; nothing in this precision leaves them
+    exact, kind, wide = j.dtype == jnp.float64, j.dtype, j.shape[0] <= j.shape[1]
+
+    def power(j: Array, g: Array, *parameters: Any) -> Array:
         j, g = j.astype(jnp.float64), g.astype(jnp.float64)
-        wide = j.shape[0] <= j.shape[1]
         a = j if wide else j.T
         if exact:
             u, s, _ = jnp.linalg.svd(jnp.linalg.qr(a.T, mode="r").T, full_matrices=False)
         else:
             squares, u = jnp.linalg.eigh(a @ a.T)
             s = jnp.sqrt(jnp.maximum(squares, 0))
-        direction = u @ (factors(s) * (u.T @ (g if wide else j.T @ g)))
+        direction = u @ (factors(s, *parameters) * (u.T @ (g if wide else j.T @ g)))
         return (j.T @ direction if wide else direction).astype(kind)
+
+    return in_float64(power)(j, g, *parameters)

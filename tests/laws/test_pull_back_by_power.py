@@ -144,12 +144,35 @@ def test_powers_are_exact_in_both_precisions_where_the_condition_is_large(wide):
     a, exact = u * s @ v.T, v @ (s**-0.5 * (u.T @ b))
     found = jacobian_power(jnp.asarray(a, jnp.float32), jnp.asarray(b, jnp.float32), lambda s: s**-1.5)
     assert found.dtype == np.float32
-    assert np.linalg.norm(np.asarray(found) - exact) < 1e-3 * np.linalg.norm(
-        exact
-    )  # a itself is rounded to 6e-8 of 1e-4
+    size = np.linalg.norm(exact)
+    assert np.linalg.norm(np.asarray(found) - exact) < 1e-3 * size  # a itself is rounded to 6e-8 of 1e-4
     with jax.enable_x64(True):
         double = jacobian_power(jnp.asarray(a), jnp.asarray(b), lambda s: s**-1.5)
-    assert np.linalg.norm(np.asarray(double) - exact) < 1e-11 * np.linalg.norm(exact)
+    assert np.linalg.norm(np.asarray(double) - exact) < 1e-11 * size
+
+
+@pytest.mark.parametrize(("m", "d"), [(5, 7), (9, 6)])
+@pytest.mark.parametrize("stage", ["power", "saddle-free"])
+def test_float64_within_a_float32_program_is_that_in_every_verb(m, d, stage):
+    """``solve`` maps the trace of a step over lanes, ``run`` the step."""
+    problem, method = chain(m, d, 3), tw.methods.JacobianPower(kappa=1.0, learning_rate=0.5)
+    if stage == "saddle-free":
+        (given,), _ = problem.given
+        inverted = tw.saddle_free_inverse(given, max_decrease=1e9)
+        problem = tw.Problem(inverted, loss=problem.loss, start=problem.start)
+        method = tw.methods.InverseSimulator(0.1)
+    starts = problem.start + 0.1 * np.random.default_rng(0).normal(size=(3, d))
+    trace = tw.run(problem, method, starts, steps=4)
+    fits = tw.solve(problem, method, starts, gtol=0, max_steps=4)
+    assert fits.x.dtype == np.float32 and np.all(np.diff(trace.loss.values) < 0)
+    assert_allclose(fits.x[0], trace.x[0, :, -1], rtol=2e-4, atol=1e-5)
+
+
+def test_exponents_of_powers_are_those_of_a_linear_map():
+    """Near a solution of d = m equations the update is (1 - learning_rate) times the distance, in all directions."""
+    swept = tw.sweep(tw.methods.JacobianPower(kappa=1.0), learning_rate=[0.25, 0.75])
+    exponents = tw.analysis.lyapunov(chain(3, 3, 2), swept, np.zeros(3), steps=50, exponents=3)
+    assert_allclose(exponents, np.log([[0.75] * 3, [0.25] * 3]), rtol=0.02)
 
 
 @pytest.mark.parametrize("method", [tw.methods.JacobianPower(), tw.methods.KrylovPower(products=4)])

@@ -115,8 +115,11 @@ class Tangents:
             after = self.method.step(problem, *back(z))
             return point(*after)[0], after
 
-        _, push, (x, state) = jax.linearize(update, z, has_aux=True)
+        def push(v: Array) -> Array:
+            return jax.jvp(update, (z,), (v,), has_aux=True)[1]
+
         vectors, lengths = orthonormal(jax.vmap(push)(vectors), vectors)
+        x, state = update(z)[1]
         return x, (state, vectors, sums + jnp.log(lengths))
 
 

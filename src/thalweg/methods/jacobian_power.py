@@ -1,7 +1,6 @@
 """Half-inverse gradients and their relatives: the loss pulled back by a power of the Jacobian."""
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, final
 
 import jax.numpy as jnp
@@ -48,7 +47,7 @@ class JacobianPower:
 
     def step(self, problem: "Problem", x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         g, j = problem.loss_gradient(problem.forward(x)), problem.jacobian(x)
-        return x - self.learning_rate * jacobian_power(j, g, partial(_factors, self)), state
+        return x - self.learning_rate * jacobian_power(j, g, _factors, self), state
 
     def workspace(self, rows: int, columns: int, itemsize: int) -> int:
         """Bytes of one step for J of shape (rows, columns): J, J in float64, and squares of its shorter side."""
@@ -85,13 +84,13 @@ class KrylovPower:
         y, push, pull = problem.linearize(x)
 
         def factors(squares: Array) -> Array:
-            return _factors(self, jnp.sqrt(jnp.maximum(squares, 0)))
+            return _factors(jnp.sqrt(jnp.maximum(squares, 0)), self)
 
         w = lanczos_power(lambda v: push(pull(v)), problem.loss_gradient(y), factors, self.products)
         return x - self.learning_rate * pull(w), state
 
 
-def _factors(method: JacobianPower | KrylovPower, s: Array) -> Array:
+def _factors(s: Array, method: JacobianPower | KrylovPower) -> Array:
     """S^(-kappa - 1) of the singular values above the cutoff, 0 of others."""
     kept = s > (method.truncation * jnp.max(s) if method.relative else method.truncation)
     return jnp.where(kept, jnp.where(kept, s, 1) ** (-method.kappa - 1), 0)
