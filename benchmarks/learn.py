@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import thalweg as tw
-from thalweg.batches import Shuffle
+from thalweg.chain.batches import Shuffle
 
 EXAMPLES, ROUNDS = 4096, 5
 

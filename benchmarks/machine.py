@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import psutil
 
-from thalweg.lanes import CORES
+from thalweg.engine.lanes import CORES
 
 PACKAGES = ("jax", "optax", "optimistix", "scipy", "numpy")
 

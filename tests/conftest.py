@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import pytest
 
-from thalweg import cli
+from thalweg.command import cli
 
 THALWEG = Path(sys.executable).with_name("thalweg")
 # What the command line sets for JAX, if a person has not.

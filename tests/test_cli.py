@@ -12,7 +12,7 @@ import xarray as xr
 from conftest import THALWEG
 
 import thalweg as tw
-from thalweg import cli, words
+from thalweg.command import cli, words
 
 MODEL = """
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ ADAM, GD, NEWTON = tw.methods.adam, tw.methods.gradient_descent, tw.methods.Newt
 @pytest.fixture
 def request_of(call, monkeypatch):
     """What a command line asks of ``run``, which then does nothing: problem, methods, starts, steps, the others."""
-    from thalweg import commands
+    from thalweg.command import commands
 
     asked = []
 
@@ -395,7 +395,7 @@ def test_figures_without_matplotlib_are_refused_before_the_run(call, monkeypatch
 )
 def test_help_loads_nothing_heavy(line):
     code = (
-        f"import sys; from thalweg import cli; sys.argv[1:] = {line}; cli.main(); "
+        f"import sys; from thalweg.command import cli; sys.argv[1:] = {line}; cli.main(); "
         "print(sorted({'jax', 'xarray', 'matplotlib', 'numpy', 'pandas', 'optax'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -476,7 +476,7 @@ def test_ctrl_c_returns_what_is_done(folder, cut_short):
 
 
 def test_ctrl_c_before_there_is_anything(folder, monkeypatch, call):
-    from thalweg import commands
+    from thalweg.command import commands
 
     def stopped(*_, **__):
         raise KeyboardInterrupt

@@ -10,7 +10,7 @@ import scipy.optimize
 import xarray as xr
 
 import thalweg as tw
-from thalweg import cli, commands, reports
+from thalweg.command import cli, commands, reports
 
 X = np.linspace(0, 5, 12)
 Y = 3 * np.exp(-0.7 * X) + 0.05 * np.random.default_rng(0).normal(size=X.size)

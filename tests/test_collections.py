@@ -12,7 +12,7 @@ import pytest
 from scipy.optimize import minimize, rosen, rosen_der
 
 from thalweg import problems
-from thalweg.problem import SquaredError
+from thalweg.chain.losses import SquaredError
 
 MISPLACED = (5, 9, 19)  # bbob-jax has values below f_opt's elsewhere than at x_opt
 SMOOTH = (1, 2, 4, 8, 10, 11, 14, 16, 20, 21, 22, 24)  # around x_opt

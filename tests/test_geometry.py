@@ -11,7 +11,7 @@ import pytest
 
 import thalweg as tw
 from thalweg import geometry
-from thalweg.lanczos import largest
+from thalweg.numerics.lanczos import largest
 
 
 @pytest.fixture

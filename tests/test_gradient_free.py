@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg import words
+from thalweg.command import words
 from thalweg.methods import (
     CMAES,
     Genetic,

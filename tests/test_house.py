@@ -12,58 +12,26 @@ import thalweg as tw
 SOURCE = Path(tw.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# Each part of the house may import the parts before it, and those named with it.
-LAYERS = {
-    "derivatives": set(),
-    "reading": set(),
-    "space": {"problem", "reading"},  # the problem for the type of a stage alone
-    "formula": set(),
-    "sweeps": {"reading"},
-    "memory": set(),
-    "starts": {"reading"},
-    "stages": {"derivatives", "reading"},
-    "losses": {"reading"},
-    "problem": {"derivatives", "linalg", "losses", "reading", "space", "stages", "check"},
-    "check": {"problem"},
-    "inverse": {"derivatives", "linalg", "methods", "problem", "reading"},
-    "linalg": {"xla"},
-    "lanczos": {"reading"},
-    "geometry": {"lanczos", "linalg", "methods", "problem", "reading"},
-    "roots": {"arguments", "reading", "space"},
-    "methods": {"problem", "methods", "lanczos", "linalg", "reading"},
-    "training": {"batches", "losses", "methods", "problem", "reading", "space", "stages"},
-    "problems": {"problem", "formula", "linalg", "losses", "problems", "reading", "stages"},
-    "xla": {"derivatives"},
-    "evaluations": {"problem"},
-    "tolerances": {"reading"},
-    "lanes": {"problem", "methods", "xla"},
-    "sharing": {"lanes", "problem"},
-    "batches": {"problem"},
-    "workspace": {"memory", "methods", "problem"},
-    "recording": {"batches", "reading", "lanes", "methods", "problem", "sharing", "xla"},
-    "recycling": {"evaluations", "lanes", "methods", "problem", "tolerances", "workspace", "xla"},
-    "supply": {"evaluations", "lanes", "methods", "recycling", "sweeps"},
-    "shards": {"lanes"},
-    "trace": {"batches", "problem", "sweeps"},
-    "arguments": {"methods", "problem", "reading", "recording", "sweeps"},
-    "runs": {
-        *("arguments", "batches", "lanes", "memory", "methods", "problem", "reading"),
-        *("recording", "shards", "space", "sweeps", "trace", "workspace"),
-    },
-    "solves": {
-        *("arguments", "evaluations", "lanes", "methods", "problem", "reading"),
-        *("recycling", "shards", "supply", "tolerances", "trace"),
-    },
-    "minimization": {"methods", "problem", "reading", "solves", "sweeps"},
-    "analysis": {"analysis", "arguments", "geometry", "problem", "reading", "roots", "runs", "sweeps", "trace"},
-    "plot": {"problem", "problems", "reading", "space", "analysis", "plot"},
-    "words": {"formula", "methods", "problem", "problems", "reading", "sweeps"},
-    "assignments": {"formula", "problem", "reading", "words"},
-    "reports": {"analysis", "assignments", "problem", "problems"},
-    "commands": {*("analysis", "assignments", "plot", "problem", "reports", "runs", "solves", "starts", "words")},
-    "cli": {"commands"},
-}
-HEAVY = {"matplotlib": {"plot"}, "xarray": {"trace", "runs", "solves", "analysis", "plot"}, "pandas": {"analysis"}}
+# Every room may import what stands before its own line, and no other room of its line.
+ORDER = (
+    ("numerics",),
+    ("formula", "starts", "tolerances"),
+    ("chain",),
+    ("roots",),
+    ("methods", "problems"),
+    ("geometry", "training"),
+    ("engine",),
+    ("verbs",),
+    ("analysis",),
+    ("plot",),
+    ("command",),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
+HEAVY = {
+    "matplotlib": {"plot"},
+    "xarray": {"verbs", "analysis", "plot"},
+    "pandas": {"analysis"},
+}  # libraries, and the rooms that may import them
 
 
 def part(file: Path) -> str:
@@ -71,26 +39,68 @@ def part(file: Path) -> str:
 
 
 def imported(file: Path) -> set[str]:
+    """What a file imports, wherever in it: modules by their dotted names."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {
-                f"{node.module}.{alias.name}" if node.module == "thalweg" else node.module for alias in node.names
-            }
+            folder = SOURCE.parent / node.module.replace(".", "/")
+            within = {alias.name for alias in node.names if (folder / f"{alias.name}.py").exists()}
+            within |= {alias.name for alias in node.names if (folder / alias.name).is_dir()}
+            names |= {f"{node.module}.{name}" for name in within}
+            names |= {node.module} if len(within) < len(node.names) else set()
     return names
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
-def test_imports_run_one_way(file):
-    if part(file) == "__init__":
-        return
-    inner = {name.split(".")[1] for name in imported(file) if name.startswith("thalweg.")}
-    assert inner <= LAYERS[part(file)]
-    for library, allowed in HEAVY.items():
-        if any(name.split(".")[0] == library for name in imported(file)):
-            assert part(file) in allowed
+def modules() -> dict[str, set[str]]:
+    """Every module of the house by its dotted name, and the modules of the house that it imports."""
+    known = {".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): file for file in FILES}
+    known.pop("__init__")
+    arrows = {}
+    for name, file in known.items():
+        inner = {said.removeprefix("thalweg.") for said in imported(file) if said.startswith("thalweg.")}
+        arrows[name] = {said for said in inner if said in known} - {name}
+        assert inner <= known.keys(), (name, inner - known.keys())
+    return arrows
+
+
+def test_the_top_level_is_what_a_person_types():
+    private = {"numerics", "chain", "engine", "verbs", "command"}
+    rooms = {part(file) for file in FILES} - {"__init__"}
+    assert rooms == set(FLOOR)
+    assert rooms - private <= set(tw.__all__)
+
+
+def test_imports_run_one_way():
+    upward = [
+        f"{name} -> {other}"
+        for name, others in modules().items()
+        for other in others
+        if name.split(".")[0] != other.split(".")[0] and FLOOR[other.split(".")[0]] >= FLOOR[name.split(".")[0]]
+    ]
+    assert upward == []
+
+
+def test_no_way_leads_back():
+    arrows, done = modules(), set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name not in done:
+            for other in arrows[name]:
+                walk(other, (*path, name))
+            done.add(name)
+
+    for name in arrows:
+        walk(name, ())
+
+
+def test_heavy_libraries_stay_in_their_rooms():
+    for file in FILES:
+        for library, allowed in HEAVY.items():
+            if any(name.split(".")[0] == library for name in imported(file)):
+                assert part(file) in allowed, (file, library)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
@@ -125,7 +135,9 @@ def test_import_alone_loads_nothing_heavy():
 
 
 def test_functions_are_not_hidden_by_their_modules():
-    code = "import thalweg.runs, thalweg.sweeps, thalweg as tw; print(callable(tw.run), callable(tw.sweep))"
+    code = (
+        "import thalweg.verbs.run, thalweg.methods.sweeps, thalweg as tw; print(callable(tw.run), callable(tw.sweep))"
+    )
     assert said(code) == "True True"
 
 

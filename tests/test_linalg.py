@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from thalweg.linalg import (
+from thalweg.numerics.linalg import (
     EIGH,
     LSTSQ,
     PRODUCT,

@@ -313,7 +313,7 @@ def test_cases_are_solved_each():
 
 
 def test_words_of_the_command_line_mean_them():
-    from thalweg import words
+    from thalweg.command import words
 
     assert words.problem("heat:size=16,diffusion=2", None).name == "heat(size=16, diffusion=2)"
     assert words.problem("poisson:size=8", None).dimension == 64

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg import arguments
+from thalweg.numerics import precision
 
 RUGGED = tw.Problem(loss=lambda x: x[0] ** 2 + 0.05 * jnp.sin(30 * x[0]) - 0.2, start=[0.7])
 
@@ -43,7 +43,7 @@ def test_a_start_that_is_infinite_in_a_short_format_is_named():
 
 
 def test_a_device_that_does_not_compute_in_a_precision_is_named(monkeypatch):
-    monkeypatch.setattr(arguments, "computes", lambda kind: kind != np.dtype("float64"))
+    monkeypatch.setattr(precision, "computes", lambda kind: kind != np.dtype("float64"))
     said = "dtype is 'float64', which cpu does not compute in; choose another of 'bfloat16', 'float16', 'float32' and"
     with pytest.raises(ValueError, match=said):
         tw.run(RUGGED, tw.methods.gradient_descent(0.1), steps=1, dtype="float64")
@@ -51,10 +51,10 @@ def test_a_device_that_does_not_compute_in_a_precision_is_named(monkeypatch):
 
 def test_which_precisions_a_device_computes_in_is_tried_out(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "another")
-    arguments.computes.cache_clear()
-    assert all(arguments.computes(np.dtype(kind)) for kind in (jnp.bfloat16, np.float16, np.float32, np.float64))
-    assert not arguments.computes(np.dtype("S1"))
-    arguments.computes.cache_clear()
+    precision.computes.cache_clear()
+    assert all(precision.computes(np.dtype(kind)) for kind in (jnp.bfloat16, np.float16, np.float32, np.float64))
+    assert not precision.computes(np.dtype("S1"))
+    precision.computes.cache_clear()
 
 
 def test_solve_takes_no_short_format():

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 
 from thalweg import problems
-from thalweg.problem import Problem
+from thalweg.chain.problem import Problem
 
 E, PI = math.e, math.pi
 EPS = np.finfo(float).eps

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 import thalweg as tw
-from thalweg import lanes, recording
-from thalweg.sharing import state_axes
+from thalweg.engine import lanes, recording
+from thalweg.engine.sharing import state_axes
 
 FIRST_ORDER = {
     "GD": tw.methods.gradient_descent(1e-3),

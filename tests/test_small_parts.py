@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg import memory
+from thalweg.engine import memory
 
 
 def test_sweep_is_the_product_with_the_last_name_fastest():

@@ -12,7 +12,8 @@ import pytest
 import scipy.optimize
 
 import thalweg as tw
-from thalweg import recycling, supply, tolerances
+from thalweg import tolerances
+from thalweg.engine import recycling, supply
 
 STARTS = tw.starts.uniform((-2.0, 2.0), 150, key=1)[:, :1] * [1.0, -1.0] + [0.3, 0.1]
 FINISHERS = {
@@ -62,7 +63,7 @@ def test_results_do_not_depend_on_lanes_chunks_or_threads(names, finished, monke
     monkeypatch.setattr(recycling, "WIDEST", 64)
     monkeypatch.setattr(recycling, "BLOCK", 1)
     monkeypatch.setattr(supply, "MOST_BLOCKS", 1)
-    monkeypatch.setattr("thalweg.shards.CORES", 1)
+    monkeypatch.setattr("thalweg.engine.shards.CORES", 1)
     narrow = tw.solve(rosenbrock(), methods, STARTS, dtype="float64")
     few = tw.solve(rosenbrock(), methods, STARTS[:3], dtype="float64")
     for other, some in ((narrow, fits), (few, fits.isel(start=slice(3)))):

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import thalweg as tw
-from thalweg import stages
+from thalweg.chain import stages
 
 A = np.array([[1.0, 0.0], [0.0, 50.0], [2.0, 1.0]])
 N, B = 12, 4
@@ -356,7 +356,7 @@ def test_what_does_not_fit_is_said_in_a_sentence(said):
 
 def test_a_jacobian_that_would_not_fit_is_refused_with_its_bytes_and_the_largest_batch(monkeypatch):
     """Before anything is built: 64 (4 + 8) bytes per row and column, and 3 squares of the shorter side."""
-    monkeypatch.setattr("thalweg.memory.free", lambda: 20_000)
+    monkeypatch.setattr("thalweg.engine.memory.free", lambda: 20_000)
     method = tw.methods.JacobianPower()
     problem = learning(N)
     needed = method.workspace(4 * N, 12, 4)
@@ -370,7 +370,7 @@ def test_a_jacobian_that_would_not_fit_is_refused_with_its_bytes_and_the_largest
     with pytest.raises(ValueError, match=said):
         tw.run(problem, {"HIG": tw.sweep(method, kappa=[0.0, 0.5, 1.0])}, steps=1)
     tw.run(learning(fits), tw.sweep(method, kappa=[0.0, 0.5, 1.0]), steps=1)
-    monkeypatch.setattr("thalweg.memory.free", lambda: 100)
+    monkeypatch.setattr("thalweg.engine.memory.free", lambda: 100)
     with pytest.raises(ValueError, match=r"no batch fits; methods.KrylovPower needs no Jacobian"):
         tw.run(problem, method, steps=1)
     with pytest.raises(ValueError, match=r"method 'JacobianPower' needs [\d,]+ bytes on 'learning problem'"):

@@ -12,10 +12,11 @@ from matplotlib.colors import to_hex
 from matplotlib.quiver import Quiver
 
 import thalweg as tw
-from thalweg import methods, plot, runs
+from thalweg import methods, plot
 from thalweg.analysis import timing
+from thalweg.methods.sweeps import hyperparameters
 from thalweg.plot.style import PALETTE
-from thalweg.sweeps import hyperparameters
+from thalweg.verbs import run as runs
 
 
 def words(figure):

@@ -5,38 +5,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thalweg import analysis, formula, geometry, methods, plot, problems, roots, starts, tolerances, training
-    from thalweg.derivatives import AutoDiff, FiniteDifference
-    from thalweg.inverse import numerical_inverse, saddle_free_inverse
-    from thalweg.losses import MeanLoss, SquaredError
-    from thalweg.minimization import minimize
-    from thalweg.problem import Problem
-    from thalweg.runs import run
-    from thalweg.solves import solve
-    from thalweg.stages import Stage
-    from thalweg.sweeps import sweep
+    from thalweg.chain.derivatives import AutoDiff, FiniteDifference
+    from thalweg.chain.losses import MeanLoss, SquaredError
+    from thalweg.chain.problem import Problem
+    from thalweg.chain.stages import Stage
+    from thalweg.methods.stage_inverses import numerical_inverse, saddle_free_inverse
+    from thalweg.methods.sweeps import sweep
+    from thalweg.verbs.minimize import minimize
+    from thalweg.verbs.run import run
+    from thalweg.verbs.solve import solve
 
 # The public names in the order data flows, each with the module that holds it ("" for the module itself).
 _HOMES = {
-    "Stage": "stages",
-    "Problem": "problem",
-    "SquaredError": "losses",
-    "MeanLoss": "losses",
-    "AutoDiff": "derivatives",
-    "FiniteDifference": "derivatives",
-    "numerical_inverse": "inverse",
-    "saddle_free_inverse": "inverse",
+    "Stage": "chain.stages",
+    "Problem": "chain.problem",
+    "SquaredError": "chain.losses",
+    "MeanLoss": "chain.losses",
+    "AutoDiff": "chain.derivatives",
+    "FiniteDifference": "chain.derivatives",
+    "numerical_inverse": "methods.stage_inverses",
+    "saddle_free_inverse": "methods.stage_inverses",
     "formula": "",
     "problems": "",
     "methods": "",
     "training": "",
-    "sweep": "sweeps",
+    "sweep": "methods.sweeps",
     "starts": "",
     "geometry": "",
     "roots": "",
-    "run": "runs",
+    "run": "verbs.run",
     "tolerances": "",
-    "solve": "solves",
-    "minimize": "minimization",
+    "solve": "verbs.solve",
+    "minimize": "verbs.minimize",
     "analysis": "",
     "plot": "",
 }

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.lanczos import Eigenpairs, lanczos, largest
-from thalweg.linalg import EIGH, eigh
-from thalweg.reading import whole
+from thalweg.numerics.lanczos import Eigenpairs, lanczos, largest
+from thalweg.numerics.linalg import EIGH, eigh
+from thalweg.numerics.reading import whole
 
 if TYPE_CHECKING:
+    from thalweg.chain.problem import Problem
     from thalweg.methods.method import Method
-    from thalweg.problem import Problem
 
 __all__ = ["condition", "lanczos", "preconditioned_sharpness", "sharpness", "spectrum"]
 

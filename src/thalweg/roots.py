@@ -9,9 +9,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.arguments import precision
-from thalweg.reading import real, whole
-from thalweg.space import abstract
+from thalweg.chain.space import abstract
+from thalweg.numerics.precision import precision
+from thalweg.numerics.reading import real, whole
 
 Function = Callable[[Array], Array]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.reading import whole
+from thalweg.numerics.reading import whole
 
 Box = tuple[Any, Any]
 

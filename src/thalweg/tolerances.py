@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg.reading import real
+from thalweg.numerics.reading import real
 
 
 def _both(first: "Condition", second: "Condition") -> "Combination":

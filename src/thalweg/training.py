@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.batches import shown
-from thalweg.losses import MeanLoss
+from thalweg.chain.batches import shown
+from thalweg.chain.losses import MeanLoss
+from thalweg.chain.problem import Problem
+from thalweg.chain.space import abstract
+from thalweg.chain.stages import Stage
 from thalweg.methods import InverseSimulator
-from thalweg.problem import Problem
-from thalweg.reading import share
-from thalweg.space import abstract
-from thalweg.stages import Stage
+from thalweg.numerics.reading import share
 
 Observer = Callable[[Problem, Array], Array]
 

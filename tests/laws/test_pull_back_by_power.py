@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import thalweg as tw
-from thalweg.lanczos import lanczos_power
-from thalweg.linalg import jacobian_power
+from thalweg.numerics.lanczos import lanczos_power
+from thalweg.numerics.linalg import jacobian_power
 
 
 def chain(m, d, seed, factor=0.5):

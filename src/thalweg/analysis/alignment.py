@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from thalweg.problem import Problem
+from thalweg.chain.problem import Problem
 
 PATH_DIMS = ("variant", "start", "step")
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from thalweg.analysis.alignment import coordinates
-from thalweg.reading import whole
+from thalweg.numerics.reading import whole
 
 DIMS = ("variant", "start")
 ARRIVED = ("converged", "stalled", "finite")

@@ -10,13 +10,13 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
-from thalweg import arguments
 from thalweg.analysis.cycles import final_period
 from thalweg.analysis.lyapunov import one_start, point
-from thalweg.problem import Problem
-from thalweg.reading import whole
-from thalweg.runs import follow
-from thalweg.sweeps import hyperparameters, leaf_name
+from thalweg.chain.problem import Problem
+from thalweg.methods.sweeps import hyperparameters, leaf_name
+from thalweg.numerics.reading import whole
+from thalweg.verbs import arguments
+from thalweg.verbs.run import follow
 
 NEWTON, HALVINGS = 30, 45  # steps that find a cycle, and halvings of an interval of the hyperparameter
 

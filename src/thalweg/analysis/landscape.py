@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from thalweg import roots
-from thalweg.problem import Problem
-from thalweg.reading import whole
+from thalweg.chain.problem import Problem
+from thalweg.numerics.reading import whole
 
 KINDS = ("minimum", "maximum", "inflection")
 Function = Callable[[jax.Array], jax.Array]

@@ -11,10 +11,11 @@ import xarray as xr
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg import arguments
-from thalweg.problem import Problem
-from thalweg.reading import whole
-from thalweg.runs import follow
+from thalweg.chain.problem import Problem
+from thalweg.numerics.precision import precision
+from thalweg.numerics.reading import whole
+from thalweg.verbs import arguments
+from thalweg.verbs.run import follow
 
 UNROLLED = 8  # vectors that are made orthogonal along lanes; LAPACK does it for more
 
@@ -55,7 +56,7 @@ def lyapunov(
     count, copies = whole(exponents, "exponents", 1), whole(copies, "copies", 1)
     named = {name: Tangents(method, count) for name, method in arguments.named_methods(method).items()}
     first = one_start(problem, start)
-    small = float(jnp.finfo(arguments.precision(dtype, half=True)).eps) ** 0.5
+    small = float(jnp.finfo(precision(dtype, half=True)).eps) ** 0.5
     apart = np.random.default_rng(0).uniform(-small, small, (copies, first.size))
     apart[0] = 0
     starts = first + apart * np.maximum(np.abs(first), 1)

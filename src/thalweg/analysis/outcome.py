@@ -8,7 +8,7 @@ import xarray as xr
 from thalweg.analysis.alignment import PATH_DIMS, coordinates
 from thalweg.analysis.cycles import at_rest, final_period
 from thalweg.analysis.divergence import divergence
-from thalweg.problem import Problem
+from thalweg.chain.problem import Problem
 
 OUTCOMES = ("converged", "stalled", "diverged", "cycling", "moving")
 EXACT_HESSIAN = 100  # above this many components the Hessian of every end point would cost too much

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from thalweg.problem import Problem
-from thalweg.runs import run
+from thalweg.chain.problem import Problem
+from thalweg.verbs.run import run
 
 PARTED = 0.01  # of the reach of the reference path
 

@@ -10,7 +10,7 @@ from jax import Array
 
 from thalweg.analysis import theory
 from thalweg.analysis.alignment import PATH_DIMS, coordinates
-from thalweg.problem import Problem
+from thalweg.chain.problem import Problem
 
 ROUNDINGS = 100  # of x below which a move says nothing
 END = 0.1  # of the rows at the end, whose largest error counts as noise

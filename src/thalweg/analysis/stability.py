@@ -10,7 +10,7 @@ from thalweg import geometry
 from thalweg.analysis.alignment import PATH_DIMS, coordinates
 from thalweg.analysis.cycles import final_period
 from thalweg.analysis.theory import is_adaptive, limit, variants_of
-from thalweg.problem import Problem
+from thalweg.chain.problem import Problem
 
 BATCH_BYTES = 2**24  # of Hessians that are formed together
 RECORD = "record=[geometry.preconditioned_sharpness]"

@@ -8,7 +8,7 @@ import xarray as xr
 
 from thalweg.analysis.alignment import PATH_DIMS, alignment, distance
 from thalweg.analysis.outcome import OUTCOMES, outcome
-from thalweg.problem import Problem
+from thalweg.chain.problem import Problem
 
 
 def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> pd.DataFrame:

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import xarray as xr
 
-from thalweg import arguments
-from thalweg.problem import Problem
-from thalweg.reading import whole
-from thalweg.runs import follow
-from thalweg.sweeps import variants
-from thalweg.trace import variant_coordinates
+from thalweg.chain.problem import Problem
+from thalweg.methods.sweeps import variants
+from thalweg.numerics.reading import whole
+from thalweg.verbs import arguments
+from thalweg.verbs.run import follow
+from thalweg.verbs.trace import variant_coordinates
 
 SHORT = 2  # steps; a run of one records every step, which is another program
 LONG, MOST = 0.25, 1 << 24  # seconds and steps of a run that is timed

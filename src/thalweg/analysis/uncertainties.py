@@ -10,7 +10,8 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis.alignment import coordinates
-from thalweg.problem import Problem, SquaredError
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
 
 BATCH_BYTES = 2**24  # of the Jacobians that are decomposed together
 DEPENDENT = 100  # roundings by which dependent columns may differ: a formula makes some tens in each entry

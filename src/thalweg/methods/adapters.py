@@ -14,7 +14,7 @@ from thalweg.methods.method import Method, Report
 if TYPE_CHECKING:
     from optimistix import AbstractLeastSquaresSolver, AbstractMinimiser
 
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 Static = {"static": True}
 

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

@@ -5,7 +5,7 @@ from typing import NamedTuple, final
 import jax.numpy as jnp
 from jax import Array
 
-from thalweg.linalg import product
+from thalweg.numerics.linalg import product
 
 
 @final

@@ -16,10 +16,10 @@ from jax.tree_util import register_dataclass
 
 from thalweg.methods.host import host_call
 from thalweg.methods.population import losses
-from thalweg.reading import positive, whole
+from thalweg.numerics.reading import positive, whole
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 Static = {"static": True}
 

@@ -13,7 +13,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 Static = {"static": True}
 

@@ -10,10 +10,10 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 from thalweg.methods.method import Method
-from thalweg.reading import positive
+from thalweg.numerics.reading import positive
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 TOLERANCES = {"float64": 1e-10, "float32": 1e-6}  # of a step of diffrax, relative and absolute
 MOST_STEPS = 4096  # of diffrax in one step here

@@ -10,10 +10,10 @@ from jax.tree_util import register_dataclass
 
 from thalweg.methods.box import Box
 from thalweg.methods.population import losses
-from thalweg.reading import share, whole
+from thalweg.numerics.reading import share, whole
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

@@ -11,7 +11,7 @@ from jax.tree_util import register_dataclass
 from thalweg.methods.first_order import FirstOrder
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

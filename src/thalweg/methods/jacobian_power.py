@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg.lanczos import lanczos_power
-from thalweg.linalg import jacobian_power
+from thalweg.numerics.lanczos import lanczos_power
+from thalweg.numerics.linalg import jacobian_power
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg.linalg import lstsq, solve
+from thalweg.numerics.linalg import lstsq, solve
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

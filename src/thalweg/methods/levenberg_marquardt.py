@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg.linalg import cholesky_solve, gram, product
 from thalweg.methods.box import Box, restricted
 from thalweg.methods.branches import pick
 from thalweg.methods.method import Report
+from thalweg.numerics.linalg import cholesky_solve, gram, product
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

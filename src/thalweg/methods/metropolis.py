@@ -10,10 +10,10 @@ from jax.tree_util import register_dataclass
 
 from thalweg.methods.branches import pick
 from thalweg.methods.population import losses
-from thalweg.reading import nearest, positive, whole
+from thalweg.numerics.reading import nearest, positive, whole
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 Schedule = Literal["linear", "geometric", "cosine", "logarithmic"]
 

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg.linalg import product
 from thalweg.methods.branches import pick
 from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
 from thalweg.methods.line_search import LineSearch
 from thalweg.methods.method import Report
+from thalweg.numerics.linalg import product
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

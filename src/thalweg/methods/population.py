@@ -6,7 +6,7 @@ import jax
 from jax import Array
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 def losses(problem: "Problem", points: Array) -> Array:

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg.linalg import product, rank_two
 from thalweg.methods.box import Box
 from thalweg.methods.branches import pick
 from thalweg.methods.line_search import LineSearch
 from thalweg.methods.method import Report
+from thalweg.numerics.linalg import product, rank_two
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

@@ -23,10 +23,10 @@ from jax.tree_util import register_dataclass
 
 from thalweg.methods.host import host_call
 from thalweg.methods.method import Method, Report
-from thalweg.reading import first_line, whole
+from thalweg.numerics.reading import first_line, whole
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 Static = {"static": True}
 

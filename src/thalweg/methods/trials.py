@@ -9,10 +9,10 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 from thalweg.methods.box import Box
-from thalweg.reading import whole
+from thalweg.numerics.reading import whole
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 
 @final

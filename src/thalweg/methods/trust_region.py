@@ -8,14 +8,14 @@ import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
 
-from thalweg.linalg import eigh, product
 from thalweg.methods.box import Box, restricted
 from thalweg.methods.branches import pick
 from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
 from thalweg.methods.method import Report
+from thalweg.numerics.linalg import eigh, product
 
 if TYPE_CHECKING:
-    from thalweg.problem import Problem
+    from thalweg.chain.problem import Problem
 
 EXACT = 250  # components up to which the Hessian is formed
 SECULAR_STEPS = 20  # of Newton's method, which here converges without a safeguard

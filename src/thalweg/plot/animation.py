@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from thalweg.chain.problem import Problem
 from thalweg.plot.landscape import STAR, Components, draw_surface, evaluate, find_space, loss_from
 from thalweg.plot.movie import Movie, settle
 from thalweg.plot.paths import best_point, circle, cores, draw_ground, find_minima, picked_components
@@ -28,7 +29,6 @@ from thalweg.plot.style import (
     with_lanes,
     with_units,
 )
-from thalweg.problem import Problem
 
 View = Literal["contour", "surface", "curve", "predictions"]
 MOST = 200  # paths in one panel

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from thalweg.analysis import best_fit, uncertainty
+from thalweg.chain.problem import Problem
 from thalweg.plot.style import PALETTE, PANEL, axis_label, few_ticks, frame, is_finite, problem_name, with_units
-from thalweg.problem import Problem
 from thalweg.problems.regressions import Model
 
 COLOR = PALETTE[0]

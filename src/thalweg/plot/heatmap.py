@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
+from thalweg.numerics.reading import nearest
 from thalweg.plot.landscape import STAR
 from thalweg.plot.style import (
     PANEL,
@@ -23,7 +24,6 @@ from thalweg.plot.style import (
     with_lanes,
     with_units,
 )
-from thalweg.reading import nearest
 
 DIVERGED: dict[str, Any] = {"facecolor": "#dddddd", "edgecolor": "#999999", "hatch": "////"}
 WIDE = 100  # the ratio of values from which their colors are logarithmic

@@ -14,9 +14,9 @@ from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from thalweg.chain.problem import Problem
+from thalweg.chain.space import Space
 from thalweg.plot.style import PANEL, axis_label, canvas, few_ticks, is_finite, problem_name, some, with_units
-from thalweg.problem import Problem
-from thalweg.space import Space
 
 RESOLUTION = 200  # points along each side of the grid
 LINE = 4000  # points along a line

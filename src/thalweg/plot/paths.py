@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from thalweg.chain.problem import Problem
 from thalweg.plot.landscape import CURVE, STAR, Components, draw_relief, evaluate, find_space, images, loss_from, pick
 from thalweg.plot.style import (
     PANEL,
@@ -26,7 +27,6 @@ from thalweg.plot.style import (
     with_lanes,
     with_units,
 )
-from thalweg.problem import Problem
 
 MANY = 20  # paths from which lines and markers get thin
 MOST = 1000  # paths in one panel

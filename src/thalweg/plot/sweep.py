@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from thalweg.numerics.reading import nearest
 from thalweg.plot.curves import CEILING, is_log
 from thalweg.plot.style import (
     canvas,
@@ -21,7 +22,6 @@ from thalweg.plot.style import (
     with_lanes,
     with_units,
 )
-from thalweg.reading import nearest
 
 ROW, ROWS = 0.04, 0.3  # of the height: for the marks of one line at the top, and at most for those of all
 USUAL = 0.9  # of the results without a start to compare with, by which the frame goes

@@ -11,6 +11,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from thalweg.chain.problem import Problem
+from thalweg.chain.space import Space
+from thalweg.numerics.reading import nearest
 from thalweg.plot.landscape import Components, pick
 from thalweg.plot.paths import circle
 from thalweg.plot.style import (
@@ -26,9 +29,6 @@ from thalweg.plot.style import (
     some,
     with_lanes,
 )
-from thalweg.problem import Problem
-from thalweg.reading import nearest
-from thalweg.space import Space
 
 MOST = 30  # examples in one panel
 TARGET: dict[str, Any] = {"linestyle": "none", "marker": "+", "color": "black", "markersize": 7, "markeredgewidth": 1.1}

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.problem import Problem
-from thalweg.reading import whole
+from thalweg.chain.problem import Problem
+from thalweg.numerics.reading import whole
 
 
 def quadratic(spectrum: Sequence[float], rotation_key: int | None = None) -> Problem:

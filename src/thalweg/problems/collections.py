@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.problem import Problem, SquaredError, Stage
-from thalweg.reading import nearest, whole
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.chain.stages import Stage
+from thalweg.numerics.reading import nearest, whole
 
 _KINDS = ("unconstrained_minimisation", "bounded_minimisation", "nonlinear_equations")
 _BBOB = (

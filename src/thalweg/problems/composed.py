@@ -6,8 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.problem import Problem, SquaredError, Stage
-from thalweg.reading import whole
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.chain.stages import Stage
+from thalweg.numerics.reading import whole
 
 
 def pbdl() -> Problem:

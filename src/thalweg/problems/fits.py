@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from thalweg import formula
-from thalweg.problem import Problem
+from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import Model
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"

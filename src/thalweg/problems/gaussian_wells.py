@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.problem import Problem
-from thalweg.reading import whole
+from thalweg.chain.problem import Problem
+from thalweg.numerics.reading import whole
 
 
 def wells(n: int = 8, d: int = 2, key: int = 0) -> Problem:

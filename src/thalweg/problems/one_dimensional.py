@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from thalweg.problem import Problem
+from thalweg.chain.problem import Problem
+from thalweg.numerics.reading import whole
 from thalweg.problems.intervals import crossings, polynomial_roots
-from thalweg.reading import whole
 
 
 def convex(curvature: float = 1.0, offset: float = -0.2) -> Problem:

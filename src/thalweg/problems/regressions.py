@@ -14,10 +14,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg import formula
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.chain.stages import Stage
 from thalweg.formula import Formula
-from thalweg.problem import Problem, SquaredError, Stage
+from thalweg.numerics.reading import nearest, real
 from thalweg.problems.tables import Table, read_table
-from thalweg.reading import nearest, real
 
 ALIKE = 0.8  # how much of two names is the same where one may be the other misspelled (difflib's ratio, 1 for all)
 

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.problem import Problem, SquaredError, Stage
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.chain.stages import Stage
+from thalweg.numerics.reading import positive, whole
 from thalweg.problems.physics.spectral import integrator, resolved, to_field, to_waves, wave_numbers
-from thalweg.reading import positive, whole
 
 DURATION, STEPS = 0.5, 32
 

@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.problem import Problem, SquaredError, Stage
-from thalweg.reading import positive, whole
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.chain.stages import Stage
+from thalweg.numerics.reading import positive, whole
 
 STEEPEST = 80.0  # nu t k^2 beyond which a mode is gone and exp would overflow float32
 ROUNDING = 1.2e-7  # relative, of examples: they are float32, also where x is float64

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.linalg import cholesky_solve, gram
-from thalweg.problem import Problem, SquaredError, Stage
-from thalweg.reading import nearest, whole
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.chain.stages import Stage
+from thalweg.numerics.linalg import cholesky_solve, gram
+from thalweg.numerics.reading import nearest, whole
 
 Kind = Literal["linear", "cubic"]
 DURATION = 12.0

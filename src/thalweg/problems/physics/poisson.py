@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.problem import Problem, SquaredError, Stage
-from thalweg.reading import positive, whole
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.chain.stages import Stage
+from thalweg.numerics.reading import positive, whole
 
 
 def problem(size: int = 64, smoothness: float = 1.0, key: int = 0) -> Problem:

@@ -6,8 +6,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.problem import Problem
-from thalweg.reading import whole
+from thalweg.chain.problem import Problem
+from thalweg.numerics.reading import whole
 
 POINTS, WIDTH, TIME_STEP = 14, 2.0, 0.05
 SPACING = WIDTH / (POINTS + 1)

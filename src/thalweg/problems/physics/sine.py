@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.problem import Problem, SquaredError
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.numerics.reading import positive, whole
 from thalweg.problems.composed import turned_sine
-from thalweg.reading import positive, whole
 
 
 def problem(xi: float = 1.0, phi: float = 0.0, scale: float = 10.0, key: int = 0) -> Problem:

@@ -1,0 +1,1 @@
+"""x -> y -> L: problems, their stages and losses, and derivatives."""

@@ -1,0 +1,90 @@
+"""Losses that tell methods more of themselves than a function can."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from thalweg.numerics.reading import asks
+
+
+@final
+class _Known(NamedTuple):
+    """A target that is evaluated where it is used, in the precision of its use."""
+
+    of: Callable[[Any], Any]
+    data: Any
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SquaredError:
+    """The loss L(y) = factor * |y - target|^2, units [L] = [factor] [y]^2.
+
+    Written as this and not as a function of one's own, the loss tells methods that it is a sum of squares: the residual
+    is then sqrt(2 factor) (y - target), with L = |residual|^2 / 2, and no Hessian in y is ever formed. ``target`` is
+    an array or, for a problem with data, a function of them, target(data).
+    """
+
+    target: ArrayLike | Callable[[Any], Any] = 0.0
+    factor: float = 1.0
+
+    def __call__(self, y: Array) -> Array:
+        target = self.goal(y.dtype)
+        if jnp.broadcast_shapes(target.shape, y.shape) != y.shape:
+            raise ValueError(f"target has shape {target.shape}, but y {y.shape}; give a target like y")
+        return self.factor * jnp.sum((y - target) ** 2)
+
+    def goal(self, dtype: Any) -> Array:
+        """The target in a precision."""
+        known = self.target
+        return jnp.asarray(known.of(known.data) if isinstance(known, _Known) else known, dtype)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class MeanLoss:
+    """L(y) = mean_i loss(y_i, example_i) over the examples i of the data, which y has as its leading axis.
+
+    ``loss`` is written for one example: a function of y_i, or of y_i and the example, or a ``SquaredError``.
+    """
+
+    loss: Callable[..., Any]
+
+
+def takes_data(loss: Any) -> bool:
+    """Whether a loss cannot be evaluated without data."""
+    if isinstance(loss, SquaredError):
+        return callable(loss.target)
+    return isinstance(loss, MeanLoss) or asks(loss, 1)
+
+
+def closed(loss: Any, data: Any) -> Any:
+    """The loss with the data that it asks for."""
+    if data is None or not takes_data(loss):
+        return loss
+    if isinstance(loss, SquaredError):
+        return SquaredError(_Known(loss.target, data), loss.factor)  # pyright: ignore[reportArgumentType]
+    if not isinstance(loss, MeanLoss):
+        return _handed(loss, lambda y: loss(y, data))
+    one = loss.loss
+    if isinstance(one, SquaredError):
+        target = one.target if callable(one.target) else lambda _: one.goal(float)
+        return SquaredError(_Known(jax.vmap(target), data), one.factor / count(data))  # pyright: ignore
+    if not asks(one, 1):
+        return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y)))
+    return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y, data)))
+
+
+def count(data: Any) -> int:
+    """How many examples there are: the length of the leading axis, the same of all arrays of ``data``."""
+    return len(jax.tree.leaves(data)[0])
+
+
+def _handed(loss: Callable[..., Any], with_data: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    with_data.__name__ = getattr(loss, "__name__", "<lambda>")
+    return with_data

@@ -1,0 +1,236 @@
+"""The command line. Imports of JAX, xarray and matplotlib wait until a command runs, so that --help is quick."""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Token
+
+MOST = 9 * 10**15  # a float still holds each whole number
+INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 and the number of the signal, as shells have it
+RUN = """\
+Run methods on a problem and print what became of each.
+
+PROBLEM is a name that 'thalweg list problems' shows (pbdl, ackley:d=2, quadratic:spectrum=1;10), a NIST regression \
+(Misra1a.dat, or Misra1a.dat:start=2 from its second start), a formula in x0, x1, … or x, y, z ("x**2 + y**2"), or \
+file.py:name, where name is a Problem, a function that makes one (file.py:name:key=value gives it parameters), or a \
+loss of x.
+
+METHOD is a name that 'thalweg list methods' shows, with name:key=value,… for its hyperparameters. A value is a \
+number (0.1), an expression (1/3), a list (0.1;0.2), geom(first,last,count), true, false, or a word. Of a list, every \
+value is run. Without a METHOD, some that suit the problem are run. Quote what the shell would read: ; * ( ) and space.\
+"""
+MORE = """\
+The table has a row for each method and value: the last and the lowest loss; where minima are known, the distance of \
+the last point from the nearest, and the alignment of the first step with the direction there, a cosine; how the path \
+ended; and the first step at which 99 % of the possible decrease was won, or inf. Of several starts it has medians.
+
+Ctrl-C ends a run early: the table is of what is done, and the exit status 130. A mistake in the input is one line on \
+stderr, and the exit status 2. Compiled programs are kept in ~/.cache/thalweg, or in JAX_COMPILATION_CACHE_DIR.
+
+Examples:
+
+thalweg run pbdl gradient_descent:learning_rate=0.01 newton:learning_rate=1/3 --figure paths.png
+
+thalweg run "x**2 + 0.5*sin(30*x)" "adam:learning_rate=geom(1e-3,1,20)" --start -1.2 --steps 200\
+"""
+
+
+SOLVE = """\
+Take every start of every method until it is done: fit a table of observations, or find the minima of a problem.
+
+PROBLEM is a CSV file, fitted with --model and --y; or, as for 'thalweg run', a NIST regression (Misra1a.dat), a name \
+that 'thalweg list problems' shows (rosenbrock:d=10), a formula ("x**2 + y**2"), or file.py:name.
+
+METHOD is a word as 'thalweg run' takes it (bfgs, lbfgs:memory=5). Without one it is levenberg_marquardt for a sum of \
+squares, and trust_region for every other loss. Quote what the shell would read: ; * ( ) and space.\
+"""
+MORE_SOLVE = """\
+Of a regression, a sum of more squares than parameters, you get the best fit: its parameters with their standard \
+errors, the residual standard deviation, and the correlations of up to eight parameters. Other problems show x at the \
+lowest loss of each variant, up to ten components.
+
+The table has a row for each method and value: the lowest loss; how many starts reached the lowest loss of all, to \
+1e-6 of it; how they ended; and the medians of their steps and evaluations. A start has converged where a tolerance is \
+met, stalled where no step improves in this precision (often at a minimum, to the last digits), diverged where loss or \
+gradient is not finite, and is exhausted where steps or time ran out.
+
+A regression stops by default at --xtol 1e-10 or after 10000 steps, every other problem at --gtol 1e-6 or after 1000.
+
+Random starts are drawn evenly from --range, else from the problem's own box; that of a CSV file is from a tenth of \
+--start to ten times it. A range bounds the fit itself only with a method that is bounded, such as \
+levenberg_marquardt:bounded=true.
+
+Ctrl-C ends early: what is done is printed, and the exit status is 130. A mistake in the input is one line on stderr, \
+and the exit status 2.
+
+Examples:
+
+thalweg solve data.csv --model "a*exp(-k*x)" --y y --start a=5,k=0.1 --figure fit.png
+
+thalweg solve data.csv --model "a*exp(-k*x)" --y y --starts 1000 --range a=0:10 --range k=0:2
+
+thalweg solve rosenbrock:d=10 trust_region bfgs lbfgs:memory=5 --starts 1000 --waterfall starts.png\
+"""
+
+
+def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
+    def convert(_: Any, tokens: Sequence[Token]) -> int:
+        word = tokens[0].value
+        try:
+            n = float(word)
+        except ValueError:
+            n = float("nan")
+        if not (least <= n <= MOST and n % 1 == 0):
+            raise ValueError(f"{word!r} is not a whole number from {least} to {MOST:.0e}.")
+        return int(n)
+
+    return convert
+
+
+Starts = Annotated[
+    int | None, Parameter(converter=_whole(1), help="Begin at this many random points of the problem's domain.")
+]
+Seed = Annotated[int, Parameter(converter=_whole(0), help="Seed of random starts and of random methods.")]
+PRECISION = Parameter(help="Precision of all numbers.")
+Precision = Annotated[Literal["float32", "float64"], PRECISION]
+AnyPrecision = Annotated[Literal["bfloat16", "float16", "float32", "float64"], PRECISION]
+
+app = App(
+    name="thalweg",
+    help="An optimization laboratory: run methods on a problem, keep every path in every space, see which won.",
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # main says what it means
+)
+
+
+@app.command(help=RUN, help_epilogue=MORE, usage="Usage: thalweg run [OPTIONS] PROBLEM [METHOD ...]")
+def run(
+    problem: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to minimize.")],
+    /,
+    *methods: Annotated[str, Parameter(name="METHOD", help="How to minimize it.")],
+    steps: Annotated[int, Parameter(converter=_whole(0), help="How many steps each path takes.")] = 100,
+    start: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="Where paths begin, numbers between commas; else at the problem's own start (ones for a formula).",
+        ),
+    ] = None,
+    starts: Starts = None,
+    seed: Seed = 0,
+    every: Annotated[int, Parameter(converter=_whole(1), help="Record each such step only, and the last.")] = 1,
+    dtype: AnyPrecision = "float32",
+    out: Annotated[Path | None, Parameter(help="Write every path to this NetCDF file, for xarray.")] = None,
+    figure: Annotated[
+        Path | None,
+        Parameter(
+            help="Draw the paths into this file (.png, .pdf, .svg), or the losses where x has over 2 components."
+        ),
+    ] = None,
+) -> None:
+    _keep_compilations()
+    from thalweg.command import commands
+
+    if not commands.run(problem, methods, steps, start, starts, seed, every, dtype, out, figure):
+        sys.exit(INTERRUPTED)
+
+
+@app.command(help=SOLVE, help_epilogue=MORE_SOLVE, usage="Usage: thalweg solve [OPTIONS] PROBLEM [METHOD ...]")
+def solve(
+    problem: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to fit or to minimize.")],
+    /,
+    *methods: Annotated[str, Parameter(name="METHOD", help="How to minimize it.")],
+    model: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="For a CSV file: the formula that predicts y; its names that are no columns are fitted.",
+        ),
+    ] = None,
+    y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None,
+    start: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="Where to begin: name=number,… or numbers between commas; else the problem's own start, and for a "
+            "CSV file the middle of each range, or 1.",
+        ),
+    ] = None,
+    starts: Starts = None,
+    range_: Annotated[
+        list[str] | None,
+        Parameter(name="--range", negative=(), help="Draw random starts of name from low to high: name=low:high."),
+    ] = None,
+    seed: Seed = 0,
+    gtol: Annotated[float | None, Parameter(help="Converged where no |dL/dx_i| is above this; 0 for never.")] = None,
+    ftol: Annotated[float | None, Parameter(help="Or where a step changes L by less, relatively.")] = None,
+    xtol: Annotated[float | None, Parameter(help="Or where a step changes every x_i by less, relatively.")] = None,
+    max_steps: Annotated[int | None, Parameter(converter=_whole(0), help="How many steps each start may take.")] = None,
+    max_seconds: Annotated[float | None, Parameter(help="How long all may take together.")] = None,
+    dtype: Precision = "float64",
+    out: Annotated[Path | None, Parameter(help="Write every fit to this NetCDF file, for xarray.")] = None,
+    figure: Annotated[
+        Path | None,
+        Parameter(help="Draw the best fit of a regression, or else the waterfall, into this file (.png, .pdf, .svg)."),
+    ] = None,
+    waterfall: Annotated[
+        Path | None, Parameter(help="Draw the losses of all starts, sorted, into this file (.png, .pdf, .svg).")
+    ] = None,
+) -> None:
+    _keep_compilations()
+    from thalweg.command import commands
+
+    budget = {"gtol": gtol, "ftol": ftol, "xtol": xtol, "max_steps": max_steps, "max_seconds": max_seconds}
+    given = {name: value for name, value in budget.items() if value is not None}
+    box = range_ or []
+    if not commands.solve(problem, methods, model, y, start, starts, box, seed, given, dtype, out, figure, waterfall):
+        sys.exit(INTERRUPTED)
+
+
+@app.command(name="list")
+def list_(what: Annotated[Literal["problems", "methods"], Parameter(help="Which of them to list.")], /) -> None:
+    """List the problems or the methods of the library, with their parameters and what these are by default."""
+    from thalweg.command import commands
+
+    print("\n".join(commands.listing(what)))
+
+
+def _keep_compilations() -> None:
+    """The second run of a command compiles nothing. JAX reads these when it is imported; a person's own come first."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "thalweg"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    # A cache that cannot be written, or that another machine wrote, costs time and no result: no word of it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", module=r"jax\b")
+
+
+def main() -> None:
+    """Entry point: a mistake in the input is one sentence on stderr and exit status 2."""
+    try:
+        app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_CLOSED)
+    except KeyboardInterrupt:
+        _end("interrupted before there was anything to show.", INTERRUPTED)
+    except MissingArgumentError as error:
+        _end(f"{error} See thalweg {' '.join(error.command_chain or ())} --help.", 2)
+    except MemoryError as error:
+        _end(f"{error}; take fewer starts, values or components.", 2)
+    except (CycloptsError, ValueError, OSError) as error:
+        _end(str(error), 2)
+
+
+def _end(sentence: str, status: int) -> None:
+    print(f"thalweg: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

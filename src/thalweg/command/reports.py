@@ -1,0 +1,166 @@
+"""What ``thalweg solve`` prints of its fits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from thalweg import analysis
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.command.assignments import components
+from thalweg.problems.regressions import Model
+
+REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
+DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which residuals of the same fit agree
+MOST_VARIANTS = 40  # in a table, else the best half as many
+MOST_CORRELATED = 8  # parameters in a matrix of correlations
+MOST_COMPONENTS = 10  # of x in a table
+WHY = {
+    "stuck": "no step improves in {dtype}",
+    "not_finite": "loss or gradient is not finite",
+    "max_steps": "after {max_steps} steps",
+    "max_seconds": "out of time",
+    "interrupted": "Ctrl-C",
+}
+
+
+def is_regression(problem: Problem) -> bool:
+    """Whether L is a sum of more squares than x has components, so that there are standard errors."""
+    return isinstance(problem.loss, SquaredError) and problem.inner_spaces[-1].size > problem.dimension
+
+
+def report(fits: Any, problem: Problem) -> list[str]:
+    """Every line: the best fit of a regression, a row for each variant, and why fits did not converge."""
+    with np.errstate(all="ignore"):  # infinity and NaN are results, here as in the fits
+        loss = np.asarray(fits.loss, np.float64)
+        finite = np.where(np.isfinite(loss), loss, np.inf)
+        reached = np.isfinite(loss) & (finite <= _ceiling(finite.min(), problem, fits.attrs["dtype"]))
+        order = np.argsort(finite.min(axis=1), kind="stable")
+        shown = np.sort(order) if len(order) <= MOST_VARIANTS else order[: MOST_VARIANTS // 2]
+        some = fits.isel(variant=shown)
+        lines = [_heading(fits, problem), "", *(_best_fit(fits, problem) if is_regression(problem) else [])]
+        lines += _aligned(_variants(some, reached[shown]))
+        if len(shown) < len(order):
+            lines.append(f"(the best {len(shown)} of {len(order)} variants by loss)")
+        if not is_regression(problem) and problem.dimension <= MOST_COMPONENTS:
+            lines += ["", *_aligned(_points(some, components(problem)))]
+        endings = _endings(fits, reached)
+    return [*lines, *([""] if endings else []), *endings]
+
+
+def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
+    """The highest loss that is the same as the lowest, but for where a method stopped and for rounding."""
+    if not is_regression(problem):
+        return lowest + REACHED * max(1.0, abs(lowest))
+    target = problem.newton_in_y(np.zeros(problem.inner_spaces[-1].size))  # the step from 0 to there
+    rounding = DIGITS[dtype] * np.sqrt(problem.loss.factor) * np.linalg.norm(target)
+    return (np.sqrt(lowest * (1 + REACHED)) + rounding) ** 2  # of exact data the lowest may be 0
+
+
+def _heading(fits: Any, problem: Problem) -> str:
+    parts = [f"{fits.sizes['start']} start{'s' if fits.sizes['start'] > 1 else ''}"]
+    model = problem.stages[0].forward if len(problem.stages) == 1 else None
+    if is_regression(problem):
+        parts.insert(0, f"{problem.inner_spaces[-1].size} observations")
+    if isinstance(model, Model):
+        parts.insert(0, f"{model.response} = {model.formula.text}")
+    return f"{problem.name}: {', '.join(parts)}"
+
+
+def _best_fit(fits: Any, problem: Problem) -> list[str]:
+    """Parameters with standard errors, what is left, and how the parameters go together."""
+    best = analysis.best_fit(fits)
+    spread = analysis.uncertainty(best, problem)
+    names, errors = components(problem), spread.standard_error.values
+    rows = [[name, f"{x:#.9g}", f"{error:#.5g}"] for name, x, error in zip(names, best.x.values, errors, strict=True)]
+    outcome, reason = (_meaning(best, name, best[name]) for name in ("outcome", "reason"))
+    ended = f"{outcome} ({_why(fits, reason)})"
+    deviation, freedom = float(spread.residual_standard_deviation), int(spread.degrees_of_freedom)
+    squares = float(best.loss) / problem.loss.factor
+    lines = [
+        *_aligned([["parameter", "value", "standard error"], *rows]),
+        "",
+        f"residual standard deviation {deviation:.6g}, degrees of freedom {freedom}, sum of squares {squares:.6g}",
+        f"the best fit is start {int(best.start)} of {best.variant.item()}, {ended}",
+    ]
+    if not np.isfinite(errors).all():
+        lines.append(
+            "standard errors are NaN: here the data do not determine every parameter, or the model gives no number; "
+            "try other starts"
+        )
+    elif 1 < len(names) <= MOST_CORRELATED:
+        matrix = [
+            [name, *(f"{value:.4f}" for value in row[: i + 1])]
+            for i, (name, row) in enumerate(zip(names, spread.correlation.values, strict=True))
+        ]
+        lines += ["", *_aligned([["correlation", *names], *matrix])]
+    return [*lines, ""]
+
+
+def _variants(fits: Any, reached: np.ndarray) -> list[list[str]]:
+    """A row for each variant: its lowest loss, how many starts reached the lowest of all, how they ended, the cost."""
+    outcomes = fits.outcome.attrs["flag_meanings"].split()
+    counted = (fits.evaluations != 0).any(("variant", "start"))
+    kinds = [str(kind) for kind in fits.evaluation.values[counted.values]]
+    rows = [["variant", "lowest_loss", "reached", *outcomes, "steps", *(f"{kind}s" for kind in kinds)]]
+    lowest = np.fmin.reduce(fits.loss.values, axis=1)
+    for i, name in enumerate(fits.variant.values):
+        codes, evaluations = fits.outcome.values[i], fits.evaluations.isel(variant=i)
+        costs = [np.median(evaluations.sel(evaluation=kind)) for kind in kinds]
+        rows.append(
+            [
+                str(name),
+                f"{lowest[i]:.7g}",
+                f"{reached[i].sum()} ({reached[i].mean():.1%})",
+                *(str(np.sum(codes == value)) for value in fits.outcome.attrs["flag_values"]),
+                f"{np.median(fits.steps.values[i]):.12g}",
+                *("?" if cost < 0 else f"{cost:.12g}" for cost in costs),  # in loops, where they cannot be counted
+            ]
+        )
+    return rows
+
+
+def _points(fits: Any, names: Sequence[str]) -> list[list[str]]:
+    """x at the lowest loss of each variant."""
+    points = [analysis.best_fit(fits.isel(variant=i)).x.values for i in range(fits.sizes["variant"])]
+    rows = zip(fits.variant.values, points, strict=True)
+    return [["x at its lowest loss", *names], *([str(name), *(f"{x:.5g}" for x in point)] for name, point in rows)]
+
+
+def _endings(fits: Any, reached: np.ndarray) -> list[str]:
+    """A line for each reason for which fits did not converge."""
+    lines = []
+    for code, reason in enumerate(fits.reason.attrs["flag_meanings"].split()):
+        which = fits.reason.values == code
+        if reason not in WHY or not which.any():
+            continue
+        outcome = _meaning(fits, "outcome", fits.outcome.values[which][0])
+        line = f"{outcome}: {which.sum()} of {which.size} fits ({_why(fits, reason)})"
+        if reached[which].any():
+            line += f", {reached[which].sum()} at the lowest loss"
+        unbegun = int(np.isnan(fits.loss.values[which]).sum())
+        if unbegun and reason in ("max_seconds", "interrupted"):
+            line += f", {unbegun} before they began"
+        lines.append(line)
+    return lines
+
+
+def _why(fits: Any, reason: str) -> str:
+    return WHY.get(reason, reason).format(**fits.attrs)
+
+
+def _meaning(fits: Any, name: str, code: Any) -> str:
+    return fits[name].attrs["flag_meanings"].split()[int(code)]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns, the first to the left and numbers to the right; rows may end early."""
+    most = max(map(len, rows))
+    full = [[*row, *[""] * (most - len(row))] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
+    lines = []
+    for name, *cells in full:
+        right = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *right]).rstrip())
+    return lines

@@ -1,0 +1,1 @@
+"""Lanes on a machine: compiled programs that step thousands of points together."""

@@ -1,0 +1,102 @@
+"""Tiles of lanes on a thread per core: compiled code runs outside Python's lock."""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
+from threading import Event
+from typing import Any, Protocol, TypeVar
+
+import jax
+
+from thalweg.engine.lanes import CORES
+
+Program = TypeVar("Program")
+
+
+def build(makers: Sequence[Callable[[], Program]], x64: bool) -> list[Program]:
+    """Every compilation on a thread of its own; ``enable_x64`` holds for one thread, so each sets it."""
+
+    def one(make: Callable[[], Program]) -> Program:
+        with jax.enable_x64(x64):
+            return make()
+
+    if len(makers) == 1:  # most often from the cache, where another thread would take longer
+        return [one(makers[0])]
+    return list(_threads().map(one, makers))
+
+
+class Tile(Protocol):
+    """Some lanes on their way. ``more`` tells whether another chunk of steps can be started now."""
+
+    more: bool
+
+    def start(self) -> Callable[[], None]:
+        """Start a chunk; returns what waits for it and brings its results home."""
+        ...
+
+
+def advance(tiles: Sequence[Tile], x64: bool, progress: bool | None, state: Callable[[], tuple[int, int, str]]) -> bool:
+    """Bring all tiles to their end, a chunk at a time in turn; False where Ctrl-C came first.
+
+    A tile with work left waits in the queue for the next free thread, so all stay near the same step. Each thread
+    starts a chunk before it brings home the one it started before, so that no core waits. KeyboardInterrupt lets the
+    chunks under way end. ``state`` gives what is done, of how much, and of what, for the progress bar.
+    """
+    stop, queue = Event(), deque(tiles)
+
+    def start() -> Callable[[], None] | None:
+        """Start the next chunk; returns what brings its results home."""
+        try:
+            tile = queue.popleft()
+        except IndexError:
+            return None
+        bring_home = tile.start()
+        if tile.more:
+            queue.append(tile)
+            return bring_home
+        return partial(finish, tile, bring_home)
+
+    def finish(tile: Tile, bring_home: Callable[[], None]) -> None:
+        bring_home()
+        if tile.more:
+            queue.append(tile)
+
+    def work() -> None:
+        with jax.enable_x64(x64):
+            under_way = start()
+            while under_way:
+                following = None if stop.is_set() else start()
+                under_way()
+                under_way = following or (None if stop.is_set() else start())
+
+    crew = [_threads().submit(work) for _ in range(min(CORES, len(tiles)))]
+    try:
+        _watch(crew, progress, state)
+    except KeyboardInterrupt:
+        stop.set()
+    for worker in crew:
+        worker.result()
+    return not stop.is_set()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The crew of all runs: to start threads anew would take a millisecond of each."""
+    return ThreadPoolExecutor(CORES, thread_name_prefix="thalweg")
+
+
+def _watch(crew: Sequence[Any], progress: bool | None, state: Callable[[], tuple[int, int, str]]) -> None:
+    """Wait for the crew; after a second, where a person is looking, with a progress bar."""
+    show = sys.stderr.isatty() if progress is None else progress
+    if wait(crew, timeout=1.0 if show else None).not_done:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+        done, total, what = state()
+        columns = (BarColumn(), f"{{task.completed}}/{{task.total}} {what}", TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True, force_terminal=True), transient=True) as bar:
+            task = bar.add_task("", total=total, completed=done)
+            while wait(crew, timeout=0.1).not_done:
+                bar.update(task, completed=state()[0])

@@ -1,0 +1,70 @@
+"""What thalweg asks of XLA beyond JAX's defaults."""
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, final
+
+import jax
+from jax import Array
+
+from thalweg.chain.derivatives import Derivatives, Function
+from thalweg.numerics.layout import settled
+
+# The CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
+# Short formats round after every operation; else XLA would round once at the end of many that it fuses. LLVM may still
+# add a product of float16 unrounded.
+EXACT = {"xla_allow_excess_precision": False}
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+# Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
+# for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
+# still spreads its batch over all cores.
+LAPACK = Lock()
+
+
+def compiled(f: Any, *shapes: Any) -> Any:
+    """The jitted ``f`` compiled for arguments of these shapes, with ``CPU_OPTIONS`` where they are known."""
+    lowered = f.lower(*shapes)
+    if jax.default_backend() == "cpu":
+        try:
+            return lowered.compile(CPU_OPTIONS | EXACT)
+        except jax.errors.JaxRuntimeError as error:
+            if "No such compile option" not in str(error):
+                raise
+    return lowered.compile(EXACT)
+
+
+def calls_lapack(program: Any) -> bool:
+    return 'custom_call_target="lapack' in program.as_text()
+
+
+@final
+@dataclass(frozen=True)
+class Settled:
+    """Derivatives whose gradient is ``settled``. XLA would compute parts of it anew for everything that uses it, such
+    as both moments of Adam, and across lanes; this way a step is up to a quarter faster."""
+
+    inner: Derivatives
+
+    @property
+    def exact(self) -> bool:
+        return self.inner.exact
+
+    def gradient(self, f: Function, x: Array) -> Array:
+        return settled(self.inner.gradient(f, x))
+
+    def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
+        value, gradient = self.inner.value_and_gradient(f, x)
+        return settled(value), settled(gradient)
+
+    def jacobian(self, f: Function, x: Array) -> Array:
+        return settled(self.inner.jacobian(f, x))
+
+    def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
+        return self.inner.linearize(f, x)
+
+    def hessian(self, f: Function, x: Array) -> Array:
+        return settled(self.inner.hessian(f, x))
+
+    def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        value, gradient, product = self.inner.hessian_product(f, x, v)
+        return settled(value), settled(gradient), settled(product)

@@ -1,0 +1,66 @@
+"""Products of hyperparameters: the same method with stacked leaves."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from thalweg.numerics.reading import nearest, real
+
+AnyMethod = TypeVar("AnyMethod")
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """The name of a number; of an inner rule, ``inner_learning_rate``."""
+    names = [str(getattr(entry, "name", getattr(entry, "key", entry))) for entry in path]
+    return f"inner_{names[-1]}" if "inner" in names[:-1] else names[-1]
+
+
+def hyperparameters(method: Any) -> dict[str, np.ndarray]:
+    """The numeric leaves of a method by name: shape () each, or (variants,) where swept."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(method)
+    try:
+        return {leaf_name(path): real(leaf) for path, leaf in leaves}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{method!r} has a hyperparameter that is not a number; give numbers.") from error
+
+
+def variants(method: Any) -> int:
+    """How many variants of a method its stacked leaves hold, 1 without a sweep."""
+    return max([leaf.size for leaf in hyperparameters(method).values()], default=1)
+
+
+def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
+    """The method at every combination of ``values``: ``sweep(adam(0.1), learning_rate=np.geomspace(1e-4, 1, 40),
+    b1=[0.8, 0.9])``.
+
+    The combinations are those of nested loops, the last name running fastest. A sweep is one compiled program, since
+    hyperparameters are its arguments. Raises ValueError for a name that the method does not have, for an empty or
+    nested list, and for a method that is swept already.
+    """
+    if isinstance(method, type) or not hasattr(method, "step"):
+        raise ValueError(
+            f"sweep was given {method!r}, but it takes a method with its numbers; "
+            "write e.g. sweep(adam(learning_rate=0.1), learning_rate=[0.01, 0.1])."
+        )
+    known = hyperparameters(method)
+    if any(leaf.ndim for leaf in known.values()):
+        raise ValueError("the method is swept already; give all values to one call of sweep.")
+    for name in values:
+        if name not in known:
+            raise ValueError(nearest(name, known, f"a number that {type(method).__name__} can sweep"))
+    axes = {name: _axis(name, value) for name, value in values.items()}
+    grid = dict(zip(axes, (g.ravel() for g in np.meshgrid(*axes.values(), indexing="ij")), strict=True))
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: grid.get(leaf_name(path), leaf), method)
+
+
+def _axis(name: str, value: Any) -> np.ndarray:
+    """The values of one hyperparameter, shape (n,) with n >= 1."""
+    try:
+        axis = np.atleast_1d(real(list(value) if isinstance(value, Iterable) else value))
+    except (TypeError, ValueError):
+        axis = np.empty(0)
+    if axis.ndim != 1 or axis.size == 0:
+        raise ValueError(f"{name} is {value!r}, but a sweep takes a flat list of numbers; give e.g. [0.01, 0.1].")
+    return axis

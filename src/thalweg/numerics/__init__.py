@@ -1,0 +1,1 @@
+"""Numbers as given, precision, small dense algebra along lanes, Lanczos, memory order."""

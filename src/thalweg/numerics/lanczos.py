@@ -1,0 +1,211 @@
+"""The largest eigenvalues of a symmetric operator that is known by its products with vectors alone."""
+
+from collections.abc import Callable
+from typing import NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from thalweg.numerics.reading import whole
+
+
+@final
+class Eigenpairs(NamedTuple):
+    """Of the k largest eigenvalues. ``residuals`` bound the distance of each value to an eigenvalue."""
+
+    values: Array  # (k,), descending; -inf where the start reaches fewer dimensions than k
+    vectors: Array  # (k, d), each of length 1
+    residuals: Array  # (k,), |A v - value v|
+    products: Array  # how many were taken
+
+
+@final
+class _Krylov(NamedTuple):
+    basis: Array  # (m, d), orthonormal rows, zero from ``size`` on
+    projected: Array  # (m, m), the operator on the basis
+    size: Array
+    following: Array  # (d,), the unit vector that extends the basis next
+    length: Array  # of what it was before, the coupling of the basis to the rest
+    values: Array  # (m,), of the projected operator, descending
+    parts: Array  # (m, m), its eigenvectors, the columns
+    norm: Array  # of the operator, at least
+    products: Array
+    done: Array
+
+
+@final
+class _Recurrence(NamedTuple):
+    projected: Array  # (products, products), tridiagonal
+    size: Array
+    last: Array  # (d,), of length 1, as the next
+    following: Array
+    length: Array
+    value: Array
+    done: Array
+
+
+def lanczos(
+    product: Callable[[Array], Array],
+    start: Array,
+    k: int = 1,
+    basis: int = 32,
+    products: int = 1000,
+    tolerance: float | None = None,
+) -> Eigenpairs:
+    """The k largest (algebraic) eigenvalues of the symmetric operator ``product``, v -> A v, shapes (d,).
+
+    Each product extends an orthonormal basis of at most ``basis`` vectors, against all of which it is orthogonalized
+    twice; the values are those of A projected on it. Where the basis is full its upper half of eigenvectors is kept
+    (thick restart). It ends where |beta_j s_j|, the length of the residual, is at most ``tolerance`` (without one,
+    sqrt(eps)) times each value or the rounding of A, where the basis is invariant under A, or after ``products``. Of a
+    repeated eigenvalue one copy is found, since all vectors that a single start leads to have the same part there.
+
+    ``start`` is not zero and by chance not orthogonal to what is sought; k <= basis. Memory: basis + about 5 vectors of
+    d components, twice the basis where products > basis. Numbers that are not finite end it and are returned.
+    Source: Golub and Van Loan (2013), sections 10.1 and 10.3; Parlett (1998), section 13.2; Wu and Simon (2000) for
+    the restart.
+    """
+    d, k = start.shape[0], whole(k, "k", 1)
+    m = min(whole(basis, "basis", 1), d)
+    if k > m:
+        raise ValueError(
+            f"k is {k}, but a basis of {m} vectors in {d} components has {m} eigenvalues; give at most that."
+        )
+    eps = float(jnp.finfo(start.dtype).eps)
+    relative = eps**0.5 if tolerance is None else tolerance
+    kept = (m + k) // 2
+
+    def restarted(at: _Krylov) -> _Krylov:
+        upper = jnp.arange(m) < kept
+        vectors = jnp.where(upper[:, None], at.parts.T, 0) @ at.basis
+        diagonal = jnp.diag(jnp.where(upper, at.values, 0))
+        return at._replace(basis=vectors, projected=diagonal, size=jnp.asarray(kept, at.size.dtype))
+
+    def extended(at: _Krylov) -> _Krylov:
+        if products > m > kept:
+            at = jax.lax.cond(at.size == m, restarted, lambda at: at, at)
+        vectors = at.basis.at[at.size].set(at.following)
+        new, along = _orthogonal(product(at.following), vectors)
+        length = _length(new)
+        projected = at.projected.at[at.size].set(along).at[:, at.size].set(along)
+        count = at.size + 1
+        values, parts, norm = _ritz(projected, count)
+        norm = jnp.maximum(norm, at.norm)
+        rounding = 16 * d**0.5 * eps * norm
+        goal = jnp.maximum(relative * jnp.abs(values[:k]), rounding)
+        sufficient = (count >= k) & jnp.all(length * jnp.abs(parts[count - 1, :k]) <= goal)
+        invariant = (length <= rounding) | (count == d)
+        return _Krylov(
+            basis=vectors,
+            projected=projected,
+            size=count,
+            following=new / jnp.where(length > 0, length, 1),
+            length=length,
+            values=values,
+            parts=parts,
+            norm=norm,
+            products=at.products + 1,
+            done=sufficient | invariant | ~jnp.isfinite(length),
+        )
+
+    zero, none = jnp.zeros((), start.dtype), jnp.zeros((), jnp.int32)
+    empty, square = jnp.zeros((m, d), start.dtype), jnp.zeros((m, m), start.dtype)
+    first = start / _length(start)
+    at = _Krylov(empty, square, none, first, zero, square[0], square, zero, none, jnp.zeros((), bool))
+    at = jax.lax.while_loop(lambda at: ~at.done & (at.products < products), extended, at)
+    known = jnp.arange(k) < at.size
+    return Eigenpairs(
+        values=jnp.where(known, at.values[:k], -jnp.inf),
+        vectors=jnp.where(known[:, None], at.parts[:, :k].T @ at.basis, 0),
+        residuals=jnp.where(known, at.length * jnp.abs(at.parts[at.size - 1, :k]), jnp.inf),
+        products=at.products,
+    )
+
+
+def largest(product: Callable[[Array], Array], start: Array, products: int, tolerance: float) -> tuple[Array, Array]:
+    """The largest eigenvalue of the symmetric operator ``product``, and how many products were taken.
+
+    Lanczos without a basis: each vector is orthogonal to the last two, and about four of d components are held. In few
+    products little orthogonality is lost, and what is lost repeats values that are already found (Paige 1980). It ends
+    as ``lanczos`` does; the value is a lower bound.
+    """
+    eps, d = float(jnp.finfo(start.dtype).eps), start.shape[0]
+
+    def extended(at: _Recurrence) -> _Recurrence:
+        i = at.size
+        new = product(at.following) - at.length * at.last
+        along = at.following @ new
+        new = new - along * at.following
+        coupled = at.projected.at[i, i - 1].set(at.length).at[i - 1, i].set(at.length)  # at i = 0 the length is 0
+        projected = coupled.at[i, i].set(along)
+        length = _length(new)
+        values, parts, norm = _ritz(projected, i + 1)
+        residual = length * jnp.abs(parts[i, 0])
+        rounding = 16 * d**0.5 * eps * norm
+        done = (residual <= tolerance * jnp.abs(values[0])) | (length <= rounding) | ~jnp.isfinite(length)
+        following = new / jnp.where(length > 0, length, 1)
+        return _Recurrence(projected, i + 1, at.following, following, length, values[0], done)
+
+    zero, square = jnp.zeros((), start.dtype), jnp.zeros((products, products), start.dtype)
+    first, none = start / _length(start), jnp.zeros((), jnp.int32)
+    at = _Recurrence(square, none, jnp.zeros_like(start), first, zero, zero, jnp.zeros((), bool))
+    at = jax.lax.while_loop(lambda at: ~at.done & (at.size < products), extended, at)
+    return at.value, at.size
+
+
+def lanczos_power(product: Callable[[Array], Array], b: Array, f: Callable[[Array], Array], products: int) -> Array:
+    """f(A) b for the symmetric operator ``product``, v -> A v, shapes (d,): |b| Q f(T) e_1 from at most ``products``
+    steps of Lanczos, orthogonalized against all of the basis Q twice.
+
+    ``f`` takes all Ritz values, shape (k,), those beyond an invariant space as zeros, and gives a factor for each.
+    Memory: ``products`` vectors. Zero where b is. Source: Higham (2008), section 13.2.1.
+    """
+    m = min(whole(products, "products", 1), b.shape[0])
+    norm = _length(b)
+
+    def extended(i: Array, at: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        basis, projected, following, largest = at
+        basis = basis.at[i].set(following)
+        new, along = _orthogonal(product(following), basis)
+        projected = projected.at[i].set(along).at[:, i].set(along)
+        length, largest = _length(new), jnp.maximum(largest, _length(along))
+        ends = length <= 16 * b.shape[0] ** 0.5 * float(jnp.finfo(b.dtype).eps) * largest
+        return basis, projected, jnp.where(ends, 0, new / jnp.where(ends, 1, length)), largest
+
+    first = b / jnp.where(norm > 0, norm, 1)
+    square = jnp.zeros((m, m), b.dtype)
+    begin = jnp.zeros((m, b.shape[0]), b.dtype), square, first, jnp.zeros((), b.dtype)
+    basis, projected, _, _ = jax.lax.fori_loop(0, m, extended, begin)
+    values, parts = jnp.linalg.eigh(projected)
+    return norm * ((parts @ (f(values) * parts[0])) @ basis)
+
+
+def _orthogonal(new: Array, basis: Array) -> tuple[Array, Array]:
+    """``new`` without its parts along the orthonormal rows of ``basis``, and these parts."""
+    along = basis @ new
+    new = new - along @ basis
+    again = basis @ new  # twice is enough (Parlett 1998, section 6.9)
+    return new - again @ basis, along + again
+
+
+def _ritz(projected: Array, count: Array) -> tuple[Array, Array, Array]:
+    """Eigenvalues, descending, and vectors of the leading ``count`` rows and columns, and a bound of their size; what
+    lies beyond comes last."""
+    norm = jnp.max(jnp.sum(jnp.abs(projected), axis=1))
+    beyond = jnp.arange(projected.shape[0]) >= count
+    lowest = -2 * jnp.where(norm > 0, norm, 1)
+    values, parts = jnp.linalg.eigh(projected + jnp.diag(jnp.where(beyond, lowest, 0)))
+    return values[::-1], parts[:, ::-1], norm
+
+
+def _length(v: Array) -> Array:
+    """Of a vector whose squares may be out of range, as those of 1e-20 are in float32."""
+    square = v @ v
+
+    def scaled() -> Array:
+        largest = jnp.max(jnp.abs(v))
+        return largest * jnp.linalg.norm(v / jnp.where(largest > 0, largest, 1))
+
+    within = (square > float(jnp.finfo(v.dtype).tiny) ** 0.5) & (square < jnp.inf)
+    return jax.lax.cond(within, lambda: jnp.sqrt(square), scaled)

@@ -1,0 +1,140 @@
+"""What a person gave, read once: methods by name, starts as an array, precision, observers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import numpy as np
+
+from thalweg.chain.problem import Problem
+from thalweg.engine.recording import Observer
+from thalweg.methods.method import Method
+from thalweg.methods.sweeps import hyperparameters
+from thalweg.numerics.reading import first_line, real
+
+
+def named_methods(methods: Any) -> dict[str, Method]:
+    """Methods by name; the names that a person leaves out are those of their classes or rules."""
+    if isinstance(methods, Mapping):
+        named = {str(name): method for name, method in methods.items()}
+    else:
+        several: list[Any] = (
+            list(methods) if isinstance(methods, Sequence) and not isinstance(methods, str) else [methods]
+        )
+        kinds = [getattr(getattr(m, "rule", m), "__name__", type(m).__name__) for m in several]
+        named = {
+            k if kinds.count(k) == 1 else f"{k} {i}": m for i, (k, m) in enumerate(zip(kinds, several, strict=True))
+        }
+    if not named:
+        raise ValueError(
+            "run was given no method, but it needs at least one; "
+            "give e.g. methods.gradient_descent(learning_rate=0.01)."
+        )
+    for name, method in named.items():
+        if isinstance(method, type) or not (hasattr(method, "init") and hasattr(method, "step")):
+            raise ValueError(
+                f"method {name!r} is {method!r}, but a method has init and step; "
+                "give an instance such as Newton(learning_rate=1.0)."
+            )
+        sizes = {leaf.size for leaf in hyperparameters(method).values() if leaf.ndim}
+        if len(sizes) > 1 or any(leaf.ndim > 1 for leaf in hyperparameters(method).values()):
+            raise ValueError(f"method {name!r} has stacked hyperparameters of different shapes; make them with sweep.")
+    return named
+
+
+def points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarray:
+    """Starts as an array (n, d) of numbers that are finite in ``dtype``."""
+    space = problem.inner_spaces[0]
+    try:
+        given = problem.start if starts is None else starts
+        alike = jax.tree.structure(given) == space.treedef
+        leaves = [real(leaf) for leaf in (jax.tree.leaves(given) if alike else [given])]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"starts are {starts!r}, but they must be real numbers; give an array of shape (n, {space.size})."
+        ) from error
+    if len(leaves) == 1 and leaves[0].shape == (space.size,):
+        leaves = [leaves[0][None]]
+    counts = {leaf.shape[:1] for leaf in leaves}
+    if len(counts) != 1 or counts & {(), (0,)} or sum(leaf[0].size for leaf in leaves) != space.size:
+        shapes = [leaf.shape for leaf in leaves]
+        raise ValueError(
+            f"starts have shape {shapes[0] if len(shapes) == 1 else shapes}, but a point of {problem.name!r} has shape "
+            f"({space.size},); give an array of shape (n, {space.size})."
+        )
+    points = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(points.astype(dtype)).all(axis=1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise ValueError(
+            f"start {first} is {points[first].tolist()}, which is not finite in {dtype.name}; "
+            "give finite numbers, and dtype='float64' for very large ones."
+        )
+    return points
+
+
+def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tuple[tuple[str, Observer], ...]:
+    """Observers by names that nothing else in the trace has."""
+    if not isinstance(record, Mapping):
+        record = [record] if callable(record) or isinstance(record, str) else record
+        record = [(getattr(f, "__name__", ""), f) for f in record]
+    pairs = tuple(record.items() if isinstance(record, Mapping) else record)
+    for name, f in pairs:
+        if not callable(f) or not str(name).isidentifier():
+            raise ValueError(
+                f"record has {name!r}: {f!r}, but an observer is a function (problem, x) with a name; "
+                "give e.g. record={'gradient_norm': f}."
+            )
+    names = [space.name for space in problem.inner_spaces] + ["loss"] + [name for name, _ in pairs]
+    taken = {"variant", "start", "step", "method", "rule"}.union(
+        *(hyperparameters(method) for method in methods.values())
+    )
+    for name in names:
+        if names.count(name) > 1 or name in taken.union(f"{other}_dim" for other in names):
+            raise ValueError(
+                f"{name!r} would be two things in the trace, which has "
+                f"{', '.join(dict.fromkeys([*names, *sorted(taken)]))}; give the observer or the stage another name."
+            )
+    return pairs
+
+
+def cases(problem: Problem, given: Any, dtype: np.dtype) -> Any:
+    """Data sets as a pytree of arrays with one leading axis, numbers in ``dtype``; None without."""
+    if given is None:
+        return None
+    if not problem.takes_data:
+        raise ValueError(
+            f"cases were given, but no function of {problem.name!r} asks for data; let a stage take (x, data) or the "
+            "loss (y, data)."
+        )
+    try:
+        data = jax.tree.map(lambda leaf: leaf if np.asarray(leaf).dtype.kind in "biu" else real(leaf), given)
+        data = jax.tree.map(lambda leaf: np.asarray(leaf, dtype if leaf.dtype.kind == "f" else None), data)
+        counts = {leaf.shape[:1] for leaf in jax.tree.leaves(data)}
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"cases cannot be read ({first_line(error)}); give arrays of numbers with one leading axis."
+        ) from error
+    if len(counts) != 1 or counts & {(), (0,)}:
+        shapes = [leaf.shape for leaf in jax.tree.leaves(data)]
+        raise ValueError(
+            f"cases have the shapes {shapes}, but all arrays share a leading axis, one entry for each data set; "
+            "stack the data sets."
+        )
+    return data
+
+
+@contextmanager
+def named(name: str, problem: Problem) -> Iterator[None]:
+    """Whatever a method raises on this problem, as one sentence that names it."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"method {name!r} cannot take a step on {problem.name!r}; write it with jax.numpy and give it numbers "
+            f"({type(error).__name__}: {first_line(error)})."
+        ) from error

@@ -1,0 +1,214 @@
+"""``minimize``: ``solve`` for one start, in SciPy's clothes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import sha256
+from reprlib import repr as shown
+from typing import TYPE_CHECKING, Any, final
+
+import jax
+import numpy as np
+
+from thalweg.chain.problem import Problem
+from thalweg.methods import BFGS, LBFGS, NewtonCG, TrustRegion
+from thalweg.methods.method import Method
+from thalweg.methods.sweeps import variants
+from thalweg.numerics.reading import nearest, real, whole
+from thalweg.verbs.solve import solve
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+METHODS: dict[str, Callable[..., Method]] = {
+    "trust-region": TrustRegion,
+    "trust-exact": TrustRegion,
+    "trust-ncg": TrustRegion,
+    "trust-krylov": TrustRegion,
+    "bfgs": BFGS,
+    "l-bfgs": LBFGS,
+    "l-bfgs-b": LBFGS,
+    "newton-cg": NewtonCG,
+}
+MODERATE = 50  # components up to which a Hessian is cheap
+MAX_STEPS = 15_000  # as SciPy's L-BFGS-B
+STATUS = (0, 2, 3, 1)  # of SciPy's BFGS, for the outcomes converged, stalled, diverged, exhausted
+MESSAGES = {
+    "stuck": "Stalled: no step improves x in this arithmetic, but no tolerance is met.",
+    "not_finite": "Diverged: the loss or its gradient is not finite.",
+    "max_steps": "Exhausted: maxiter steps are taken.",
+    "interrupted": "Exhausted: interrupted.",
+}
+
+
+def minimize(
+    fun: Callable[..., Any],
+    x0: Any,
+    args: Any = (),
+    method: str | Method | None = None,
+    bounds: Any = None,
+    tol: float | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> "OptimizeResult":
+    """Minimize ``fun(x, *args)`` from ``x0`` in float64, as ``scipy.optimize.minimize`` with derivatives by JAX.
+
+    Args:
+        fun: the loss, written with jax.numpy: x of shape (d,), in [x], to a scalar, in [L].
+        x0: where to start, d finite numbers within the bounds.
+        args: what fun gets beside x; a tuple, or the one argument.
+        method: a name, in any case: "trust-exact", "trust-ncg", "trust-krylov" or "trust-region" (all of which are
+            ``methods.TrustRegion``), "BFGS", "L-BFGS-B" or "L-BFGS", "Newton-CG"; or a method of thalweg. None is
+            "trust-region" up to 50 components, else "L-BFGS".
+        bounds: d pairs (low, high) with low < high, None or infinite where x is free, or ``scipy.optimize.Bounds``. For
+            methods with ``bounded``, which "BFGS" and "Newton-CG" do not have.
+        tol: ``gtol`` where options give none.
+        options: "maxiter" (15000 steps), "gtol" (1e-6), "ftol" and "xtol" (0, which is off), as ``solve`` takes them.
+
+    Returns a ``scipy.optimize.OptimizeResult`` with x, the best point; fun and jac, the loss and its gradient there;
+    nit, the steps; nfev, njev, nhev, the evaluations of the loss, its gradient and its Hessian or products with it (-1
+    where a method hides them in a loop of its own); success, message and status: 0 converged, 1 exhausted, 2 stalled,
+    3 diverged.
+
+    A step is one trial of a method, so there are more steps than SciPy has iterations. The first call compiles for a
+    second or more; later ones with the same fun, args, bounds and method do not. Many starts or data sets at once go
+    to ``solve``.
+
+    Raises ValueError, before anything is compiled, for anything of the above that does not fit.
+    """
+    from scipy.optimize import OptimizeResult
+
+    x = _point(x0)
+    box = None if bounds is None else _box(bounds, x)
+    chosen, settings = _method(method, len(x), box is not None), _settings(tol, options)
+    with jax.enable_x64(True):
+        problem, gradient = _kept(_given(fun, args if isinstance(args, tuple) else (args,), x, box))
+        fits = solve(problem, chosen, x, dtype="float64", **settings).isel(variant=0, start=0)
+        best = fits["x"].values
+        jac = np.array(gradient(best))
+    status = STATUS[int(fits["outcome"])]
+    reason = fits["reason"].attrs["flag_meanings"].split()[int(fits["reason"])]
+    values, gradients, products, _, hessians = fits["evaluations"].values.tolist()
+    return OptimizeResult(
+        x=best,
+        fun=float(fits["loss"]),
+        jac=jac,
+        nit=int(fits["steps"]),
+        nfev=values,
+        njev=gradients,
+        nhev=max(hessians + products, -1),
+        success=status == 0,
+        status=status,
+        message=MESSAGES.get(reason, f"Converged: {reason} is met."),
+    )
+
+
+@final
+@dataclass(frozen=True)
+class _Given:
+    """What was given, equal to what was given before where both compile to the same.
+
+    A function may read what has changed since, so what JAX traces of it is compared as well.
+    """
+
+    fun: Callable[..., Any] = field(hash=False)
+    trace: str
+    numbers: str
+    problem: Problem = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def _kept(given: _Given) -> tuple[Problem, Callable[..., Any]]:
+    """The first of equal problems, for which programs are compiled, and its gradient.
+
+    Programs are kept and no traces: while one in float64 lives, JAX 0.10.2 hands the NumPy arrays in it to ``fun`` in
+    float64 also where the user calls it in float32.
+    """
+    problem = given.problem
+    return problem, jax.jit(problem.gradient).lower(problem.start).compile()
+
+
+def _given(fun: Any, args: tuple[Any, ...], x: np.ndarray, box: tuple[np.ndarray, np.ndarray] | None) -> _Given:
+    if not callable(fun):
+        raise ValueError(f"fun is {fun!r}, but it must be a function; give the function and not its value.")
+
+    def loss(x: Any) -> Any:
+        return fun(x, *args)
+
+    loss.__name__ = getattr(fun, "__name__", "<lambda>")
+    problem = Problem(loss=loss, start=x, domain=box, name="fun")
+    traced = jax.make_jaxpr(problem.value)(x)
+    numbers = sha256()
+    for number in [*_constants(traced), *(box or ())]:
+        numbers.update(np.asarray(number).tobytes())
+    return _Given(fun, str(traced), numbers.hexdigest(), problem)
+
+
+def _constants(traced: Any) -> Iterator[Any]:
+    """The arrays that a trace and those within it hold, which are not in its text."""
+    yield from getattr(traced, "consts", ())
+    for equation in getattr(traced, "jaxpr", traced).eqns:
+        for value in equation.params.values():
+            for part in value if isinstance(value, tuple) else (value,):
+                if hasattr(getattr(part, "jaxpr", part), "eqns"):
+                    yield from _constants(part)
+
+
+def _point(x0: Any) -> np.ndarray:
+    try:
+        x = np.atleast_1d(real(x0))
+    except (TypeError, ValueError):
+        x = np.empty(0)
+    if x.ndim != 1 or x.size == 0 or not np.all(np.isfinite(x)):
+        raise ValueError(f"x0 is {shown(x0)}, but it must be a vector of finite numbers; give e.g. [1.0, 2.0].")
+    return x
+
+
+def _box(bounds: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high), each of shape (d,)."""
+    from scipy.optimize import Bounds
+
+    try:
+        if isinstance(bounds, Bounds):
+            low, high = (np.broadcast_to(real(side), x.shape) for side in (bounds.lb, bounds.ub))
+        else:
+            pairs = [(-np.inf if low is None else low, np.inf if high is None else high) for low, high in bounds]
+            low, high = real(pairs).reshape(len(x), 2).T
+    except (TypeError, ValueError):
+        low = high = x
+    if not np.all(low < high):
+        raise ValueError(
+            f"bounds are {shown(bounds)}, but x takes {len(x)} pairs (low, high) of numbers with low < high; give e.g. "
+            "(0.0, 1.0) for each component, (0.0, None) where it is free above."
+        )
+    outside = np.flatnonzero((x < low) | (x > high))
+    if outside.size:
+        i = outside[0]
+        raise ValueError(f"x0[{i}] is {x[i]}, but its bounds are ({low[i]}, {high[i]}); start within the bounds.")
+    return low, high
+
+
+def _method(method: Any, d: int, bounded: bool) -> Method:
+    if method is None:
+        method = "trust-region" if d <= MODERATE else "l-bfgs"
+    name = method
+    if isinstance(method, str):
+        if method.lower() not in METHODS:
+            raise ValueError(nearest(method.lower(), METHODS, "a method that minimize has"))
+        method = METHODS[method.lower()]()
+    if isinstance(method, type) or not hasattr(method, "step") or variants(method) > 1:
+        raise ValueError(f"method is {method!r}, but minimize takes a name or one method; give e.g. 'BFGS'.")
+    if bounded and not hasattr(method, "bounded"):
+        raise ValueError(f"bounds were given, but {name!r} has no use for them; choose 'trust-region' or 'L-BFGS-B'.")
+    return replace(method, bounded=True) if bounded else method
+
+
+def _settings(tol: float | None, options: Any) -> dict[str, Any]:
+    """What ``solve`` takes."""
+    settings = {"maxiter": MAX_STEPS, "gtol": 1e-6 if tol is None else tol, "ftol": 0.0, "xtol": 0.0}
+    if not isinstance(options, Mapping | None):
+        raise ValueError(f"options are {options!r}, but they go by name; give e.g. options={{'maxiter': 100}}.")
+    for name in options or ():
+        if name not in settings:
+            raise ValueError(nearest(str(name), settings, "an option of minimize"))
+    settings |= options or {}
+    return {"max_steps": whole(settings.pop("maxiter"), "maxiter", 0), **settings}

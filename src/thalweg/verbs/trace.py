@@ -1,0 +1,119 @@
+"""The trace of a run: one xarray.Dataset with every path in every space."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from thalweg.chain.batches import shown
+from thalweg.chain.problem import Problem
+from thalweg.methods.sweeps import hyperparameters, variants
+
+
+def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
+    """The method's name, with the values that are swept."""
+    swept = [f"{key}={value[i]:.6g}" for key, value in values.items() if value.ndim and value.size > 1]
+    return " ".join([name, *swept])
+
+
+def _rule(method: Any) -> str:
+    """What kind of method it is: the name of its optax rule, with the flags that are set, or of its class."""
+    rule = getattr(method, "rule", None)
+    if not callable(rule):
+        return type(method).__name__
+    usual = {name for name, p in inspect.signature(rule).parameters.items() if p.default is True}
+    flags = [key for key, value in getattr(method, "options", ()) if value is True and key not in usual]
+    return " ".join([getattr(rule, "__name__", type(rule).__name__), *flags])
+
+
+def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
+    """``variant``, ``method``, ``rule`` and one coordinate per hyperparameter, NaN where a method has none."""
+    names: list[str] = []
+    rules: list[str] = []
+    labels: list[str] = []
+    columns: dict[str, np.ndarray] = {}
+    total = sum(variants(method) for method in methods.values())
+    for name, method in methods.items():
+        values, many, at = hyperparameters(method), variants(method), len(labels)
+        for key, value in values.items():
+            column = columns.setdefault(key, np.full(total, np.nan))
+            column[at : at + many] = value
+        labels += [_label(name, values, i) for i in range(many)]
+        names += [name] * many
+        rules += [_rule(method)] * many
+    if len(set(labels)) < total:  # values that print alike
+        labels = [f"{label} #{i}" if labels.count(label) > 1 else label for i, label in enumerate(labels)]
+    return {
+        "variant": labels,
+        "method": ("variant", names),
+        "rule": ("variant", rules),
+        **{key: ("variant", column) for key, column in columns.items()},
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {f"{package}_version": version(package) for package in ("thalweg", "jax", "optax", "numpy")}
+
+
+def assemble(
+    problem: Problem,
+    methods: Mapping[str, Any],
+    steps: Sequence[int] | np.ndarray,
+    records: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Any],
+) -> xr.Dataset:
+    """The trace from records of shape (rows, …, variants * starts): views of them, nothing is copied.
+
+    Dims ``variant, start, step`` and one ``<space>_dim`` per space of the chain and per vector observer.
+    """
+    coordinates: dict[str, Any] = variant_coordinates(methods)
+    many, rows = len(coordinates["variant"]), len(steps)
+    coordinates["step"] = np.asarray(steps)
+    labels = {space.name: list(space.labels) for space in shown(problem).inner_spaces}
+    data = {}
+    for name, record in records.items():
+        block = record[:rows].reshape(rows, *record.shape[1:-1], many, -1)
+        block = np.moveaxis(block, (-2, -1), (0, 1))
+        dims = ("variant", "start", "step") + ((f"{name}_dim",) if block.ndim == 4 else ())
+        data[name] = (dims, block, {"units": problem.units.get(name, "")})
+        if block.ndim == 4:
+            coordinates[f"{name}_dim"] = labels.get(name, [str(i) for i in range(block.shape[3])])
+    coordinates["start"] = np.arange(next(iter(records.values())).shape[-1] // many)
+    return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
+
+
+def assemble_fits(
+    problem: Problem,
+    methods: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    points: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    flags: Mapping[str, Sequence[str]],
+    kinds: Sequence[str],
+    attributes: Mapping[str, Any],
+) -> xr.Dataset:
+    """What ``solve`` found, from columns of one entry for each item of ``sizes``: variant, case if any, and start.
+
+    Dims are these, ``x_dim`` and ``evaluation``. ``flags`` names the values of columns that hold codes. ``points``, one
+    for each start, are viewed, not copied.
+    """
+    coordinates: dict[str, Any] = variant_coordinates(methods)
+    vectors = {"x": "x_dim", "last_x": "x_dim", "evaluations": "evaluation"}
+    units = {"x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
+    data = {}
+    for name, column in columns.items():
+        dims = (*sizes, *([vectors[name]] if name in vectors else []))
+        described: dict[str, Any] = {"units": problem.units.get(units[name], "")} if name in units else {}
+        if name in flags:
+            described["flag_values"] = np.arange(len(flags[name]), dtype=column.dtype)
+            described["flag_meanings"] = " ".join(flags[name])
+        data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
+    data["first_x"] = (("start", "x_dim"), points, {"units": problem.units.get("x", "")})
+    coordinates |= {"x_dim": list(problem.inner_spaces[0].labels), "evaluation": list(kinds)}
+    coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
+    return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
