@@ -89,6 +89,7 @@ def minimize(
     status = STATUS[outcome]
     reason = fits["reason"].attrs["flag_meanings"].split()[int(fits["reason"])]
     sentence = f"{reason} is met" if outcome == Outcome.CONVERGED else why(reason).format(**fits.attrs)
+    sentence = "maxiter steps are taken" if reason == "max_steps" else sentence  # in SciPy's words
     values, gradients, products, _, hessians = fits["evaluations"].values.tolist()
     return OptimizeResult(
         x=best,

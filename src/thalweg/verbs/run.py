@@ -54,16 +54,16 @@ def run(
         progress: show a progress bar; None for runs of more than a second in a terminal.
     Returns:
         A Dataset with dims ``variant, start, step`` and one ``<space>_dim`` per space; coordinates ``method(variant)``
-        and one per hyperparameter; variables ``x`` in [x], each space, ``loss`` in [L] and each observer (docs/schema.md
-        has all). ``step`` 0 is the start itself. Infinity and NaN are recorded as they come. Attributes: problem,
-        versions, dtype, key, compile_seconds, run_seconds. Ctrl-C returns the rows that all lanes have reached, with the
-        attribute ``interrupted`` = 1.
+        and one per hyperparameter; variables ``x`` in [x], each space, ``loss`` in [L] and each observer;
+        docs/schema.md has all. ``step`` 0 is the start itself. Infinity and NaN are recorded as they come. Attributes:
+        problem, versions, dtype, key, compile_seconds, run_seconds. Ctrl-C returns the rows that all lanes have
+        reached, with the attribute ``interrupted`` = 1.
     Raises:
         ValueError: before anything is compiled, for anything of the above that does not fit, for a method that this
             problem cannot serve, and for a record that would not fit in memory.
     Cost:
-        lanes x steps steps, and one evaluation of the chain for each row; (spaces + observers) x rows x lanes numbers of
-        memory. Each method is compiled once for a problem, whatever the values of its hyperparameters.
+        lanes x steps steps, and one evaluation of the chain for each row; (spaces + observers) x rows x lanes numbers
+        of memory. Each method is compiled once for a problem, whatever the values of its hyperparameters.
     Example:
         >>> problem = tw.problems.quadratic([1.0, 4.0])
         >>> trace = tw.run(problem, tw.methods.gradient_descent(0.25), [[1.0, 1.0]], steps=2)

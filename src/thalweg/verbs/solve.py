@@ -68,8 +68,8 @@ def solve(
         (docs/schema.md has all):
 
         - ``x`` in [x] and ``loss`` in [L]: the best point seen, or the one where a tolerance was met;
-          ``gradient_norm``: max_i |dL/dx_i| there, in [L]/[x], with bounds of the projected gradient; ``first_x`` (start,
-          x_dim): the start itself; ``last_x, last_loss``: where it ended;
+          ``gradient_norm``: max_i |dL/dx_i| there, in [L]/[x], with bounds of the projected gradient; ``first_x``
+          (start, x_dim): the start itself; ``last_x, last_loss``: where it ended;
         - ``steps``, and ``evaluations`` of each kind: value, gradient, product (of the Hessian with a vector),
           jacobian, hessian; -1 where a method evaluates in a loop of its own, so that they cannot be counted;
         - ``outcome``, an integer with flag meanings: converged (a tolerance is met), stalled (no step improves in this
