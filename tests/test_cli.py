@@ -1,15 +1,17 @@
 """The command line, mostly in this process and a dozen times as a stranger would type it."""
 
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import THALWEG
+from conftest import THALWEG, environment
 
 import thalweg as tw
 from thalweg.command import cli, words
@@ -407,6 +409,45 @@ def test_help_tells_a_stranger_what_to_type(call):
         assert told in call("run --help")[1]
     for example in re.findall(r"^thalweg (.*)", cli.MORE, re.MULTILINE):
         assert call(example + " --out trace.nc")[::2] == (0, "")
+
+
+UNINSTALLED = """
+import importlib.metadata as metadata, sys
+found = metadata.MetadataPathFinder.find_distributions  # of which this process hides one
+metadata.MetadataPathFinder.find_distributions = lambda context: [] if context.name == "thalweg" else found(context)
+try:
+    metadata.version("thalweg")
+except metadata.PackageNotFoundError:
+    from thalweg.command import cli
+    print(cli.__file__)
+    cli.main()
+"""
+
+
+def test_a_source_tree_runs_without_being_installed(tmp_path, cache):
+    shutil.copytree(Path(tw.__file__).parent, tmp_path / "src/thalweg")
+    words = ["run", "x**2", "gradient_descent:learning_rate=0.1", "--steps", "1", "--out", "trace.nc"]
+    done = subprocess.run(
+        [sys.executable, "-c", UNINSTALLED, *words],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=tmp_path / "src", XDG_CACHE_HOME=cache),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(str(tmp_path / "src/thalweg/command/cli.py"))
+    with xr.open_dataset(tmp_path / "trace.nc", engine="h5netcdf") as saved:
+        assert saved.attrs["thalweg_version"] == tw.__version__
+
+
+def test_the_version_is_said_once(call):
+    root = Path(__file__).resolve().parents[1]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", tw.__version__) and call("--version") == (0, f"{tw.__version__}\n", "")
+    assert re.findall(r"^version: (.*)$", (root / "CITATION.cff").read_text(), re.MULTILINE) == [tw.__version__]
+    described = tomllib.loads((root / "pyproject.toml").read_text())
+    assert described["project"]["dynamic"] == ["version"] and "version" not in described["project"]
+    assert described["tool"]["hatch"]["version"]["path"] == "src/thalweg/__init__.py"
+    assert (Path(tw.__file__).parent / "py.typed").is_file()
 
 
 def test_a_run_writes_what_it_says_and_the_next_compiles_nothing(shell, folder, cache):

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Token
 
+from thalweg import __version__
+
 MOST = 9 * 10**15  # a float still holds each whole number
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 and the number of the signal, as shells have it
 RUN = """\
@@ -101,6 +103,7 @@ AnyPrecision = Annotated[Literal["bfloat16", "float16", "float32", "float64"], P
 
 app = App(
     name="thalweg",
+    version=__version__,
     help="An optimization laboratory: run methods on a problem, keep every path in every space, see which won.",
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # main says what it means

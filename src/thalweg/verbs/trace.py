@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from thalweg import __version__
 from thalweg.chain.batches import shown
 from thalweg.chain.problem import Problem
 from thalweg.methods.sweeps import hyperparameters, variants
@@ -57,7 +58,8 @@ def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _versions() -> dict[str, str]:
-    return {f"{package}_version": version(package) for package in ("thalweg", "jax", "optax", "numpy")}
+    others = {f"{package}_version": version(package) for package in ("jax", "optax", "numpy")}
+    return {"thalweg_version": __version__, **others}
 
 
 def assemble(
