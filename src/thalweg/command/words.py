@@ -1,6 +1,7 @@
 """Problems and methods by the words of the command line: ``ackley:d=2``, a formula, ``adam:learning_rate=0.1;0.2``."""
 
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -147,12 +148,11 @@ def _from_file(path: Path, word: str, point: Sequence[float] | None) -> Problem:
     """``file.py:name``: a Problem, a function that makes one, or a loss L(x) that begins at ``point``."""
     name, _, rest = word.partition(":")
     module = _module(path)
-    found = getattr(module, name, None)
+    found = vars(module).get(name)
     if isinstance(found, Problem):
         return found
     if not callable(found):
-        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-        there = [key for key, value in vars(module).items() if isinstance(value, Problem) or key in own]
+        there = [key for key, value in vars(module).items() if isinstance(value, Problem) or _own(value, module)]
         given = f"has no problem and no function {name!r}" if name else "is given without a name"
         raise ValueError(f"{path} {given}; write {path}:NAME with a name of it: {', '.join(there) or 'it has none'}.")
     needed = [key for key, p in signature(found).items() if p.default is REQUIRED]
@@ -164,6 +164,10 @@ def _from_file(path: Path, word: str, point: Sequence[float] | None) -> Problem:
             f"or {path}:{name}:{needed[0]}=2 if it makes a problem."
         )
     return Problem(loss=found, start=point, name=name)
+
+
+def _own(value: Any, module: ModuleType) -> bool:
+    return callable(value) and inspect.getmodule(value) is module
 
 
 def _module(path: Path) -> ModuleType:
