@@ -35,7 +35,7 @@ def main() -> None:
     reached = []
     method = tw.methods.LevenbergMarquardt()
     for path in parser.parse_args().files:
-        file, problem = tw.problems.fits.read(path), tw.problems.nist(path)
+        file, problem = tw.problems.statistical_reference.read(path), tw.problems.nist(path)
         common = {"gtol": 0.0, "xtol": 1e-10, "dtype": "float64"}
         fits = tw.solve(problem, method, file.starts, max_steps=10_000, **common).isel(variant=0)
         errors = tw.analysis.uncertainty(fits, problem).standard_error.values

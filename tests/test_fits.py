@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from thalweg import problems
-from thalweg.problems import fits
+from thalweg.problems import statistical_reference as fits
 
 NAMES = [
     *("Bennett5", "BoxBOD", "Chwirut1", "Chwirut2", "DanWood", "ENSO", "Eckerle4", "Gauss1", "Gauss2", "Gauss3"),

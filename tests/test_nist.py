@@ -22,7 +22,7 @@ def digits(found, certified):
 @pytest.mark.parametrize("name", FILES)
 def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, shared):
     path = shared / "data" / "nist" / f"{name}.dat"
-    file, problem = tw.problems.fits.read(path), tw.problems.nist(path)
+    file, problem = tw.problems.statistical_reference.read(path), tw.problems.nist(path)
     fits = tw.solve(
         problem,
         tw.methods.LevenbergMarquardt(),
@@ -50,7 +50,7 @@ def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, sha
 def test_levenberg_marquardt_ends_where_rounding_hides_the_rest(name, dtype, shared):
     """No tolerance can be met: it goes down to the floor, neither before it nor round and round on it."""
     path = shared / "data" / "nist" / f"{name}.dat"
-    file, problem = tw.problems.fits.read(path), tw.problems.nist(path)
+    file, problem = tw.problems.statistical_reference.read(path), tw.problems.nist(path)
     starts = tw.starts.uniform(problem.domain, 100, key=0)
     fits = tw.solve(problem, tw.methods.LevenbergMarquardt(), starts, gtol=1e-30, max_steps=1000, dtype=dtype)
     assert (fits.outcome == 1).all() and fits.steps.max() < 800

@@ -14,12 +14,12 @@ from jax import Array
 
 from thalweg.chain.batches import Shuffle, shown
 from thalweg.chain.problem import Problem
+from thalweg.chain.signatures import asks
 from thalweg.engine.lanes import CORES, in_turn, on_host, once, point, settled, stepper
 from thalweg.engine.sharing import state_axes
 from thalweg.engine.xla import calls_lapack, compiled
 from thalweg.methods.method import Method
 from thalweg.numerics.layout import lanes_minor, rows_minor
-from thalweg.numerics.reading import asks
 
 Observer = Callable[..., Any]
 CHUNK_BYTES = 12 << 20  # record of one chunk: each chunk costs a quarter of a millisecond to start and to hand over

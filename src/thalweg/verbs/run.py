@@ -12,6 +12,7 @@ import xarray as xr
 
 from thalweg.chain.batches import batch_of
 from thalweg.chain.problem import Problem
+from thalweg.chain.signatures import asks
 from thalweg.chain.space import abstract
 from thalweg.engine.lanes import CORES, filled, point
 from thalweg.engine.memory import empty, free_for
@@ -21,7 +22,7 @@ from thalweg.engine.shards import advance, build
 from thalweg.methods.method import Method
 from thalweg.methods.sweeps import hyperparameters, variants
 from thalweg.numerics.precision import precision
-from thalweg.numerics.reading import asks, whole
+from thalweg.numerics.reading import whole
 from thalweg.verbs import arguments
 from thalweg.verbs.trace import assemble
 

@@ -11,7 +11,7 @@ from jax import Array
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import positive, whole
-from thalweg.problems.physics.spectral import integrator, resolved, to_field, to_waves, wave_numbers
+from thalweg.problems.physics.spectral import integrator, wave_numbers
 
 DURATION, STEPS = 1.0, 16
 
@@ -79,23 +79,25 @@ def _checked(size: int, viscosity: float) -> tuple[int, float]:
 
 @cache
 def _advance(size: int, viscosity: float, steps: int) -> Callable[[Array, Array], tuple[Array, Array]]:
-    k, kept = wave_numbers(size, 2), resolved(size, 2)
-    waves = np.meshgrid(np.fft.fftfreq(size, 1 / size), np.fft.rfftfreq(size, 1 / size), indexing="ij")
-    squares = waves[0] ** 2 + waves[1] ** 2
+    k, kept = wave_numbers(size, 2)
+    squares = np.sum(k**2, axis=0)
     stream = kept / np.where(squares > 0, squares, np.inf)
     to_velocity = np.stack([1j * k[1] * stream, -1j * k[0] * stream])
 
+    def to_field(waves: Array) -> Array:
+        return jnp.fft.irfft2(waves, (size, size))
+
     def rate(state: Array) -> Array:
-        velocity = to_field(jnp.asarray(to_velocity, state.dtype) * state[0], 2, size)
-        carried = to_field(jnp.asarray(kept) * state, 2, size)
-        fluxes = to_waves(velocity[:, None] * carried, 2)  # (axis, carried, …)
+        velocity = to_field(jnp.asarray(to_velocity, state.dtype) * state[0])
+        carried = to_field(jnp.asarray(kept) * state)
+        fluxes = jnp.fft.rfft2(velocity[:, None] * carried)  # (axis, carried, …)
         return -jnp.sum((1j * k * kept).astype(state.dtype)[:, None] * fluxes, axis=0)
 
     advance = integrator(np.stack([-viscosity * squares, 0 * squares]), rate, DURATION, steps)
 
     def fields(vorticity: Array, density: Array) -> tuple[Array, Array]:
-        state = advance(to_waves(jnp.stack([vorticity, density.astype(vorticity.dtype)]), 2))
-        ended = to_field(state, 2, size)
+        state = advance(jnp.fft.rfft2(jnp.stack([vorticity, density.astype(vorticity.dtype)])))
+        ended = to_field(state)
         return ended[0], ended[1]
 
     return fields
