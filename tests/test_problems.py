@@ -305,6 +305,7 @@ def test_quadratic_without_minimum_and_with_a_flat_direction():
         lambda: problems.quadratic([]),
         lambda: problems.quadratic([1.0, math.inf]),
         lambda: problems.quadratic([[1.0]]),  # type: ignore[list-item]
+        lambda: problems.quadratic([1.0], rotation_key=-1),
         lambda: problems.rosenbrock(1),
         lambda: problems.ackley(0),
         lambda: problems.rastrigin(2.5),  # type: ignore[arg-type]
