@@ -100,7 +100,7 @@ def differences(case: Case) -> list[str]:
 
 def attributes(case: Case, row: dict[str, str]) -> dict[str, str]:
     """Those that the page says, with the unit that the problem of this Dataset was given."""
-    names = [] if row["attributes"] == "–" else row["attributes"].split(", ")
+    names = [] if row["attributes"] == "none" else row["attributes"].split(", ")
     unit = case.units.get(UNITS.get(row["unit"], row["variable"]), "")
     return {name: unit if name == "units" else "" for name in names}
 
