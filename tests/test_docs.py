@@ -173,8 +173,8 @@ def test_files_that_pages_name_are_there():
 
 
 WORDS = (
-    "space stage chain problem start method variant case observer lane item tile carry supply chunk block settled stride "
-    "trace fits outcome ending task plan program hardware"
+    "space stage chain problem start method variant case observer lane item tile carry supply chunk block settled "
+    "stride trace fits outcome ending task plan program hardware"
 )
 
 
