@@ -10,7 +10,6 @@ from shutil import copyfile
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 import thalweg as tw
