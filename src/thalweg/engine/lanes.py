@@ -60,6 +60,9 @@ class Once:
     def __init__(self) -> None:
         self._lock, self._made = Lock(), dict[Any, Future[Any]]()
 
+    def __len__(self) -> int:
+        return len(self._made)
+
     def __call__(self, signature: Any, make: Callable[[], Any]) -> Any:
         with self._lock:
             mine = signature not in self._made

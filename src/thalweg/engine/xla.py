@@ -8,7 +8,7 @@ import jax
 from jax import Array
 
 from thalweg.chain.derivatives import Derivatives, Function
-from thalweg.numerics.layout import settled
+from thalweg.numerics.layout import settled_in_order as settled
 
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
 # for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
