@@ -117,8 +117,8 @@ def request_of(call, monkeypatch):
         ("model.py:loss --start 1,2,3", "loss", [1, 2, 3]),
     ],
 )
-def test_words_for_problems(word, name, start, request_of, shared):
-    problem = request_of(word.format(nist=shared / "data/nist"))[0]
+def test_words_for_problems(word, name, start, request_of, nist):
+    problem = request_of(word.format(nist=nist("Misra1a").parent))[0]
     assert problem.name == name
     np.testing.assert_array_equal(problem.start, start)
 
@@ -212,8 +212,8 @@ def test_a_run_is_that_of_python(line, problem, methods, options, call):
 
 
 @pytest.mark.parametrize(("name", "start"), [("Misra1a", 2), ("DanWood", 1)])
-def test_nist_files_reach_their_certified_values(name, start, call, shared):
-    file = shared / f"data/nist/{name}.dat"
+def test_nist_files_reach_their_certified_values(name, start, call, nist):
+    file = nist(name)
     status, out, err = call(f"run {file}:start={start} gauss_newton --dtype float64 --out trace.nc")
     assert (status, err) == (0, "") and "converged" in out
     with xr.open_dataset("trace.nc", engine="h5netcdf") as saved:

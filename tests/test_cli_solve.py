@@ -99,8 +99,8 @@ def test_a_fit_is_that_of_scipy(call, solved):
     assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_nist_file_has_its_certified_table(call, shared):
-    file = shared / "data/nist/Misra1a.dat"
+def test_a_nist_file_has_its_certified_table(call, nist):
+    file = nist("Misra1a")
     status, out, err = call(f"solve {file}:start=2")
     published = tw.problems.fits.read(file)
     assert (status, err) == (0, "") and row(out, "levenberg_marquardt")[2:4] == ["1", "(100.0%)"]
