@@ -519,7 +519,7 @@ def test_a_run_writes_what_it_says_and_the_next_compiles_nothing(shell, folder, 
         xr.testing.assert_identical(saved.drop_attrs(deep=False), trace.drop_attrs(deep=False))
     assert Path("paths.png").read_bytes().startswith(b"\x89PNG")
     kept = sorted((cache / "thalweg").iterdir())
-    assert any("jit_chunk" in file.name for file in kept)
+    assert any("jit_march" in file.name for file in kept)
     again = shell(*line, XDG_CACHE_HOME=cache)
     assert (again.stdout, again.stderr) == (first.stdout, "")
     assert sorted((cache / "thalweg").iterdir()) == kept
