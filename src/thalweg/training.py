@@ -61,8 +61,8 @@ def problem(
         >>> def network(weights, example):
         ...     return jnp.tanh(weights @ example["target"])
         >>> learning = tw.training.problem(physics, network, np.zeros((2, 2)), examples, batch_size=4)
-        >>> [space.name for space in learning.inner_spaces], learning.dimension, learning.batch_size
-        (['x', 'u', 'y'], 4, 4)
+        >>> learning.dimension, learning.batch_size, sorted(learning.spaces(learning.start))
+        (4, 4, ['loss', 'u', 'x', 'y'])
     """
     if not isinstance(physics, Problem):
         raise ValueError(
