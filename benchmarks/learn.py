@@ -41,8 +41,8 @@ def network(sizes: tuple[int, ...], activation: Callable[..., Any], key: int) ->
 
 def experts(problem: tw.Problem, truncation: float) -> dict[str, Callable[..., Any]]:
     """A step of half-inverse gradients by the full singular value decomposition, from two ways to the Jacobian."""
-    (first, second), _ = problem.given
-    unravel = problem.inner_spaces[0].unravel
+    first, second = problem.given.stages
+    unravel = problem.chain.spaces[0].unravel
 
     def outcome(x: Any, example: Any) -> Any:
         return second.forward(first.forward(unravel(x), example), example)

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 import thalweg as tw
 from thalweg.chain import stages
+from thalweg.chain.examples import Examples
 
 A = np.array([[1.0, 0.0], [0.0, 50.0], [2.0, 1.0]])
 N, B = 12, 4
@@ -64,7 +65,7 @@ def test_its_loss_is_the_mean_over_examples_of_what_the_physics_says():
         )
     assert repr(problem) == "Problem(learning problem: x[12] -> u[24] -> y[48] -> loss)"
     assert problem.units == {"u": "N", "y": "m", "loss": "J"}
-    assert problem.examples == N and physics().examples is None
+    assert problem.examples == Examples(N, mapped=True) and physics().examples == Examples()
 
 
 def test_its_jacobian_taken_example_by_example_is_that_of_the_whole():
@@ -299,7 +300,7 @@ def test_equinox_modules_train_through_the_run_and_through_a_loop_of_ones_own():
         model, state = step(model, state)
     problem = tw.training.problem(inverted(), lambda p, e: eqx.combine(p, static)(e["input"]), arrays, data)
     trace = tw.run(problem, tw.methods.InverseSimulator(inner=tw.methods.adam(1e-2)), steps=20)
-    ours = problem.inner_spaces[0].unravel(jnp.asarray(trace.x.values[0, 0, -1]))
+    ours = problem.chain.spaces[0].unravel(jnp.asarray(trace.x.values[0, 0, -1]))
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(eqx.filter(model, eqx.is_array)), strict=True):
         assert_allclose(a, b, atol=2e-5)
     proxies = [jnp.mean(jax.vmap(f)(jax.vmap(m)(data["input"]), data)) for m in (model, eqx.combine(arrays, static))]

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.chain.space import Space
+from thalweg.chain.links import Chain
 from thalweg.chain.stages import Stage
 
 
@@ -25,7 +25,7 @@ class Stated(Protocol):
     @property
     def stages(self) -> tuple[Stage, ...]: ...
     @property
-    def inner_spaces(self) -> tuple[Space, ...]: ...
+    def chain(self) -> Chain: ...
     @property
     def dimension(self) -> int: ...
     def value(self, x: ArrayLike) -> Array: ...
@@ -107,7 +107,7 @@ def _slope(problem: Stated, x: np.ndarray, v: np.ndarray) -> Finding:
 
 
 def _inverse(problem: Stated, i: int, points: np.ndarray) -> Finding | None:
-    stage, space, following = problem.stages[i], problem.inner_spaces[i], problem.inner_spaces[i + 1]
+    stage, space, following = problem.stages[i], problem.chain.spaces[i], problem.chain.spaces[i + 1]
     if stage.inverse is None:
         return None
     inverse, worst = stage.inverse, 0.0

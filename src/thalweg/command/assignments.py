@@ -1,7 +1,6 @@
 """Components of x by their names on the command line: ``b1=500,b2=1e-4`` and ``b1=0:1000``."""
 
 from collections.abc import Sequence
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ def components(problem: Problem) -> list[str]:
     """What the components of x are called: as in the formula, a pytree's own names, or x0, x1, …"""
     if isinstance(problem.loss, VectorFormula) and not problem.stages:
         return list(problem.loss.names)
-    return [f"x{label}" if label.isdigit() else label for label in problem.inner_spaces[0].labels]
+    return [f"x{label}" if label.isdigit() else label for label in problem.chain.spaces[0].labels]
 
 
 def read_start(text: str) -> list[float] | dict[str, float]:
@@ -71,9 +70,7 @@ def ranged(problem: Problem, ranges: dict[str, tuple[float, float]]) -> Problem:
         )
     low, high = np.zeros((2, problem.dimension)) if problem.domain is None else np.array(problem.domain)
     low[at], high[at] = np.array(list(ranges.values())).T
-    within = copy(problem)
-    within.domain = low, high
-    return within
+    return problem.within((low, high))
 
 
 def check_start(problem: Problem, ranges: dict[str, tuple[float, float]], start: Any) -> None:

@@ -29,7 +29,7 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
 METHODS: dict[str, Callable[..., methods.Method]] = {
     re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): getattr(methods, name)
     for name in sorted(methods.__all__, key=str.lower)
-    if name not in ("Method", "Report", "FirstOrder", "newtonian_momentum") and not name.startswith("from_")
+    if name not in ("Method", "Report", "FirstOrder") and not name.startswith("from_")
 }
 
 

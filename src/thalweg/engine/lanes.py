@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
-from copy import copy
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, final
@@ -15,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
+from thalweg.engine.traces import transforms
 from thalweg.engine.xla import LAPACK, Settled
-from thalweg.methods.method import Method, Report
+from thalweg.methods.method import Method, Report, Reports
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 VECTOR = 16  # lanes of the widest vector instruction
@@ -52,11 +53,11 @@ class Stepper:
     reports: bool
     transforms: bool  # whether a step takes Fourier transforms
 
-    def init(self, problem: Problem, hyper: list[Array], x: Array, key: Array) -> list[Array]:
+    def init(self, problem: Objective, hyper: list[Array], x: Array, key: Array) -> list[Array]:
         state = self.method.unflatten(hyper).init(problem, x, key)
         return [jnp.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
-    def step(self, problem: Problem, hyper: list[Array], x: Array, state: list[Array]) -> tuple[Array, list[Array]]:
+    def step(self, problem: Objective, hyper: list[Array], x: Array, state: list[Array]) -> tuple[Array, list[Array]]:
         following, after = self.method.unflatten(hyper).step(problem, x, self.state.unflatten(state))
         return following.astype(x.dtype), [jnp.asarray(leaf) for leaf in jax.tree.leaves(after)]
 
@@ -64,7 +65,7 @@ class Stepper:
         """What ``observe(x, method, state)`` gives."""
         return observe(x, self.method.unflatten(hyper), self.state.unflatten(state))
 
-    def report(self, problem: Problem, hyper: list[Array], x: Array, state: list[Array]) -> Report:
+    def report(self, problem: Objective, hyper: list[Array], x: Array, state: list[Array]) -> Report:
         """What the method knows of x, or else what the problem says."""
         if self.reports:
             return self.method.unflatten(hyper).report(x, self.state.unflatten(state))
@@ -78,13 +79,9 @@ def filled(width: int, dimension: int) -> int:
 
 
 def settled(problem: Problem) -> Problem:
-    """A copy for the traces of lanes, whose derivatives are computed once along lanes; those of many examples run along
-    these."""
-    if problem.examples:
-        return problem
-    problem = copy(problem)
-    problem.derivatives = Settled(problem.derivatives)
-    return problem
+    """The problem for the traces of lanes, whose derivatives are computed once along lanes; those of many examples run
+    along these."""
+    return problem if problem.examples.mapped else problem.with_derivatives(Settled(problem.derivatives))
 
 
 def stepper(problem: Problem, method: Method, dtype: np.dtype) -> Stepper:
@@ -95,7 +92,7 @@ def stepper(problem: Problem, method: Method, dtype: np.dtype) -> Stepper:
     state = jax.eval_shape(lambda h, x, k: treedef.unflatten(h).init(problem, x, k), scalars, x, key)
     state = jax.eval_shape(lambda s: jax.tree.map(jnp.asarray, s), state)
     shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(state))
-    made = Stepper(treedef, jax.tree.structure(state), shapes, hasattr(method, "report"), False)
+    made = Stepper(treedef, jax.tree.structure(state), shapes, isinstance(method, Reports), False)
     taken = [(a.shape, a.dtype) for a in (x, *shapes)]
     traced, after = jax.make_jaxpr(lambda h, x, s: made.step(problem, h, x, s), return_shape=True)(
         scalars, x, list(shapes)
@@ -106,7 +103,7 @@ def stepper(problem: Problem, method: Method, dtype: np.dtype) -> Stepper:
             f"a step of {type(method).__name__} turns x and state of shapes and dtypes {taken} into {given}, but both "
             "must stay as they were; return arrays like those that were taken."
         )
-    return replace(made, transforms="fft[" in str(traced))
+    return replace(made, transforms=transforms(traced))
 
 
 def point(problem: Problem, dtype: np.dtype) -> tuple[Any, Any]:

@@ -16,7 +16,8 @@ from thalweg.chain.batches import Shuffle, shown
 from thalweg.chain.problem import Problem
 from thalweg.engine.lanes import CORES, in_turn, on_host, once, point, settled, stepper
 from thalweg.engine.sharing import state_axes
-from thalweg.engine.xla import calls_lapack, compiled
+from thalweg.engine.traces import calls_lapack
+from thalweg.engine.xla import compiled
 from thalweg.methods.method import Method
 from thalweg.numerics.layout import lanes_minor, rows_minor
 from thalweg.numerics.reading import asks

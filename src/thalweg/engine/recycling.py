@@ -12,11 +12,12 @@ from jax import Array
 from jax.extend.core import jaxpr_as_fun
 
 from thalweg.chain.problem import Problem
-from thalweg.engine.evaluations import KINDS, UNKNOWN, counted, in_loops
+from thalweg.engine.evaluations import EVALUATIONS, UNKNOWN, Counted, in_loops
 from thalweg.engine.lanes import CORES, filled, once, point, settled, stepper
 from thalweg.engine.room import check_workspace
-from thalweg.engine.xla import calls_lapack, compiled
-from thalweg.methods.method import Method, Report
+from thalweg.engine.traces import calls_lapack
+from thalweg.engine.xla import compiled
+from thalweg.methods.method import Method, NeedsRoom, Report
 from thalweg.numerics.layout import lanes_minor, rows_minor
 from thalweg.tolerances import Condition, alternatives, kinds, label, met
 
@@ -68,7 +69,7 @@ class Program:
     places: int  # in the queue
     carry: Any
     results: dict[str, jax.ShapeDtypeStruct]
-    first: np.ndarray  # evaluations of KINDS before the first step, and of each step
+    first: np.ndarray  # evaluations of EVALUATIONS before the first step, and of each step
     each: np.ndarray
     lapack: bool
     idle: list[Any]  # lanes of earlier calls, all vacant: fresh pages, and to learn their pace, cost milliseconds
@@ -92,7 +93,7 @@ def program(
     structures = jax.tree.structure(method), tuple(swept), jax.tree.structure(case), shapes, jax.tree.structure(until)
     lane = once(problem, ("lane", *structures, dtype), partial(_Lane, problem, method, swept, case, until, dtype))
     width = _width(size(lane.shape), items, problem.dimension)
-    if hasattr(method, "workspace"):
+    if isinstance(method, NeedsRoom):
         bound = problem if case is None else problem.bind(case)
         check_workspace(bound, type(method).__name__, method, min(CORES * width, items), dtype)
     return once(problem, (*structures, dtype, width), partial(_build, lane, width))
@@ -137,15 +138,16 @@ class _Lane:
         self.load, self.shape, self.first = self._traced(self._load, self.settings, self.item)
         self.advance, _, self.each = self._traced(self._advance, self.settings, self.shape)
         if not self.stepper.reports:  # the last look, which no step follows
-            self.first = self.first + np.isin(KINDS, ("value", "gradient"))
+            self.first = self.first + np.isin(EVALUATIONS, ("value", "gradient"))
         if UNKNOWN in (*self.first, *self.each):
-            self.first = self.each = np.full(len(KINDS), UNKNOWN)
+            self.first = self.each = np.full(len(EVALUATIONS), UNKNOWN)
 
     def _bound(self, case: Any) -> Problem:
         return self.problem if case is None else self.problem.bind(case)
 
-    def _problem(self, case: Any) -> Problem:
-        problem, self.counts = counted(self._bound(case))
+    def _problem(self, case: Any) -> Counted:
+        problem = Counted(self._bound(case))
+        self.counts = problem.counts
         return problem
 
     def _traced(self, f: Callable[..., Lane], *shapes: Any) -> tuple[Callable[..., Lane], Lane, np.ndarray]:
@@ -155,8 +157,8 @@ class _Lane:
         functions that read them whenever the user calls these, as long as the trace is kept.
         """
         traced, shape = jax.make_jaxpr(lambda *a: f(*a), return_shape=True)(*shapes)
-        unknown = np.full(len(KINDS), UNKNOWN)
-        counts = unknown if in_loops(traced.jaxpr) else np.array([self.counts[kind] for kind in KINDS])
+        unknown = np.full(len(EVALUATIONS), UNKNOWN)
+        counts = unknown if in_loops(traced.jaxpr) else np.array([self.counts[kind] for kind in EVALUATIONS])
         flat = jaxpr_as_fun(traced.replace(consts=[jnp.asarray(const) for const in traced.consts]))
         structure = jax.tree.structure(shape)
         return lambda *a: structure.unflatten(flat(*jax.tree.leaves(a))), shape, counts

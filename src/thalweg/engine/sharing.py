@@ -8,6 +8,7 @@ import numpy as np
 
 from thalweg.chain.problem import Problem
 from thalweg.engine.lanes import Stepper, point
+from thalweg.engine.traces import is_literal
 
 
 def state_axes(problem: Problem, stepper: Stepper, swept: Sequence[bool], dtype: np.dtype) -> list[int | None]:
@@ -32,6 +33,6 @@ def _varying(jaxpr: Any, arguments: Sequence[bool]) -> list[bool]:
     """Which results of a trace depend on arguments that vary."""
     varying = {v for v, varies in zip(jaxpr.invars, arguments, strict=True) if varies}
     for equation in jaxpr.eqns:
-        if any(v in varying for v in equation.invars if not hasattr(v, "val")):  # literals have one
+        if any(v in varying for v in equation.invars if not is_literal(v)):
             varying.update(equation.outvars)
-    return [not hasattr(v, "val") and v in varying for v in jaxpr.outvars]
+    return [not is_literal(v) and v in varying for v in jaxpr.outvars]

@@ -33,10 +33,6 @@ def compiled(f: Any, *shapes: Any) -> Any:
     return lowered.compile(EXACT)
 
 
-def calls_lapack(program: Any) -> bool:
-    return 'custom_call_target="lapack' in program.as_text()
-
-
 @final
 @dataclass(frozen=True)
 class Settled:

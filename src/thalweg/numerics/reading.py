@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -55,6 +55,16 @@ def asks(f: Any, given: int) -> bool:
     return (
         sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > given
     )
+
+
+@runtime_checkable
+class _Named(Protocol):
+    __name__: str
+
+
+def name_of(f: Any, otherwise: str = "<lambda>") -> str:
+    """What a function is called, or ``otherwise`` for one without a name."""
+    return f.__name__ if isinstance(f, _Named) else otherwise
 
 
 def first_line(error: BaseException) -> str:

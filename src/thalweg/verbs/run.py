@@ -18,7 +18,7 @@ from thalweg.engine.memory import empty, free_for
 from thalweg.engine.recording import Observer, Program, Tile, program, recorded, row
 from thalweg.engine.room import check_workspace
 from thalweg.engine.shards import advance, build
-from thalweg.methods.method import Method
+from thalweg.methods.method import Method, NeedsRoom
 from thalweg.methods.sweeps import hyperparameters, variants
 from thalweg.numerics.precision import precision
 from thalweg.numerics.reading import asks, whole
@@ -98,7 +98,7 @@ def follow(
     lanes = [variants(method) * len(points) for method in named.values()]
     with jax.enable_x64(kind == np.float64):
         for (name, method), many in zip(named.items(), lanes, strict=True):
-            if hasattr(method, "workspace"):
+            if isinstance(method, NeedsRoom):
                 check_workspace(batch_of(problem), name, method, min(CORES * _width(many, problem), many), kind)
         shapes = _shapes(problem, named, observers, kind)
         _check_memory(shapes, recorded(kind), -(-(steps - since) // every) + 1 + (since > 0), sum(lanes), steps)
@@ -220,6 +220,6 @@ def _width(lanes: int, problem: Problem) -> int:
     elif tiles > 1:
         tiles = -(-tiles // CORES) * CORES
     width = -(-lanes // tiles)
-    if sum(space.size for space in problem.inner_spaces) > SMALL_COMPONENTS:
+    if sum(space.size for space in problem.chain.spaces) > SMALL_COMPONENTS:
         return width
     return filled(width, problem.dimension)

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from thalweg.chain.problem import Problem
-from thalweg.engine.evaluations import KINDS
+from thalweg.engine.evaluations import EVALUATIONS
 from thalweg.engine.lanes import CORES
 from thalweg.engine.recycling import INTERRUPTED, MAX_SECONDS, OUTCOMES, Program, outcomes, program, reasons
 from thalweg.engine.shards import advance, build
@@ -144,7 +144,7 @@ def _execute(
     }
     flags = {"outcome": OUTCOMES, "reason": meanings}
     sizes = {"variant": -1, **({} if cases is None else {"case": len(jax.tree.leaves(cases)[0])}), "start": len(points)}
-    return assemble_fits(problem, methods, sizes, points, columns, flags, KINDS, attributes)
+    return assemble_fits(problem, methods, sizes, points, columns, flags, EVALUATIONS, attributes)
 
 
 def _program(problem: Problem, name: str, method: Method, until: Condition | None, supply: Supply) -> Program:

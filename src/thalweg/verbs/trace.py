@@ -1,6 +1,5 @@
 """The trace of a run: one xarray.Dataset with every path in every space."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -11,6 +10,7 @@ import xarray as xr
 
 from thalweg.chain.batches import shown
 from thalweg.chain.problem import Problem
+from thalweg.methods.method import called
 from thalweg.methods.sweeps import hyperparameters, variants
 
 
@@ -18,16 +18,6 @@ def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
     """The method's name, with the values that are swept."""
     swept = [f"{key}={value[i]:.6g}" for key, value in values.items() if value.ndim and value.size > 1]
     return " ".join([name, *swept])
-
-
-def _rule(method: Any) -> str:
-    """What kind of method it is: the name of its optax rule, with the flags that are set, or of its class."""
-    rule = getattr(method, "rule", None)
-    if not callable(rule):
-        return type(method).__name__
-    usual = {name for name, p in inspect.signature(rule).parameters.items() if p.default is True}
-    flags = [key for key, value in getattr(method, "options", ()) if value is True and key not in usual]
-    return " ".join([getattr(rule, "__name__", type(rule).__name__), *flags])
 
 
 def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +34,7 @@ def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
             column[at : at + many] = value
         labels += [_label(name, values, i) for i in range(many)]
         names += [name] * many
-        rules += [_rule(method)] * many
+        rules += [" ".join(called(method))] * many
     if len(set(labels)) < total:  # values that print alike
         labels = [f"{label} #{i}" if labels.count(label) > 1 else label for i, label in enumerate(labels)]
     return {
@@ -74,7 +64,7 @@ def assemble(
     coordinates: dict[str, Any] = variant_coordinates(methods)
     many, rows = len(coordinates["variant"]), len(steps)
     coordinates["step"] = np.asarray(steps)
-    labels = {space.name: list(space.labels) for space in shown(problem).inner_spaces}
+    labels = {space.name: list(space.labels) for space in shown(problem).chain.spaces}
     data = {}
     for name, record in records.items():
         block = record[:rows].reshape(rows, *record.shape[1:-1], many, -1)
@@ -114,6 +104,6 @@ def assemble_fits(
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
     data["first_x"] = (("start", "x_dim"), points, {"units": problem.units.get("x", "")})
-    coordinates |= {"x_dim": list(problem.inner_spaces[0].labels), "evaluation": list(kinds)}
+    coordinates |= {"x_dim": list(problem.chain.spaces[0].labels), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
     return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
