@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 
 def equations(jaxpr: Jaxpr | ClosedJaxpr) -> Iterator[Any]:
@@ -29,12 +29,7 @@ def constants(traced: ClosedJaxpr) -> Iterator[Any]:
                 yield from part.consts
 
 
-def is_literal(variable: Any) -> bool:
-    """Whether what an equation takes is a number, and no variable."""
-    return isinstance(variable, Literal)
-
-
-def transforms(traced: ClosedJaxpr) -> bool:
+def transforms(traced: Jaxpr | ClosedJaxpr) -> bool:
     """Whether a trace takes Fourier transforms."""
     return any(equation.primitive.name == "fft" for equation in equations(traced))
 
