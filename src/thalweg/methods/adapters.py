@@ -41,8 +41,8 @@ def from_optimistix(solver: "AbstractMinimiser | AbstractLeastSquaresSolver") ->
         >>> import optimistix
         >>> descent = tw.methods.from_optimistix(optimistix.GradientDescent(learning_rate=0.5, rtol=1e-8, atol=1e-8))
         >>> trace = tw.run(tw.problems.quadratic([1.0]), descent, steps=2)
-        >>> print(trace.rule.item(), trace.x.values.ravel()[0])
-        GradientDescent 1.0
+        >>> print(trace.rule.item(), trace.x.values.ravel())
+        GradientDescent [1.   0.5  0.25]
     """
     try:
         import optimistix

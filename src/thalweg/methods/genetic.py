@@ -41,8 +41,8 @@ class Genetic:
     Source:
         Eshelman and Schaffer (1993) for the blend, BLX-1/2; Michalewicz (1992), section 6.1, for the mutation.
     Example:
-        >>> problem = tw.problems.quadratic([1.0, 10.0]).within((-5.0, 5.0))
-        >>> trace = tw.run(problem, tw.methods.Genetic(population=50), [4.0, 4.0], steps=30)
+        >>> problem = tw.problems.quadratic([1.0]).within((-5.0, 5.0))
+        >>> trace = tw.run(problem, tw.methods.Genetic(population=20), [4.0], steps=30)
         >>> print(trace.loss.values[0, 0, -1] < 0.1, bool((np.diff(trace.loss.values[0, 0]) <= 0).all()))
         True True
     """

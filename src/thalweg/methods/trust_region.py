@@ -64,9 +64,10 @@ class TrustRegion:
         Moré and Sorensen (1983) for the exact minimum; Steihaug (1983) for conjugate gradients; Conn, Gould and Toint
         (2000), algorithm 6.1.1, sections 17.1 and 17.4.2, for the radius; Bertsekas (1982) for bounds.
     Example:
-        >>> fits = tw.solve(tw.problems.rosenbrock(), tw.methods.TrustRegion(), dtype="float64")
+        >>> maximum = tw.Problem(loss=lambda x: x[0] ** 4 - 2 * x[0] ** 2, start=[0.1])
+        >>> fits = tw.solve(maximum, tw.methods.TrustRegion(), dtype="float64")
         >>> print(fits.x.values.squeeze().round(3))
-        [1. 1.]
+        1.0
     """
 
     radius: float = 1.0
