@@ -157,7 +157,7 @@ def test_observers_say_what_they_are_defined_as():
         away = np.linalg.norm(u - examples()["shift"][:, :1] * truth, axis=1).mean()
         assert_allclose(trace.distance_u[0, 0, 0], away, rtol=1e-12)
         assert_allclose(trace.saturation[0, 0, 0], np.mean(np.abs(u[:B]) > 0.5), rtol=1e-12)
-        over_u = tw.Problem(lambda u: problem.link(1)(u), loss=lambda y: problem._loss(y), start=np.zeros(2 * N))
+        over_u = tw.Problem(lambda u: problem.link(1)(u), loss=problem.chain.loss_at, start=np.zeros(2 * N))
         g_y = np.linalg.norm(problem.loss_gradient(problem.forward(x)))
         expected = [np.linalg.norm(g) / g_y for g in (problem.gradient(x), over_u.gradient(u.ravel()))]
         assert_allclose(trace.gradient_ratios[0, 0, 0], expected, rtol=1e-10)

@@ -160,7 +160,7 @@ class Space:
     def check_loss(self, loss: Callable[[Any], Any]) -> None:
         """ValueError unless ``loss`` maps a point of this space to one real number."""
         outcome = abstract(loss, "the loss", self.points())
-        shape = getattr(outcome, "shape", None)
+        shape = outcome.shape if isinstance(outcome, jax.ShapeDtypeStruct) else None
         if shape != () or outcome.dtype.kind not in "fV":
             given = f"a scalar of {outcome.dtype}" if shape == () else f"an array of shape {shape}"
             given = "no single array" if shape is None else given

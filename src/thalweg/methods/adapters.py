@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
-from jax.tree_util import register_dataclass
+from jax.tree_util import GetAttrKey, register_dataclass
 
 from thalweg.chain.objective import Objective
 from thalweg.methods.method import Method, Report, method, static
@@ -74,7 +75,14 @@ def from_optimistix(solver: "AbstractMinimiser | AbstractLeastSquaresSolver") ->
         ) from error
     least_squares = isinstance(solver, optimistix.AbstractLeastSquaresSolver)
     steps = OptimistixSteps(rest, hyper, least_squares)
-    return OptimistixSearch(steps) if hasattr(solver, "search") else steps
+    return OptimistixSearch(steps) if isinstance(solver, _Searches) else steps
+
+
+@runtime_checkable
+class _Searches(Protocol):
+    """A solver that looks how far to go."""
+
+    search: Any
 
 
 @final
@@ -87,8 +95,9 @@ class _Number:
 
 def _number(path: Any, leaf: Any) -> str:
     """The name of a number that steps depend on, else nothing."""
-    names = [getattr(entry, "name", "") for entry in path]
-    real = isinstance(leaf, float) or (getattr(leaf, "shape", None) == () and jnp.issubdtype(leaf.dtype, jnp.floating))
+    names = [entry.name if isinstance(entry, GetAttrKey) else "" for entry in path]
+    single = isinstance(leaf, Array | np.ndarray | np.generic) and leaf.shape == ()
+    real = isinstance(leaf, float) or (single and jnp.issubdtype(leaf.dtype, jnp.floating))
     return names[-1] if real and all(names) and names[-1] not in ("rtol", "atol") else ""
 
 
@@ -153,10 +162,11 @@ class OptimistixSearch:
 
     def report(self, x: Array, state: OptimistixState) -> Report:
         import equinox
+        from optimistix import FunctionInfo
 
         whole = equinox.combine(state.arrays, state.rest)
         known = whole.f_info
-        gradient = known.compute_grad() if hasattr(known, "compute_grad") else known.grad
+        gradient = known.compute_grad() if isinstance(known, FunctionInfo.ResidualJac) else known.grad
         return Report(known.as_min(), gradient, jnp.all(whole.y_eval == x))
 
 

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, final
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
@@ -120,7 +121,9 @@ def from_optax(
 
 
 def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and (isinstance(value, Real) or getattr(value, "ndim", None) == 0)
+    if isinstance(value, Array | np.ndarray):
+        return value.ndim == 0
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @final

@@ -14,7 +14,7 @@ AnyMethod = TypeVar("AnyMethod")
 
 def leaf_name(path: tuple[Any, ...]) -> str:
     """The name of a number; of an inner rule, ``inner_learning_rate``."""
-    names = [str(getattr(entry, "name", getattr(entry, "key", entry))) for entry in path]
+    names = [jax.tree_util.keystr((entry,), simple=True) for entry in path]
     return f"inner_{names[-1]}" if "inner" in names[:-1] else names[-1]
 
 
