@@ -74,6 +74,19 @@ def test_as_many_values_are_counted_as_there_are_points(problem):
     assert counts(problem, lambda seen, x: seen.values(jnp.stack([x] * 7))) == ([7, 0, 0, 0, 0], False)
 
 
+@pytest.mark.parametrize(
+    ("method", "many"),
+    [(tw.methods.Genetic(8), 8), (tw.methods.ReplicaExchange(1.0, 0.1, 5, 0.1), 5), (tw.methods.RandomSearch(), 1)],
+    ids=["Genetic", "ReplicaExchange", "RandomSearch"],
+)
+def test_a_step_of_a_population_is_counted(problem, method, many):
+    boxed, x = problem.within((-2.0, 2.0)), jnp.asarray(X / 4)
+    state = jax.eval_shape(lambda x, key: method.init(boxed, x, key), x, jax.random.key(0))
+    made = Counted(boxed)
+    assert not in_loops(jax.make_jaxpr(lambda x, state: method.step(made, x, state))(x, state))
+    assert made.counts == {"value": many}
+
+
 def test_evaluations_in_loops_cannot_be_counted(problem):
     def descent(seen, x):
         return jax.lax.fori_loop(0, 5, lambda _, x: x - 1e-3 * seen.gradient(x), x)

@@ -27,7 +27,7 @@ class Chain:
     """
 
     stages: tuple[Stage, ...]
-    loss: Callable[..., Any] | MeanLoss
+    loss: Any  # a function of y or of y and the data, or a ``MeanLoss``
     spaces: tuple[Space, ...]
 
     @staticmethod
@@ -85,7 +85,7 @@ class Chain:
 
     def loss_at(self, y: Array) -> Array:
         """L(y)."""
-        return jnp.asarray(self.loss(self.spaces[-1].unravel(y)))  # pyright: ignore[reportCallIssue]
+        return jnp.asarray(self.loss(self.spaces[-1].unravel(y)))
 
     def walk_back(self, y: Array, path: Sequence[Array]) -> tuple[Array, int]:
         """From y back through the inverses of the last stages that have one, near ``path``: the point that is reached,

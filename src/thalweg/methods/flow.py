@@ -33,7 +33,7 @@ def gradient_flow(time_step: float, friction: float = 1.0) -> Method:
     Cost:
         per step at least 12 gradients, in a loop that cannot be counted.
     Source:
-        Hairer, Nørsett and Wanner (1993), Solving Ordinary Differential Equations I, section II.5, for the integrator.
+        Hairer, Nørsett and Wanner (1993), Solving Ordinary Differential Equations I, for the integrator.
     Example:
         >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.gradient_flow(1.0), steps=2)
         >>> print(trace.x.values.ravel().round(3))
