@@ -37,7 +37,7 @@ def report(files: list[Path]) -> None:
     reached = []
     method = tw.methods.LevenbergMarquardt()
     for path in files:
-        file, problem = tw.problems.fits.read(path), tw.problems.nist(path)
+        file, problem = tw.problems.statistical_reference.read(path), tw.problems.nist(path)
         common = {"gtol": 0.0, "xtol": 1e-10, "dtype": "float64"}
         fits = tw.solve(problem, method, file.starts, max_steps=10_000, **common).isel(variant=0)
         errors = tw.analysis.uncertainty(fits, problem).standard_error.values

@@ -102,7 +102,7 @@ def test_a_fit_is_that_of_scipy(call, solved):
 def test_a_nist_file_has_its_certified_table(call, nist):
     file = nist("Misra1a")
     status, out, err = call(f"solve {file}:start=2")
-    published = tw.problems.fits.read(file)
+    published = tw.problems.statistical_reference.read(file)
     assert (status, err) == (0, "") and row(out, "levenberg_marquardt")[2:4] == ["1", "(100.0%)"]
     for i, name in enumerate(published.names):
         words = row(out, name)

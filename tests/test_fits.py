@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from nist_layout import NAMES
 
 from thalweg import problems
-from thalweg.problems import fits
+from thalweg.problems import statistical_reference as fits
 
 
 @pytest.fixture(autouse=True)

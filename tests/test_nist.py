@@ -17,7 +17,7 @@ def digits(found, certified):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, nist):
-    file, problem = tw.problems.fits.read(nist(name)), tw.problems.nist(nist(name))
+    file, problem = tw.problems.statistical_reference.read(nist(name)), tw.problems.nist(nist(name))
     fits = tw.solve(
         problem,
         tw.methods.LevenbergMarquardt(),
@@ -44,7 +44,7 @@ def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, nis
 @pytest.mark.parametrize(("name", "dtype"), [("Misra1a", "float64"), ("Lanczos3", "float32")])
 def test_levenberg_marquardt_ends_where_rounding_hides_the_rest(name, dtype, nist):
     """No tolerance can be met: it goes down to the floor, neither before it nor round and round on it."""
-    file, problem = tw.problems.fits.read(nist(name)), tw.problems.nist(nist(name))
+    file, problem = tw.problems.statistical_reference.read(nist(name)), tw.problems.nist(nist(name))
     starts = tw.starts.uniform(problem.domain, 100, key=0)
     fits = tw.solve(problem, tw.methods.LevenbergMarquardt(), starts, gtol=1e-30, max_steps=1000, dtype=dtype)
     assert (fits.outcome == 1).all() and fits.steps.max() < 800

@@ -143,6 +143,25 @@ def test_minima(name):
         np.testing.assert_allclose(value, 0, atol=16 * EPS**2 * curvatures[-1])
 
 
+# As published where it was, and as the docstrings say: the box is -width <= x_i <= width, or (low, high).
+BOXES = {
+    **dict.fromkeys(("pbdl", "scaling", "exponential"), 4.0),
+    **{"sine": PI, "quadratic": 2.0, "roots_of_unity": 2.0, "rosenbrock": 2.048, "himmelblau": 5.0, "beale": 4.5},
+    **{"ackley": 32.768, "rastrigin": 5.12, "quadratic_fit": (0.0, 10.0), "wells": 3.0},
+    **{"convex": 1.0, "rugged": 1.0, "worst_case": 1.0, "double_well": 2.0, "polynomial": 5.0},
+    **{"heat": (0.0, 4.0), "poisson": 4.0, "oscillators": 1.0, "quantum_dipole": 3.0},
+}
+GIVEN = {"quadratic": [[1.0, 2.0]], "polynomial": [[1.0, 0.0]], "heat": [8], "poisson": [8], "quantum_dipole": [5]}
+
+
+@pytest.mark.parametrize("name", BOXES)
+def test_the_domain_is_the_published_one(name):
+    problem = getattr(problems, name)(*GIVEN.get(name, []))
+    low, high = BOXES[name] if isinstance(BOXES[name], tuple) else (-BOXES[name], BOXES[name])
+    np.testing.assert_array_equal(problem.domain, np.full((problem.dimension, 2), (low, high)).T)
+    assert np.all((low <= problem.start) & (problem.start <= high))
+
+
 @pytest.mark.parametrize("name", LIBRARY)
 def test_float32(name):
     make, loss, _ = LIBRARY[name]
@@ -304,6 +323,7 @@ def test_quadratic_without_minimum_and_with_a_flat_direction():
         lambda: problems.quadratic([]),
         lambda: problems.quadratic([1.0, math.inf]),
         lambda: problems.quadratic([[1.0]]),  # type: ignore[list-item]
+        lambda: problems.quadratic([1.0], rotation_key=-1),
         lambda: problems.rosenbrock(1),
         lambda: problems.ackley(0),
         lambda: problems.rastrigin(2.5),  # type: ignore[arg-type]

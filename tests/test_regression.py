@@ -14,7 +14,7 @@ from nist_layout import NAMES
 
 import thalweg as tw
 from thalweg import analysis, plot, problems
-from thalweg.problems import fits
+from thalweg.problems import statistical_reference as fits
 from thalweg.problems.tables import read_table
 
 MODEL = "b1*(1-exp(-b2*x))"

@@ -48,13 +48,13 @@ class Derivatives(Protocol):
 @final
 @dataclass(frozen=True)
 class AutoDiff:
-    """Exact derivatives by JAX.
+    """Exact derivatives by JAX, in the units of what is differentiated over [x].
 
+    Raises:
+        ValueError: from ``run`` and ``solve``, for functions that JAX cannot differentiate.
     Cost:
         the gradient is one reverse pass; the Jacobian takes min(m, d) forward or reverse passes; the Hessian is forward
         over reverse, d passes of the gradient, and its product with a vector one such pass.
-    Raises:
-        ValueError: from ``run`` and ``solve``, for functions that JAX cannot differentiate.
     Example:
         >>> print(tw.AutoDiff().gradient(lambda x: x[0] ** 2 * x[1], jnp.array([3.0, 2.0])))
         [12.  9.]

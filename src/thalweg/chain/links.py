@@ -12,9 +12,9 @@ from jax import Array
 from thalweg.chain import losses, stages
 from thalweg.chain.derivatives import Derivatives, Function
 from thalweg.chain.losses import MeanLoss
+from thalweg.chain.signatures import asks
 from thalweg.chain.space import RESERVED, Space
 from thalweg.chain.stages import Stage
-from thalweg.numerics.reading import asks
 
 
 @final

@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg.chain.examples import count
-from thalweg.numerics.reading import asks, name_of
+from thalweg.chain.signatures import asks, name_of
 
 
 @final
@@ -35,6 +35,8 @@ class SquaredError:
         factor: in [L]/[y]^2, a plain number; 1/n makes it a mean over n components.
     Raises:
         ValueError: from ``Problem``, where the target has more dimensions or components than y.
+    Cost:
+        O(m), and no Hessian in y where a method would need one.
     Example:
         >>> problem = tw.Problem(lambda x: 2 * x, loss=tw.SquaredError([2.0], factor=0.5), start=[3.0])
         >>> print(problem.value([3.0]), problem.residual([3.0]))
@@ -66,6 +68,8 @@ class MeanLoss:
             ``SquaredError``, whose target may be a function of the example.
     Raises:
         ValueError: from ``Problem``, where the loss of one example is no real scalar.
+    Cost:
+        one evaluation of ``loss`` for each example.
     Example:
         >>> stage = tw.Stage(lambda x, example: x * example["a"], each=True)
         >>> mean = tw.MeanLoss(lambda y, example: (y[0] - example["b"]) ** 2)

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.numerics.reading import first_line, name_of, real
+from thalweg.chain.signatures import name_of
+from thalweg.numerics.reading import first_line, real
 
 if TYPE_CHECKING:
     from thalweg.chain.stages import Stage

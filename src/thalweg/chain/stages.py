@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import jax
 from jax import Array
 
-from thalweg.numerics.reading import asks, name_of
+from thalweg.chain.signatures import asks, name_of
 
 if TYPE_CHECKING:
     from thalweg.chain.derivatives import Derivatives
@@ -31,6 +31,8 @@ class Stage:
             sees all of x for every example (parameters of a network), a later one its example of the space before.
     Raises:
         ValueError: from ``Problem``, where functions do not fit what comes before them.
+    Cost:
+        that of its functions; an inverse is asked for by ``InverseSimulator`` alone, once a step.
     Example:
         >>> stage = tw.Stage(jnp.exp, lambda y, x: jnp.log(y), name="growth")
         >>> tw.Problem(stage, loss=tw.SquaredError(1.0), start=[1.0])

@@ -12,12 +12,12 @@ from jax import Array
 from thalweg.chain.batches import shown
 from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
+from thalweg.chain.signatures import asks
 from thalweg.chain.space import abstract
 from thalweg.engine.lanes import Lane, Settings, Stepper, on_host, point
 from thalweg.engine.program import Out, Program
 from thalweg.engine.supply import Items
 from thalweg.methods.method import Method
-from thalweg.numerics.reading import asks
 
 Observer = Callable[..., Any]
 

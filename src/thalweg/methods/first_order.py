@@ -13,8 +13,8 @@ import optax
 from jax import Array
 
 from thalweg.chain.objective import Smooth
+from thalweg.chain.signatures import name_of
 from thalweg.methods.method import method, static
-from thalweg.numerics.reading import name_of
 
 
 @method

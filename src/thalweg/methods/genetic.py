@@ -31,7 +31,7 @@ class Genetic:
 
     Args:
         population: 2 or more; structure.
-        mutation: a share from 0 to 1.
+        mutation: a share, a pure number from 0 to 1.
         crossover: likewise.
         elites: likewise.
     Raises:

@@ -39,7 +39,8 @@ def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
 
     Args:
         method: an instance with its numbers, such as ``methods.adam(0.1)``.
-        **values: numbers for hyperparameters by their names, each a flat list or one number; of an inner rule
+        **values: numbers for hyperparameters by their names, in the units of these ([x]^2/[L] or whatever the method
+            says), each a flat list or one number; of an inner rule
             ``inner_learning_rate``.
     Returns:
         the method with leaves of shape (variants,) instead of ().

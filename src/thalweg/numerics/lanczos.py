@@ -68,7 +68,7 @@ def lanczos(
         k: how many, 1 to ``basis``.
         basis: the most vectors that are held.
         products: the most that are taken.
-        tolerance: relative; sqrt(eps) if None.
+        tolerance: relative, a pure number; sqrt(eps) if None.
     Returns:
         ``Eigenpairs`` of values (k,), descending, in the units of A, vectors (k, d), residuals (k,), and how many
         products were taken.

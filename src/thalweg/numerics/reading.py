@@ -1,9 +1,8 @@
-"""Numbers and names as a person gives them, and the words for those that are none."""
+"""Validation of input: numbers and names as a person gives them, and the messages for those that are none."""
 
 import difflib
-import inspect
 from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -44,27 +43,6 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}."
     return f"{name!r} is not {what}; {hint}"
-
-
-def asks(f: Any, given: int) -> bool:
-    """Whether a function needs one positional argument more than ``given``."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # no function, which is refused later, or one that tells nothing of itself
-        return False
-    return (
-        sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > given
-    )
-
-
-@runtime_checkable
-class _Named(Protocol):
-    __name__: str
-
-
-def name_of(f: Any, otherwise: str = "<lambda>") -> str:
-    """What a function is called, or ``otherwise`` for one without a name."""
-    return f.__name__ if isinstance(f, _Named) else otherwise
 
 
 def first_line(error: BaseException) -> str:

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from thalweg.chain.problem import Problem
-from thalweg.problems import collections, fits, physics
+from thalweg.problems import collections, physics, statistical_reference
 from thalweg.problems.classic import ackley, beale, himmelblau, quadratic, rastrigin, rosenbrock
 from thalweg.problems.collections import bbob, cutest
 from thalweg.problems.composed import exponential, pbdl, roots_of_unity, scaling, sine
-from thalweg.problems.fits import misra1a, nist
 from thalweg.problems.gaussian_wells import wells
 from thalweg.problems.one_dimensional import convex, double_well, polynomial, rugged, worst_case
 from thalweg.problems.regressions import regression
+from thalweg.problems.statistical_reference import misra1a, nist
 from thalweg.problems.surface_fits import quadratic_fit
 
 heat = physics.heat.problem
@@ -30,7 +30,6 @@ __all__ = [
     "cutest",
     "double_well",
     "exponential",
-    "fits",
     "heat",
     "himmelblau",
     "misra1a",
@@ -51,6 +50,7 @@ __all__ = [
     "rugged",
     "scaling",
     "sine",
+    "statistical_reference",
     "wells",
     "worst_case",
 ]
