@@ -22,7 +22,7 @@ ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or 
 
 def is_regression(problem: Problem) -> bool:
     """Whether L is a sum of more squares than x has components, so that there are standard errors."""
-    return isinstance(problem.loss, SquaredError) and problem.inner_spaces[-1].size > problem.dimension
+    return isinstance(problem.loss, SquaredError) and problem.chain.spaces[-1].size > problem.dimension
 
 
 def report(fits: Any, problem: Problem) -> list[str]:
@@ -48,7 +48,7 @@ def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
     """The highest loss that is the same as the lowest, but for where a method stopped and for rounding."""
     if not is_regression(problem):
         return lowest + REACHED * max(1.0, abs(lowest))
-    target = problem.newton_in_y(np.zeros(problem.inner_spaces[-1].size))  # the step from 0 to there
+    target = problem.newton_in_y(np.zeros(problem.chain.spaces[-1].size))  # the step from 0 to there
     rounding = DIGITS[dtype] * np.sqrt(problem.loss.factor) * np.linalg.norm(target)
     return (np.sqrt(lowest * (1 + REACHED)) + rounding) ** 2  # of exact data the lowest may be 0
 
@@ -57,7 +57,7 @@ def _heading(fits: Any, problem: Problem) -> str:
     parts = [f"{fits.sizes['start']} start{'s' if fits.sizes['start'] > 1 else ''}"]
     model = problem.stages[0].forward if len(problem.stages) == 1 else None
     if is_regression(problem):
-        parts.insert(0, f"{problem.inner_spaces[-1].size} observations")
+        parts.insert(0, f"{problem.chain.spaces[-1].size} observations")
     if isinstance(model, Model):
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"

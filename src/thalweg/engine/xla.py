@@ -29,10 +29,6 @@ def compiled(f: Any, options: tuple[tuple[str, Any], ...], *shapes: Any) -> Any:
             options = known
 
 
-def calls_lapack(program: Any) -> bool:
-    return 'custom_call_target="lapack' in program.as_text()
-
-
 @final
 @dataclass(frozen=True)
 class Settled:
