@@ -75,10 +75,12 @@ class Functions:
         self.axes: Any = structure.unflatten([0 if varies else None for varies in self.varies])
 
     def _traced(self, f: Callable[..., Any], *shapes: Any) -> tuple[Callable[..., Any], Any, Any, np.ndarray]:
-        """f from its one trace, this trace, the shapes of what f gives, and how much of each kind it evaluates.
+        """f to be mapped over lanes, its trace, the shapes of what f gives, and how much of each kind it evaluates.
 
-        NumPy arrays in the trace become JAX's: else JAX 0.10.2 would give them, in the precision of this trace, to the
-        functions that read them whenever the user calls these, as long as the trace is kept.
+        Lanes of ``run`` are mapped by tracing f anew: within it a person may differentiate a step that computes in
+        another precision, which JAX cannot map in a trace. Those of ``solve`` are mapped in this trace, whose NumPy
+        arrays become JAX's: else JAX 0.10.2 would give them, in the precision of the trace, to the functions that read
+        them whenever the user calls these, as long as the trace is kept.
         """
         self.counts: Counter[str] | None = None
         traced, shape = jax.make_jaxpr(lambda *a: f(*a), return_shape=True)(*shapes)
@@ -87,7 +89,11 @@ class Functions:
             counts = np.array([self.counts[kind] for kind in EVALUATIONS])
         flat = jaxpr_as_fun(traced.replace(consts=[jnp.asarray(const) for const in traced.consts]))
         structure = jax.tree.structure(shape)
-        return lambda *a: structure.unflatten(flat(*jax.tree.leaves(a))), traced.jaxpr, shape, counts
+
+        def again(*arguments: Any) -> Any:  # what does not depend on the arguments comes back as a number of Python
+            return structure.unflatten([jnp.asarray(leaf) for leaf in flat(*jax.tree.leaves(arguments))])
+
+        return f if self.verb.in_step else again, traced.jaxpr, shape, counts
 
     def _bound(self, case: Any) -> Problem:
         return self.problem if case is None else self.problem.bind(case)
