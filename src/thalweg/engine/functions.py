@@ -21,42 +21,20 @@ from thalweg.methods.method import Method
 
 
 class Verb(Protocol):
-    """What becomes of one lane: in ``run`` it records every row, in ``solve`` it ends."""
+    """What becomes of one lane: in ``run`` it records every row, in ``solve`` it ends. ``advance`` takes a step, if one
+    is due, on a problem with the data that this step sees; ``kept`` is what is written, of a problem with all data."""
 
     @property
-    def in_step(self) -> bool:
-        """Whether all lanes begin and end together, so that what does not differ between them is kept once."""
-        ...
-
+    def in_step(self) -> bool: ...  # all lanes begin and end together: what does not differ between them is kept once
     @property
-    def single(self) -> bool:
-        """Whether a row is written after every step."""
-        ...
-
+    def single(self) -> bool: ...  # a row is written after every step
     @property
-    def signature(self) -> Any:
-        """What its programs depend on."""
-        ...
-
-    def rules(self, dtype: np.dtype) -> Any:
-        """The shapes of ``Settings.rules``."""
-        ...
-
-    def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None:
-        """ValueError where something that was given beside the method is why it cannot be traced."""
-        ...
-
-    def memo(self, x: Array) -> Any:
-        """What a lane remembers at its start."""
-        ...
-
-    def advance(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> Lane:
-        """Take a step, if one is due; ``problem`` has the data that the step sees."""
-        ...
-
-    def kept(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> dict[str, Array]:
-        """What is written of a lane; ``problem`` has all data."""
-        ...
+    def signature(self) -> Any: ...  # all that its programs depend on
+    def rules(self, dtype: np.dtype) -> Any: ...  # shapes of ``Settings.rules``
+    def memo(self, x: Array) -> Any: ...  # what a lane remembers at its start
+    def advance(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> Lane: ...
+    def kept(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> dict[str, Array]: ...
+    def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None: ...  # ValueError, if not the method's
 
 
 @final

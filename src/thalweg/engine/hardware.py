@@ -23,29 +23,29 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 @final
 @dataclass(frozen=True)
 class Hardware:
-    """What suits one kind of machine. A tile is a number of lanes that are stepped together by one thread."""
+    """What suits one kind of machine, by default a CPU. A tile is a number of lanes that one thread steps together."""
 
-    threads: int  # tiles under way at a time
-    order: Literal["lanes", "free"]  # of memory: lanes next to each other, or as XLA likes
-    options: tuple[tuple[str, Any], ...]  # to XLA; those it does not know are left out
-    lapack_in_turn: bool  # whether programs that call LAPACK must wait for each other (``xla.LAPACK``)
-    views: bool  # whether the host can read an array where it lies
-    vector: int  # lanes of the widest vector instruction: tiles are multiples of it
-    smallest: int  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
-    small: int  # components of all spaces up to which lanes are filled up to these, whatever they compute
-    small_bytes: int  # likewise in ``solve``: bytes of a lane
-    worth: int  # lanes of ``run`` that are worth a second thread
-    widest: int  # lanes of one tile of ``run``
-    tile_components: int  # components of x in one tile of ``run``: its state stays in cache
-    widest_recycled: int  # lanes of a tile of ``solve``
-    tile_bytes: int  # of the state of a tile of ``solve``, which stays in cache
-    chunk_bytes: int  # of what one call records: each costs a quarter of a millisecond to start and to hand over
-    most_steps: int  # of one call of ``run``, so that Ctrl-C and the progress bar need not wait long
-    block: int  # steps of ``solve`` between two looks for lanes that are done
-    most_blocks: int  # of one call of ``solve``
-    most_places: int  # in the queue of a tile, for each lane
-    chunk_seconds: float  # of one call of ``solve``, for Ctrl-C, budgets and the progress bar
-    take_seconds: float  # of work that a tile takes at least, where a call costs a millisecond or two
+    threads: int = CORES  # tiles under way at a time
+    order: Literal["lanes", "free"] = "lanes"  # of memory: lanes next to each other, or as XLA likes
+    options: tuple[tuple[str, Any], ...] = (LIBRARY, EXACT)  # to XLA; those it does not know are left out
+    lapack_in_turn: bool = True  # whether programs that call LAPACK must wait for each other (``xla.LAPACK``)
+    views: bool = True  # whether the host can read an array where it lies
+    vector: int = 16  # lanes of the widest vector instruction: tiles are multiples of it
+    smallest: int = 128  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
+    small: int = 1024  # components of all spaces up to which lanes are filled up to these, whatever they compute
+    small_bytes: int = 1 << 12  # likewise in ``solve``: bytes of a lane
+    worth: int = 512  # lanes of ``run`` that are worth a second thread
+    widest: int = 2048  # lanes of one tile of ``run``
+    tile_components: int = 1 << 17  # components of x in one tile of ``run``: its state stays in cache
+    widest_recycled: int = 512  # lanes of a tile of ``solve``
+    tile_bytes: int = 1 << 17  # of the state of a tile of ``solve``, which stays in cache
+    chunk_bytes: int = 12 << 20  # of what one call records; each call costs a quarter of a millisecond
+    most_steps: int = 500  # of one call of ``run``, so that Ctrl-C and the progress bar need not wait long
+    block: int = 8  # steps of ``solve`` between two looks for lanes that are done
+    most_blocks: int = 64  # of one call of ``solve``
+    most_places: int = 8  # in the queue of a tile, for each lane
+    chunk_seconds: float = 0.1  # of one call of ``solve``, for Ctrl-C, budgets and the progress bar
+    take_seconds: float = 0.0025  # of work that a tile takes at least, where a call costs a millisecond or two
 
     def filled(self, width: int, dimension: int) -> int:
         """The width with lanes to spare, so that all run through the same instructions and give the same bits among
@@ -82,29 +82,7 @@ class Hardware:
         return width
 
 
-CPU = Hardware(
-    threads=CORES,
-    order="lanes",
-    options=(LIBRARY, EXACT),
-    lapack_in_turn=True,
-    views=True,
-    vector=16,
-    smallest=128,
-    small=1024,
-    small_bytes=1 << 12,
-    worth=512,
-    widest=2048,
-    tile_components=1 << 17,
-    widest_recycled=512,
-    tile_bytes=1 << 17,
-    chunk_bytes=12 << 20,
-    most_steps=500,
-    block=8,
-    most_blocks=64,
-    most_places=8,
-    chunk_seconds=0.1,
-    take_seconds=0.0025,
-)
+CPU = Hardware()
 GPU = Hardware(
     threads=1,
     order="free",
@@ -112,21 +90,15 @@ GPU = Hardware(
     lapack_in_turn=False,
     views=False,
     vector=32,
-    smallest=128,
-    small=1024,
-    small_bytes=1 << 12,
     worth=1 << 30,
     widest=1 << 20,
     tile_components=1 << 26,
     widest_recycled=1 << 16,
     tile_bytes=1 << 28,
     chunk_bytes=256 << 20,
-    most_steps=500,
     block=32,
-    most_blocks=64,
     most_places=4,
     chunk_seconds=0.25,
-    take_seconds=0.0025,
 )
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import Any, final
@@ -21,7 +20,9 @@ from thalweg.engine.recycling import result
 from thalweg.methods.method import Method
 from thalweg.methods.sweeps import hyperparameters, variants
 
-IDLE = Pool(32)  # tiles of ``solve`` between two calls: those of the programs that were used last
+# Vacant lanes of ``solve`` between two calls, of the programs that were used last: to learn their pace anew would cost
+# milliseconds.
+IDLE = Pool(32)
 
 
 @final
@@ -43,7 +44,7 @@ class Items:
 
     def load(self, which: np.ndarray, places: int) -> Item:
         """What lanes need to begin these items, in the first of so many places; the others repeat the last one."""
-        which = which[np.minimum(np.arange(places), max(len(which) - 1, 0))] if len(which) else np.zeros(places, int)
+        which = np.pad(which if len(which) else [0], (0, places - max(len(which), 1)), "edge")
         variant, case, start = np.unravel_index(which, self.sizes)
 
         def taken(values: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -101,75 +102,63 @@ class Supply:
         return {**self.results, "evaluations": counts}
 
 
-@final
-@dataclass
-class Lanes:
-    """Lanes of a program between two chunks, the buffers of their results, and how fast they were."""
+def vacant(program: Program) -> tuple[Lane, Out, float, float]:
+    """Lanes without items, buffers for their results, and that nothing is known of their pace."""
 
-    lanes: Lane
-    out: Out
-    block_seconds: float = np.inf
-    items_per_second: float = 0.0
+    def zeros(leaf: jax.ShapeDtypeStruct) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # only JAX has these
+            return jax.vmap(jax.random.key)(np.zeros(leaf.size, np.uint32)).reshape(leaf.shape)
+        return np.zeros(leaf.shape, leaf.dtype)
 
-    @classmethod
-    def of(cls, program: Program) -> "Lanes":
-        """All vacant; those of an earlier call where there are some, since to learn their pace costs milliseconds."""
-        if kept := IDLE.take(program):
-            return kept
-        lanes = jax.tree.map(_zeros, program.lanes)
-        return cls(lanes._replace(code=lanes.code + np.int32(Ending.VACANT)), jax.tree.map(_zeros, program.out))
-
-
-def _zeros(leaf: jax.ShapeDtypeStruct) -> Any:
-    """Zeros of NumPy, or random keys, which only JAX has."""
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return jax.vmap(jax.random.key)(np.zeros(leaf.size, np.uint32)).reshape(leaf.shape)
-    return np.zeros(leaf.shape, leaf.dtype)
+    lanes, out = jax.tree.map(zeros, (program.lanes, program.out))
+    return lanes._replace(code=lanes.code + np.int32(Ending.VACANT)), out, np.inf, 0.0
 
 
 @final
 class Tile:
-    """Lanes that work off a supply."""
+    """Lanes that work off a supply, and how fast they were."""
 
     def __init__(self, program: Program, supply: Supply, deadline: float) -> None:
         self.program, self.supply, self.deadline = program, supply, deadline
-        self.queue, self.more, self.own = np.empty(0, np.int32), True, Lanes.of(program)
+        self.queue, self.more = np.empty(0, np.int32), True
+        self.lanes, self.out, self.block_seconds, self.items_per_second = IDLE.take(program) or vacant(program)
 
     def start(self) -> Callable[[], None]:
         """Start a chunk of steps; returns what waits for it and brings results home."""
-        self.more, own, program, hardware = False, self.own, self.program, self.program.hardware
-        worth = max(program.width, int(own.items_per_second * hardware.take_seconds))
+        self.more, program, hardware = False, self.program, self.program.hardware
+        worth = max(program.width, int(self.items_per_second * hardware.take_seconds))
         self.queue = np.append(self.queue, self.supply.take(worth, program.places - len(self.queue)))
         queue, settings = self.supply.items.load(self.queue, program.places), self.supply.items.settings
-        blocks = np.clip(hardware.chunk_seconds / own.block_seconds, 1, hardware.most_blocks)
+        blocks = np.clip(hardware.chunk_seconds / self.block_seconds, 1, hardware.most_blocks)
         bounds = np.int32(len(self.queue)), np.bool_(self.supply.empty), np.int32(blocks)
         began = time.perf_counter()
-        return partial(self._keep, began, *program.call(program.chunk, own.lanes, own.out, settings, queue, *bounds))
+        self.lanes, self.out, *ends = program.call(program.chunk, self.lanes, self.out, settings, queue, *bounds)
+        return partial(self._keep, began, *ends)
 
-    def _keep(self, began: float, lanes: Lane, out: Out, rows: Any, taken: Any, blocks: Any) -> None:
-        jax.block_until_ready(out)  # outside Python's lock
+    def _keep(self, began: float, *ends: Any) -> None:
+        jax.block_until_ready(self.out)  # outside Python's lock
         now = time.perf_counter()
-        rows, taken, blocks = int(rows), int(taken), int(blocks)
+        rows, taken, blocks = (int(end) for end in ends)
         seconds = max(now - began, 1e-6)
-        fastest = max(taken / seconds, self.own.items_per_second)
-        self.own = Lanes(lanes, out, seconds / max(blocks, 1), fastest)
+        self.block_seconds = seconds / max(blocks, 1)
+        self.items_per_second = max(taken / seconds, self.items_per_second)
         self.queue = self.queue[taken:]
-        found = {name: on_host(self.program.hardware, values)[:rows] for name, values in out.items()}
+        found = {name: on_host(self.program.hardware, values)[:rows] for name, values in self.out.items()}
         row, lane = np.nonzero(found["item"] >= 0)
         self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
         self.more = bool(len(self._busy()) or len(self.queue) or not self.supply.empty) and now < self.deadline
 
     def _busy(self) -> np.ndarray:
         """The lanes that hold an item."""
-        return np.flatnonzero(on_host(self.program.hardware, self.own.lanes.code) != Ending.VACANT)
+        return np.flatnonzero(on_host(self.program.hardware, self.lanes.code) != Ending.VACANT)
 
     def abandon(self, reason: Ending) -> None:
-        """Keep what unfinished lanes have reached, with ``reason`` for their end; or else the lanes, for the next
+        """Keep what unfinished lanes have reached, with ``reason`` for their end; or else the tile, for the next
         call."""
-        busy, hardware, lanes = self._busy(), self.program.hardware, self.own.lanes
+        busy, hardware = self._busy(), self.program.hardware
         if len(busy):
-            kept = {name: on_host(hardware, values) for name, values in result(lanes).items()}
+            kept = {name: on_host(hardware, values) for name, values in result(self.lanes).items()}
             found = {name: np.moveaxis(values, -1, 0)[busy] for name, values in kept.items()}
             self.supply.keep({**found, "code": np.where(found["code"] == Ending.RUNNING, reason, found["code"])})
         elif size((self.program.lanes, self.program.out)) <= 2 * hardware.chunk_bytes:
-            IDLE.keep(self.program, self.own)
+            IDLE.keep(self.program, (self.lanes, self.out, self.block_seconds, self.items_per_second))

@@ -1,5 +1,8 @@
 """The problem library: functions that return a ``Problem`` whose start, minima, domain and inverses are tested."""
 
+from collections.abc import Callable
+
+from thalweg.chain.problem import Problem
 from thalweg.problems import collections, physics, statistical_reference
 from thalweg.problems.classic import ackley, beale, himmelblau, quadratic, rastrigin, rosenbrock
 from thalweg.problems.collections import bbob, cutest
@@ -51,3 +54,34 @@ __all__ = [
     "wells",
     "worst_case",
 ]
+
+# What the command line offers, by the names that are typed there; files of NIST and tables go by their paths.
+COMMAND: dict[str, Callable[..., Problem]] = {
+    "ackley": ackley,
+    "bbob": bbob,
+    "beale": beale,
+    "burgers": burgers,
+    "convex": convex,
+    "cutest": cutest,
+    "double_well": double_well,
+    "exponential": exponential,
+    "heat": heat,
+    "himmelblau": himmelblau,
+    "misra1a": misra1a,
+    "navier_stokes": navier_stokes,
+    "oscillators": oscillators,
+    "pbdl": pbdl,
+    "poisson": poisson,
+    "polynomial": polynomial,
+    "quadratic": quadratic,
+    "quadratic_fit": quadratic_fit,
+    "quantum_dipole": quantum_dipole,
+    "rastrigin": rastrigin,
+    "roots_of_unity": roots_of_unity,
+    "rosenbrock": rosenbrock,
+    "rugged": rugged,
+    "scaling": scaling,
+    "sine": sine,
+    "wells": wells,
+    "worst_case": worst_case,
+}

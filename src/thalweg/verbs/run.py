@@ -35,6 +35,8 @@ def run(
 ) -> xr.Dataset:
     """Take ``steps`` steps of every variant of every method from every start and record all spaces.
 
+    A lane is one (variant, start). Row k of a lane holds x_k with x_0 the start and x_{k+1} = step(x_k).
+
     Args:
         problem: the chain x -> y -> L.
         methods: one method, a list, or a dict of names; each may be a ``sweep``.
@@ -43,22 +45,30 @@ def run(
         steps: how many steps, 0 or more.
         record: further observers by name, functions (problem, x) -> scalar or vector, or of four arguments
             (problem, x, method, state); functions alone go by their names.
-        every: record each ``every``-th step only, and the last one; no more is ever held.
-        key: seed of the random keys that methods get, one for each lane.
+        every: record each ``every``-th step only, and the last one, 1 or more; no more is ever held.
+        key: seed of the random keys that methods get, one for each lane; a whole number of 0 or more.
         dtype: "bfloat16", "float16", "float32" or "float64"; JAX's default if None. The first two round after every
             operation (float16 may add a product unrounded), and are recorded in float32. float64 is switched on for
             this run alone; where a loss closes over NumPy arrays and was compiled in float32 by its owner before, JAX
             may still hold those arrays in float32, so switch float64 on for the whole program then.
         progress: show a progress bar; None for runs of more than a second in a terminal.
-
-    Returns a Dataset with dims ``variant, start, step`` and one ``<space>_dim`` per space; coordinates
-    ``method(variant)`` and one per hyperparameter; variables ``x``, each space, ``loss`` and each observer. ``step`` 0
-    is the start itself. Infinity and NaN are recorded as they come. Attributes: problem, versions, dtype, key,
-    compile_seconds, run_seconds. Ctrl-C returns the rows that all lanes have reached, with the attribute
-    ``interrupted`` = 1.
-
-    Raises ValueError, before anything is compiled, for anything of the above that does not fit, for a method that this
-    problem cannot serve, and for a record that would not fit in memory.
+    Returns:
+        A Dataset with dims ``variant, start, step`` and one ``<space>_dim`` per space; coordinates ``method(variant)``
+        and one per hyperparameter; variables ``x`` in [x], each space, ``loss`` in [L] and each observer;
+        docs/schema.md has all. ``step`` 0 is the start itself. Infinity and NaN are recorded as they come. Attributes:
+        problem, versions, dtype, key, compile_seconds, run_seconds. Ctrl-C returns the rows that all lanes have
+        reached, with the attribute ``interrupted`` = 1.
+    Raises:
+        ValueError: before anything is compiled, for anything of the above that does not fit, for a method that this
+            problem cannot serve, and for a record that would not fit in memory.
+    Cost:
+        lanes x steps steps, and one evaluation of the chain for each row; (spaces + observers) x rows x lanes numbers
+        of memory. Each method is compiled once for a problem, whatever the values of its hyperparameters.
+    Example:
+        >>> problem = tw.problems.quadratic([1.0, 4.0])
+        >>> trace = tw.run(problem, tw.methods.gradient_descent(0.25), [[1.0, 1.0]], steps=2)
+        >>> trace.x.values[0, 0].tolist()
+        [[1.0, 1.0], [0.75, 0.0], [0.5625, 0.0]]
     """
     steps, every = whole(steps, "steps", 0), whole(every, "every", 1)
     given = task("run", problem, methods, starts, key=key, dtype=dtype, half=True)

@@ -55,30 +55,42 @@ def solve(
             if None.
         cases: data sets, a pytree of arrays with one leading axis: the same problem is solved with each as its
             ``data``, from every start.
-        gtol, ftol, xtol: a start has converged where one of them is met; 0 switches one off (see ``tolerances``).
+        gtol, ftol, xtol: a start has converged where one of them is met; 0 switches one off (see ``tolerances``). If
+            None, gtol is 1e-6 in [L]/[x], and ftol and xtol, pure numbers, are off.
         until: instead of these, tolerances combined by ``&`` and ``|``.
         max_steps: steps of one start, 0 or more.
-        max_seconds: time for all, after which the present steps are the last.
-        key: seed of the random keys that methods get, one for each start.
+        max_seconds: time for all in s, positive, after which the present steps are the last; None for no limit.
+        key: seed of the random keys that methods get, one for each start; a whole number of 0 or more.
         dtype: "float32" or "float64"; JAX's default if None.
         progress: show a progress bar; None for calls of more than a second in a terminal.
+    Returns:
+        A Dataset with dims ``variant, start`` (``variant, case, start`` with cases), ``x_dim`` and ``evaluation``
+        (docs/schema.md has all):
 
-    Returns a Dataset with dims ``variant, start`` (``variant, case, start`` with cases), ``x_dim`` and ``evaluation``:
+        - ``x`` in [x] and ``loss`` in [L]: the best point seen, or the one where a tolerance was met;
+          ``gradient_norm``: max_i |dL/dx_i| there, in [L]/[x], with bounds of the projected gradient; ``first_x``
+          (start, x_dim): the start itself; ``last_x, last_loss``: where it ended;
+        - ``steps``, and ``evaluations`` of each kind: value, gradient, product (of the Hessian with a vector),
+          jacobian, hessian; -1 where a method evaluates in a loop of its own, so that they cannot be counted;
+        - ``outcome``, an integer with flag meanings: converged (a tolerance is met), stalled (no step improves in this
+          arithmetic, but no tolerance is met), diverged (loss or gradient is not finite), exhausted (steps, time or
+          Ctrl-C ended it); ``reason``, an integer with flag meanings, tells which tolerance or budget it was.
 
-    - ``x, loss``: the best point seen, or the one where a tolerance was met; ``gradient_norm``: max_i |dL/dx_i| there,
-      in [L]/[x], with bounds of the projected gradient; ``first_x`` (start, x_dim): the start itself; ``last_x,
-      last_loss``: where it ended;
-    - ``steps``, and ``evaluations`` of each kind: value, gradient, product (of the Hessian with a vector), jacobian,
-      hessian; -1 where a method evaluates in a loop of its own, so that they cannot be counted;
-    - ``outcome``, an integer with flag meanings: converged (a tolerance is met), stalled (no step improves in this
-      arithmetic, but no tolerance is met), diverged (loss or gradient is not finite), exhausted (steps, time or Ctrl-C
-      ended it); ``reason``, an integer with flag meanings, tells which tolerance or budget it was.
-
-    Ctrl-C and ``max_seconds`` return what is done until then; starts that had not begun have 0 steps and the loss NaN.
-    Results do not depend on how many starts there are, nor on threads.
-
-    Raises ValueError, before anything is compiled, for anything of the above that does not fit and for a method that
-    this problem cannot serve.
+        Ctrl-C and ``max_seconds`` return what is done until then; starts that had not begun have 0 steps and the loss
+        NaN. Results do not depend on how many starts there are, nor on threads.
+    Raises:
+        ValueError: before anything is compiled, for anything of the above that does not fit, for ``until`` beside one
+            of gtol, ftol and xtol, and for a method that this problem cannot serve.
+    Cost:
+        The steps of all starts, and less than a block of 8 more for each; memory of a few tiles of lanes, whatever the
+        number of starts, beside the starts and their results.
+    Example:
+        >>> problem = tw.problems.rosenbrock(2)
+        >>> fits = tw.solve(problem, tw.methods.BFGS(), [[-1.2, 1.0], [0.0, 0.0]], dtype="float64")
+        >>> fits.x.values[0].round(4).tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
+        >>> [tw.analysis.OUTCOMES[code] for code in fits.outcome.values[0]]
+        ['converged', 'converged']
     """
     max_steps = whole(max_steps, "max_steps", 0)
     condition, seconds = _condition(gtol, ftol, xtol, until), _seconds(max_seconds)

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from thalweg import __version__
 from thalweg.chain.batches import shown
 from thalweg.engine.plan import Task
 from thalweg.methods.sweeps import hyperparameters, variants
@@ -62,7 +63,8 @@ def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _versions() -> dict[str, str]:
-    return {f"{package}_version": version(package) for package in ("thalweg", "jax", "optax", "numpy")}
+    others = {f"{package}_version": version(package) for package in ("jax", "optax", "numpy")}
+    return {"thalweg_version": __version__, **others}
 
 
 def history(task: Task, began: float, compiled: float, **more: Any) -> dict[str, Any]:
