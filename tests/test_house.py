@@ -131,15 +131,6 @@ def test_nothing_reads_a_folder_beside_the_repository():
     assert len(files) > 200 and outside == []
 
 
-def test_public_names_are_documented():
-    for name in tw.__all__:
-        assert getattr(tw, name).__doc__, name
-    for module in (tw.analysis, tw.methods, tw.plot, tw.problems):
-        for name in module.__all__:
-            value = getattr(module, name)
-            assert not callable(value) or value.__doc__, f"{module.__name__}.{name}"
-
-
 def said(code: str) -> str:
     """What a fresh Python prints."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -94,7 +94,7 @@ def examples(n: int, key: int = 0, size: int = 16, viscosity: float = 0.01) -> d
     truth = np.tensordot(cosines, np.cos(phases), 1) + np.tensordot(sines, np.sin(phases), 1)
     with jax.enable_x64(True):
         truth = truth.astype(np.float32)
-        target = ended(truth.astype(np.float64), initial.astype(np.float64))[1]
+        target = ended(jnp.asarray(truth, jnp.float64), jnp.asarray(initial, jnp.float64))[1]
     return {"initial": initial, "target": np.asarray(target, np.float32), "truth": truth}
 
 
