@@ -76,7 +76,7 @@ def animate(
     paths: list[str] = [name for name in views if name != "predictions"]
     picked = picked_components(trace, problem, space, components) if paths else []
     _check(paths, picked, problem, space)
-    style, predicted = look(trace), problem.inner_spaces[-1].name if problem is not None else _last_space(trace)
+    style, predicted = look(trace), problem.chain.spaces[-1].name if problem is not None else _last_space(trace)
     marks = [Line2D([], [], linestyle="none", label="start", **circle())] if len(picked) == 2 else []
     if paths and problem is not None and len(problem.minima):
         marks.append(Line2D([], [], linestyle="none", label="minimum", **STAR))

@@ -40,7 +40,7 @@ def fit(fits: xr.Dataset, problem: Problem) -> Figure:
     """
     best = best_fit(fits)
     spread = uncertainty(best, problem)
-    x, y_space = np.asarray(best["x"], np.float64), problem.inner_spaces[-1]
+    x, y_space = np.asarray(best["x"], np.float64), problem.chain.spaces[-1]
     with jax.enable_x64(True):
         predicted = np.asarray(jax.jit(lambda x: problem.forward(x))(x))
         observed = np.asarray(problem.newton_in_y(jnp.zeros(y_space.size)))  # the step from 0 to the target

@@ -126,10 +126,10 @@ def short(value: float, _: int | None = None) -> str:
 
 
 def find_space(problem: Problem, name: str) -> Space:
-    names = [space.name for space in problem.inner_spaces]
+    names = [space.name for space in problem.chain.spaces]
     if name not in names:
         raise ValueError(f"space is {name!r}, but {problem.name!r} has {', '.join(names)}; choose one of them.")
-    return problem.inner_spaces[names.index(name)]
+    return problem.chain.spaces[names.index(name)]
 
 
 def pick(labels: Sequence[str], components: Components | None, space: str) -> list[int]:
@@ -159,7 +159,7 @@ def index_of(labels: Sequence[str], component: str | int) -> int | None:
 def loss_from(problem: Problem, space: str) -> Callable[[Array], Array]:
     """The loss as a function of a point in ``space``: of the rest of the chain from there on."""
     place = find_space(problem, space)
-    rest = problem.stages[problem.inner_spaces.index(place) :]
+    rest = problem.stages[problem.chain.spaces.index(place) :]
     return Problem(*rest, loss=problem.loss, start=place.unravel(jnp.zeros(place.size))).value
 
 
