@@ -7,7 +7,7 @@ from thalweg.analysis.cycles import final_period
 from thalweg.analysis.divergence import divergence
 from thalweg.analysis.landscape import KINDS, stationary_points
 from thalweg.analysis.lyapunov import lyapunov
-from thalweg.analysis.outcome import OUTCOMES, outcome
+from thalweg.analysis.outcome import outcome
 from thalweg.analysis.precision import precision
 from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
 from thalweg.analysis.rates import rates
@@ -15,6 +15,7 @@ from thalweg.analysis.stability import stability
 from thalweg.analysis.table import table
 from thalweg.analysis.timing import step_seconds
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
+from thalweg.engine.endings import OUTCOMES
 
 __all__ = [
     "KINDS",

@@ -1,13 +1,10 @@
 """Where a path goes, against where the solution is."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import xarray as xr
 
+from thalweg.analysis.selection import PATH_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
-
-PATH_DIMS = ("variant", "start", "step")
 
 
 def _known(problem: Problem) -> np.ndarray:
@@ -20,7 +17,7 @@ def _known(problem: Problem) -> np.ndarray:
 
 def _to_nearest(trace: xr.Dataset, problem: Problem) -> np.ndarray:
     """The vector from each point to the minimum nearest to it, shape (variant, start, step, d)."""
-    x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"), np.float64)
+    x = np.asarray(trace["x"], np.float64)
     best = np.full(x.shape[:-1], np.inf)
     vector = np.full(x.shape, np.nan)
     for minimum in _known(problem):
@@ -36,6 +33,7 @@ def distance(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
 
     Raises ValueError where the problem states no minima.
     """
+    trace = judged_paths(trace, "x")
     values = np.linalg.norm(_to_nearest(trace, problem), axis=-1)
     return xr.DataArray(values, coordinates(trace, PATH_DIMS), PATH_DIMS, "distance")
 
@@ -49,7 +47,8 @@ def alignment(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
 
     Raises ValueError where the problem states no minima.
     """
-    x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"), np.float64)
+    trace = judged_paths(trace, "x")
+    x = np.asarray(trace["x"], np.float64)
     solution = _to_nearest(trace, problem)[:, :, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         update = np.diff(x, axis=2)
@@ -58,8 +57,3 @@ def alignment(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
         )
     values = np.concatenate([cosine, np.full((*cosine.shape[:2], 1), np.nan)], axis=2)
     return xr.DataArray(values, coordinates(trace, PATH_DIMS), PATH_DIMS, "alignment")
-
-
-def coordinates(trace: xr.Dataset | xr.DataArray, dims: Sequence[str]) -> dict[str, xr.DataArray]:
-    """The coordinates that lie along ``dims`` alone."""
-    return {str(k): v for k, v in trace.coords.items() if set(v.dims) <= set(dims)}

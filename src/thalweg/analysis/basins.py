@@ -7,10 +7,9 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import xarray as xr
 
-from thalweg.analysis.alignment import coordinates
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged
 from thalweg.numerics.reading import whole
 
-DIMS = ("variant", "start")
 ARRIVED = ("converged", "stalled", "finite")
 FRACTION = 1e-3  # of the extent of the starts: half a pixel of an image of 512
 OFFSET = 0.382  # of the cells, so that none ends at a round number, where minima like to be
@@ -91,7 +90,7 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
     x_units, loss_units = ({"units": array.attrs.get("units", "")} for array in (ends.x, ends.loss))
     return xr.Dataset(
         {
-            "label": (DIMS, label),
+            "label": (LANE_DIMS, label),
             "minimum": (("basin", "x_dim"), points[best], x_units),
             "loss": ("basin", losses[best], loss_units),
             "share": (("variant", "basin"), shares),
@@ -99,28 +98,25 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
             "boundary_entropy": ("variant", entropies[:, 1]),
             "first_x": (("start", "x_dim"), ends.first, x_units),
         },
-        {**coordinates(ends.x, (*DIMS, "x_dim")), "basin": np.arange(len(best))},
+        {**coordinates(ends.x, (*LANE_DIMS, "x_dim")), "basin": np.arange(len(best))},
         {"problem": fits.attrs.get("problem", "problem"), "radius": size, "box": box, "grid": n},
     )
 
 
 def _ends(fits: Any) -> Ends:
     """What is needed of fits or of a trace, also where a single variant or start was selected."""
-    has = set(fits.variables) if isinstance(fits, xr.Dataset) else set()
-    run = "step" in has and "step" in fits.dims
-    if not {"x", "loss", "variant", "start", *(() if run else ("outcome", "first_x", "gradient_norm"))} <= has:
-        raise ValueError(
-            "what is given has no x and loss by variant and start, with outcome and first_x; give a Dataset that solve "
-            "or run returned."
-        )
-    if "case" in fits.dims:
+    if isinstance(fits, xr.Dataset) and "case" in fits.dims:
         raise ValueError(
             f"the fits have {fits.sizes['case']} cases, but each has minima of its own; give one, fits.isel(case=0)."
         )
-    fits = fits.expand_dims([dim for dim in DIMS if dim not in fits.dims])
-    last = (fits.isel(step=-1, drop=True) if run else fits).transpose(*DIMS, "x_dim", ...)
-    first = fits["x"].isel(step=0) if run else fits["first_x"]
-    first = (first.isel(variant=0) if "variant" in first.dims else first).transpose("start", "x_dim")
+    run = isinstance(fits, xr.Dataset) and "step" in fits.dims
+    if run:
+        trace = judged(fits, dict.fromkeys(("x", "loss"), PATH_DIMS), "solve or run")
+        last, first = trace.isel(step=-1, drop=True), trace["x"].isel(variant=0, step=0)
+    else:
+        names = ("x", "loss", "outcome", "gradient_norm")
+        last = judged(fits, {**dict.fromkeys(names, LANE_DIMS), "first_x": ("start",)}, "solve or run")
+        first = last["first_x"]
     if run:
         finite = np.isfinite(last["x"].values).all(-1) & np.isfinite(last["loss"].values)
         slope, fate = np.zeros(finite.shape), np.where(finite, "finite", "not finite")

@@ -1,5 +1,6 @@
 """Whether a path has come to rest, or goes round and round."""
 
+import jax.numpy as jnp
 import numpy as np
 
 ROUNDINGS = 100  # of x within which a move is none
@@ -8,7 +9,7 @@ RETURN = 1e-3  # of the moves between them, within which points of a cycle come 
 
 def at_rest(x: np.ndarray) -> np.ndarray:
     """Whether the last move of paths x (…, step, d) is within 100 roundings of x, shape (…); one row is at rest."""
-    eps, ends = np.finfo(x.dtype).eps, x[..., -2:, :].astype(np.float64)
+    eps, ends = float(jnp.finfo(x.dtype).eps), x[..., -2:, :].astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         size, move = _length(ends[..., -1, :]), _length(ends[..., -1, :] - ends[..., 0, :])
         return (move <= ROUNDINGS * eps * size) & (size < np.inf)

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from thalweg.analysis.alignment import PATH_DIMS, coordinates
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 
 
 def divergence(trace: xr.Dataset) -> xr.Dataset:
@@ -19,6 +19,7 @@ def divergence(trace: xr.Dataset) -> xr.Dataset:
     Of a network over examples the spaces are those of the first batch and the loss is over all, so that examples
     outside the first batch show in "loss". Cost: one look at every number of the trace.
     """
+    trace = judged_paths(trace, "loss")
     names = [str(name) for name in trace]
     names = names[: names.index("loss") + 1]  # observers come after
     lost = np.stack([_lost(trace[name]) for name in names])
@@ -28,10 +29,10 @@ def divergence(trace: xr.Dataset) -> xr.Dataset:
     ever = anywhere.any(-1)
     return xr.Dataset(
         {
-            "step": (PATH_DIMS[:2], np.where(ever, trace["step"].values[row], -1)),
-            "space": (PATH_DIMS[:2], np.where(ever, np.array(names)[first], "")),
+            "step": (LANE_DIMS, np.where(ever, trace["step"].values[row], -1)),
+            "space": (LANE_DIMS, np.where(ever, np.array(names)[first], "")),
         },
-        coordinates(trace, PATH_DIMS[:2]),
+        coordinates(trace, LANE_DIMS),
         {"problem": trace.attrs.get("problem", "problem")},
     )
 

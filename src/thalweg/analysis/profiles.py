@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from thalweg.analysis.alignment import PATH_DIMS, coordinates
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged, with_dims
 
 
 def performance_profile(table: pd.DataFrame | xr.DataArray, cost: str = "evaluations") -> xr.DataArray:
@@ -96,7 +96,7 @@ def ecdf(
             f"traces are given for {_names(traces)} and targets for {_names(goals)}; give both by the same names, "
             "e.g. ecdf({'ackley': trace}, {'ackley': [1.0, 0.1]})."
         )
-    losses = {name: _lanes(given, ("loss",), PATH_DIMS, "run").loss for name, given in traces.items()}
+    losses = {name: judged(given, {"loss": PATH_DIMS}, "run").loss for name, given in traces.items()}
     first = next(iter(losses.values()))
     for name, loss in losses.items():
         if loss.variant.values.tolist() != first.variant.values.tolist():
@@ -128,7 +128,7 @@ def waterfall(fits: xr.Dataset) -> xr.Dataset:
         raise ValueError(
             f"the fits have {fits.sizes['case']} cases, but a waterfall is of one; select it, e.g. fits.isel(case=0)."
         )
-    fits = _lanes(fits, ("loss", "outcome"), ("variant", "start"), "solve")
+    fits = judged(fits, dict.fromkeys(("loss", "outcome"), LANE_DIMS), "solve")[["loss", "outcome"]]
     order = np.argsort(np.where(np.isfinite(fits.loss), fits.loss, np.inf), axis=1, kind="stable")
     ranked = fits.isel(start=xr.DataArray(order, dims=("variant", "rank"))).reset_coords("start")
     return ranked.assign_coords(rank=np.arange(order.shape[1]))
@@ -136,8 +136,9 @@ def waterfall(fits: xr.Dataset) -> xr.Dataset:
 
 def _costs(table: Any) -> pd.DataFrame:
     """The table with positive costs, infinite where a solver failed, and the names of the solvers as text."""
-    if isinstance(table, xr.DataArray) and set(table.dims) == {"problem", "solver"}:
-        table = table.transpose("problem", "solver").to_pandas()
+    dims = ("problem", "solver")
+    if isinstance(table, xr.DataArray) and set(table.dims) <= set(dims) <= {*table.dims, *table.coords}:
+        table = with_dims(table.to_dataset(name="cost"), {"cost": dims})["cost"].to_pandas()
     if not isinstance(table, pd.DataFrame):
         given = f"dims {', '.join(map(str, table.dims))}" if isinstance(table, xr.DataArray) else type(table).__name__
         raise ValueError(
@@ -186,17 +187,6 @@ def _targets(targets: Any) -> np.ndarray:
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
         raise ValueError(f"targets are {targets!r}, but they are a list of finite losses; give e.g. [1.0, 0.1, 0.01].")
     return values
-
-
-def _lanes(data: Any, names: Sequence[str], dims: Sequence[str], verb: str) -> xr.Dataset:
-    """The variables ``names`` with ``dims`` in this order, also where a single variant or start was selected."""
-    found = data[list(names)] if isinstance(data, xr.Dataset) and set(names) <= set(data) else xr.Dataset()
-    found = found.expand_dims([dim for dim in dims if dim in found.coords and dim not in found.dims])
-    if any(set(found[name].dims) != set(dims) for name in names if name in found) or not found:
-        raise ValueError(
-            f"what is given has no {' and '.join(names)} by {', '.join(dims)}; give a Dataset that {verb} returned."
-        )
-    return found.transpose(*dims)
 
 
 def _runtimes(loss: xr.DataArray, targets: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis import theory
-from thalweg.analysis.alignment import PATH_DIMS, coordinates
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
 
 ROUNDINGS = 100  # of x below which a move says nothing
@@ -45,8 +45,9 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
 
     Raises ValueError for a trace without rules.
     """
+    trace = judged_paths(trace, "x", "loss")
     kinds = theory.variants_of(trace)
-    x = np.asarray(trace["x"].transpose(*PATH_DIMS, "x_dim"))
+    x = trace["x"].values
     eps, x, steps = np.finfo(x.dtype).eps, x.astype(np.float64), trace["step"].values
     minima = problem.minima if len(problem.minima) else _best_end(trace, x)
     with np.errstate(all="ignore"):
@@ -67,8 +68,8 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     return xr.Dataset(
         {
             "error": (PATH_DIMS, error, units),
-            "rate": (PATH_DIMS[:2], rate),
-            "order": (PATH_DIMS[:2], order),
+            "rate": (LANE_DIMS, rate),
+            "order": (LANE_DIMS, order),
             "theory_rate": ("variant", known[:, 0]),
             "theory_order": ("variant", known[:, 1]),
         },
@@ -79,7 +80,7 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
 
 def _best_end(trace: xr.Dataset, x: np.ndarray) -> np.ndarray:
     """The last point of lowest loss, shape (1, d)."""
-    loss = np.asarray(trace["loss"].transpose(*PATH_DIMS), np.float64)[..., -1]
+    loss = np.asarray(trace["loss"], np.float64)[..., -1]
     loss = np.where(np.isfinite(loss), loss, np.inf)
     return x[:, :, -1].reshape(-1, x.shape[-1])[[loss.argmin()]]
 

@@ -7,8 +7,8 @@ import xarray as xr
 from jax import Array
 
 from thalweg import geometry
-from thalweg.analysis.alignment import PATH_DIMS, coordinates
 from thalweg.analysis.cycles import final_period
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 from thalweg.analysis.theory import is_adaptive, limit, variants_of
 from thalweg.chain.problem import Problem
 
@@ -34,9 +34,10 @@ def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     Raises ValueError for a trace without rules, and where an adaptive method has no ``preconditioned_sharpness``: its
     state is not in the trace.
     """
+    trace = judged_paths(trace, "x")
     kinds = variants_of(trace)
     adaptive = np.array([is_adaptive(rule) for rule, _ in kinds])
-    x = np.asarray(trace["x"].transpose(*PATH_DIMS, "x_dim"))
+    x = trace["x"].values
     sharpness = np.empty(x.shape[:-1])
     if adaptive.any():
         if "preconditioned_sharpness" not in trace:
@@ -45,10 +46,10 @@ def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
                 f"the variant {str(first)!r} divides its gradients by what it remembers, so that its sharpness is not "
                 f"known from x; give run({RECORD})."
             )
-        recorded = trace["preconditioned_sharpness"].transpose(*PATH_DIMS).values
+        recorded = trace["preconditioned_sharpness"].values
         sharpness[adaptive] = recorded[adaptive]
     if "sharpness" in trace:
-        sharpness[~adaptive] = trace["sharpness"].transpose(*PATH_DIMS).values[~adaptive]
+        sharpness[~adaptive] = trace["sharpness"].values[~adaptive]
     elif not adaptive.all():
         sharpness[~adaptive] = _sharpness(problem, x[~adaptive])
 
@@ -59,8 +60,8 @@ def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
         {
             "sharpness": (PATH_DIMS, sharpness),
             "limit": ("variant", limits),
-            "crossing": (PATH_DIMS[:2], crossing),
-            "period": (PATH_DIMS[:2], final_period(x)),
+            "crossing": (LANE_DIMS, crossing),
+            "period": (LANE_DIMS, final_period(x)),
         },
         coordinates(trace, PATH_DIMS),
         {"problem": trace.attrs.get("problem", problem.name)},

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from thalweg.analysis.alignment import PATH_DIMS, alignment, distance
-from thalweg.analysis.outcome import OUTCOMES, outcome
+from thalweg.analysis.alignment import alignment, distance
+from thalweg.analysis.outcome import outcome
+from thalweg.analysis.selection import judged_paths
 from thalweg.chain.problem import Problem
+from thalweg.engine.endings import OUTCOMES
 
 
 def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> pd.DataFrame:
@@ -22,7 +24,8 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     ``target`` is a loss in [L]. By default it is one hundredth of the way from the lowest loss, known or found, to the
     loss at the start, for each start: the step at which 99 % of the possible decrease is won.
     """
-    loss = np.asarray(trace.loss.transpose(*PATH_DIMS), np.float64)
+    trace = judged_paths(trace, "x", "loss")
+    loss = np.asarray(trace["loss"], np.float64)
     finite = np.where(np.isfinite(loss), loss, np.inf)
     if target is None:
         known = [float(problem.value(minimum)) for minimum in problem.minima]
@@ -31,7 +34,7 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     else:
         goal = np.full(loss.shape[1], float(target))
     reached = finite <= goal[None, :, None]
-    steps = np.where(reached.any(-1), trace.step.values[reached.argmax(-1)], np.inf)
+    steps = np.where(reached.any(-1), trace["step"].values[reached.argmax(-1)], np.inf)
 
     columns: dict[str, object] = {
         "final_loss": np.median(loss[..., -1], -1),
@@ -42,7 +45,7 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
         columns["alignment"] = np.median(alignment(trace, problem).values[..., 0], -1)
     columns["outcome"] = [_counts(fates) for fates in outcome(trace, problem)]
     columns["steps"] = np.median(steps, -1)
-    return pd.DataFrame(columns, index=pd.Index(trace.variant.values, name="variant"))
+    return pd.DataFrame(columns, index=pd.Index(trace["variant"].values, name="variant"))
 
 
 def _counts(fates: xr.DataArray) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from jax import Array
 
-from thalweg.analysis.alignment import coordinates
+from thalweg.analysis.selection import coordinates
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 

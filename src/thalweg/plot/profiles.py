@@ -13,7 +13,12 @@ from thalweg.analysis import waterfall as ranked
 from thalweg.plot.style import PALETTE, canvas, color_scale, few_ticks, frame, is_finite, look, problem_name, with_units
 
 COSTS = {"ratio": "solver", "simplex_gradients": "solver", "step": "variant"}  # dims of a share, and their partners
-MARKS = (("o", True), ("s", False), ("x", False), ("^", False))  # of the outcomes in their order, and whether filled
+MARKS = {  # of the outcomes, and whether filled
+    "converged": ("o", True),
+    "stalled": ("s", False),
+    "diverged": ("x", False),
+    "exhausted": ("^", False),
+}
 NOISE = 1e-8  # differences below this part of the losses are those of where a method stopped
 
 
@@ -89,8 +94,8 @@ def waterfall(fits: xr.Dataset) -> Figure:
     style, loss, ranks = look(data), data.loss.values.astype(float), data["rank"].values
     finite, codes = is_finite(loss), data.outcome.values
     flags = data.outcome.attrs
-    marks = list(zip(flags["flag_values"], flags["flag_meanings"].split(), MARKS, strict=True))
-    marks = [mark for mark in marks if (finite & (codes == mark[0])).any()]
+    named = zip(flags["flag_values"], flags["flag_meanings"].split(), strict=True)
+    marks = [(code, name, MARKS[name]) for code, name in named if (finite & (codes == code)).any()]
     key = [Line2D([], [], label=name, **_mark(mark, "0.3", 7)) for _, name, mark in marks]
     figure, axes = canvas(1, [*style.entries, *key], width=5.2)
     ax = axes[0]
