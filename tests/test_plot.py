@@ -17,7 +17,7 @@ from matplotlib.contour import ContourSet
 
 import thalweg as tw
 from thalweg import methods, plot
-from thalweg.plot.landscape import LEVELS, contour_levels, evaluate, loss_from
+from thalweg.plot.landscape import LEVELS, contour_levels
 from thalweg.plot.style import PALETTE, axis_label, frame
 
 SQUARE = tw.Stage(
@@ -264,7 +264,7 @@ def test_paths_refuses_what_it_cannot_draw(physics, trace, bowl, deep):
         plot.paths(trace, bowl, space="y")
     with pytest.raises(ValueError, match="x has 2 components in the trace, which are not the 5 of 'deep'"):
         plot.paths(trace, deep)
-    with pytest.raises(ValueError, match=r"need the loss by step; give a trace"):
+    with pytest.raises(ValueError, match=r"no loss by variant, start, step; give a Dataset that run returned"):
         plot.paths(trace.isel(step=0), physics)
 
 
@@ -412,7 +412,7 @@ def test_curves_refuses_what_it_cannot_draw(trace, physics):
         plot.curves(trace, scale="cubic")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="loss has no positive value; choose scale='linear'"):
         plot.curves(recorded([[[-1.0, -2.0]]]), scale="log")
-    with pytest.raises(ValueError, match="need the loss by step"):
+    with pytest.raises(ValueError, match="no loss by variant, start, step; give a Dataset that run"):
         plot.curves(trace.isel(step=0))
 
 
@@ -449,13 +449,9 @@ def test_landscape_as_surface_and_as_line(bowl):
 
 def test_landscape_of_a_later_space_is_the_loss_of_the_rest(deep, physics):
     point = np.array([0.3, -0.2, 0.7, 1.1])
-    expected = np.sum((point[:2] * point[2:] - 1) ** 2)
-    np.testing.assert_allclose(loss_from(deep, "mid")(jnp.asarray(point)), expected, rtol=1e-6)
-    np.testing.assert_allclose(loss_from(physics, "y")(jnp.array([3.0, 9.0])), 90)
-    np.testing.assert_allclose(loss_from(physics, "x")(jnp.array([3.0, 3.0])), 90)
-    sides, values = evaluate(loss_from(deep, "mid"), point, [3, 0], np.array([0.0, 1.0]), np.array([2.0, 4.0]))
-    expected = (sides[1][:, None] * 0.7 - 1) ** 2 + (-0.2 * sides[0][None, :] - 1) ** 2
-    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
+    found = tw.analysis.landscape(deep, ([0.0, 1.0], [2.0, 4.0]), "mid", (3, 0), at=point, points=50)
+    expected = (found.second * 0.7 - 1) ** 2 + (-0.2 * found.first - 1) ** 2
+    np.testing.assert_allclose(found.loss, expected.transpose("first", "second"), rtol=1e-4, atol=1e-5)
     ax = rendered(plot.landscape(physics, domain=([0.0, 0.0], [4.0, 10.0]), space="y")).axes[0]
     assert (ax.get_xlabel(), ax.get_ylim()) == ("y0", (0, 10))
 

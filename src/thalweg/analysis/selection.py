@@ -49,10 +49,11 @@ def judged(data: Any, schema: Schema, verb: str, also: Schema | None = None) -> 
 
 
 def judged_paths(trace: Any, *needed: str) -> xr.Dataset:
-    """A trace whose variables are all by variant, start and step; ValueError unless it has those ``needed``."""
+    """A trace whose variables are all by variant, start and step; ValueError unless it has those ``needed``, or any."""
     known = trace.data_vars.items() if isinstance(trace, xr.Dataset) else ()
     also = {str(name): PATH_DIMS for name, column in known if "step" in column.dims}
-    return judged(trace, dict.fromkeys(needed, PATH_DIMS), "run", also)
+    schema = dict.fromkeys(needed or list(also)[:1] or ["loss"], PATH_DIMS)
+    return judged(trace, schema, "run", also)
 
 
 def coordinates(data: xr.Dataset | xr.DataArray, dims: Sequence[str]) -> dict[str, xr.DataArray]:

@@ -11,17 +11,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
+from thalweg.analysis.selection import judged_paths
 from thalweg.numerics.reading import nearest
-from thalweg.plot.landscape import STAR
 from thalweg.plot.style import (
     PANEL,
+    STAR,
     canvas,
     cell_edges,
     few_ticks,
     is_finite,
     is_geometric,
     problem_name,
-    with_lanes,
     with_units,
 )
 
@@ -46,7 +46,7 @@ def heatmap(trace: xr.Dataset, x: str = "learning_rate", y: str = "momentum", va
     Raises ValueError for a hyperparameter or variable that does not exist or was not swept, and where variants differ
     in more than the two.
     """
-    trace = with_lanes(trace)
+    trace = judged_paths(trace)
     known = [str(name) for name, column in trace.items() if column.dims == ("variant", "start", "step")]
     if variable not in known:
         raise ValueError(f"variable is {variable!r}, but the trace has {', '.join(known)}; choose one of them.")
