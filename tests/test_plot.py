@@ -1,9 +1,11 @@
 """Figures: what is drawn is what the Dataset holds, in a frame a person would choose."""
 
+import ast
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 import jax.numpy as jnp
 import matplotlib
@@ -535,6 +537,28 @@ def test_axis_labels():
     assert axis_label("y1", "0", "") == "y1[0]"
     assert axis_label("x", "0,1", "m") == "x[0,1] [m]"
     assert axis_label("x", "b1", "s") == "b1 [s]"
+
+
+def test_plots_import_no_jax():
+    for file in Path(plot.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "jax" for name in names), file.name
+
+
+def test_paths_over_a_landscape_that_was_given(physics, trace, bowl):
+    """The box, the relief and the stars are those of the landscape; the paths those of the trace."""
+    ground = tw.analysis.landscape(physics, ([-1.0, -1.0], [4.0, 4.0]))
+    ax = rendered(plot.paths(trace, ground)).axes[0]
+    assert (*ax.get_xlim(), *ax.get_ylim()) == (-1, 4, -1, 4) and len(relief(ax)) == 2
+    np.testing.assert_array_equal(line(ax, "minimum").get_xydata(), [[0, 0]])
+    np.testing.assert_array_equal(lines(ax, "_steps")[0].get_xydata(), trace.x.values[0, 0])
+    assert rendered(plot.landscape(ground)).axes[0].get_xlim() == (-1, 4)
+    with pytest.raises(ValueError, match=r"the landscape is in x of 'problem', which is not y of the trace; give ana"):
+        plot.paths(trace, ground, space="y")
+    with pytest.raises(ValueError, match="the Dataset is no landscape, with loss, minimum and minimum_loss; give the"):
+        plot.paths(trace, trace)
 
 
 def test_figures_do_not_need_pyplot_or_change_its_settings(trace, physics):

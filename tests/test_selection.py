@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 import thalweg as tw
-from thalweg import analysis, methods
+from thalweg import analysis, methods, plot
 from thalweg.analysis.selection import with_dims
 
 SELECTIONS = {
@@ -123,6 +123,66 @@ def test_a_selection_has_the_basins_that_its_starts_lead_to(verb, selection, tra
     assert found.label.dims == ("variant", "start") and found.sizes["start"] == len(
         np.atleast_1d(data.isel(selection).start)
     )
+
+
+@pytest.fixture(scope="module")
+def drawn(trace, fits, problem):
+    """What every plot of paths or fits is drawn of: Datasets alone."""
+    ground = analysis.landscape(problem, ([0.0, -3.0], [4.0, 4.0]), points=20)
+    labels, judged = (
+        analysis.basins(fits, radius=1e-2),
+        (analysis.rates(trace, problem), analysis.stability(trace, problem)),
+    )
+    return {
+        "paths": lambda s: plot.paths(trace.isel(s), ground),
+        "paths alone": lambda s: plot.paths(trace.isel(s), space="y", components=(0, 2)),
+        "contour": lambda s: plot.animate(trace.isel(s), ground).figure,
+        "surface": lambda s: plot.animate(trace.isel(s), ground, "surface").figure,
+        "curves": lambda s: plot.curves(trace.isel(s)),
+        "x": lambda s: plot.curves(trace.isel(s), "x", component=0),
+        "predictions": lambda s: plot.predictions(
+            trace.isel(s), [0, 1, 2], [1, 2, 3], start=int(trace.isel(s).start.values.min())
+        ),
+        "rates": lambda s: plot.rates(judged[0].isel(s)),
+        "stability": lambda s: plot.stability(judged[1].isel(s)),
+        "basins": lambda s: plot.basins(labels.isel(s)),
+        "waterfall": lambda s: plot.waterfall(fits.isel(s)),
+        "ecdf": lambda s: plot.profile(analysis.ecdf(trace.isel(s), [10.0, 1.0])),
+        "landscape": lambda s: plot.landscape(ground),
+        "relief": lambda s: plot.landscape(ground, kind="surface"),
+    }
+
+
+PLOTS = (
+    *("paths", "paths alone", "contour", "surface", "curves", "x", "predictions", "rates", "stability", "basins"),
+    *("waterfall", "ecdf", "landscape", "relief"),
+)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_plots_of_datasets_and_of_selections_compile_nothing(name, drawn, compiled):
+    before = len(compiled)
+    for selection in ({}, *SELECTIONS.values()):
+        assert drawn[name](selection).axes
+    assert len(compiled) == before
+
+
+def test_a_fit_is_drawn_of_what_is_said_of_it(compiled):
+    x = np.linspace(0, 2, 9)
+    problem = tw.problems.regression({"x": x, "y": 3 * np.exp(-x) + 0.01 * np.cos(9 * x)}, "a*exp(-b*x)", "y")
+    fits = tw.solve(problem, methods.LevenbergMarquardt())
+    one = analysis.fitted(fits.isel(variant=0, start=0), problem)
+    before = len(compiled)
+    top, below = plot.fit(one).axes
+    assert len(compiled) == before
+    np.testing.assert_array_equal(top.get_lines()[0].get_ydata(), one.model)
+    np.testing.assert_array_equal(below.get_lines()[1].get_ydata(), one.observed - one.predicted)
+    a, b = one.x.values
+    np.testing.assert_allclose(one.model, a * np.exp(-b * one.grid), rtol=1e-14)
+    np.testing.assert_allclose(one.predicted, a * np.exp(-b * one.predictor), rtol=1e-14)
+    assert (one.predictor.values == x).all() and one.attrs["formula"] == "a*exp(-b*x)"
+    with pytest.raises(ValueError, match=r"give the problem that was solved, or what analysis\.fitted returned"):
+        plot.fit(fits)
 
 
 def test_all_that_told_of_a_variant_tells_of_it_again(trace):
