@@ -1,16 +1,18 @@
 """What several test files need."""
 
-import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import nist_layout
 import pytest
 
 from thalweg.command import cli
@@ -31,19 +33,22 @@ jax.monitoring.register_event_duration_secs_listener(
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of published data and figures beside the repository."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
-    if not folder.is_dir():
-        pytest.fail(f"published data and figures are missing; put them in the folder {folder}, beside the repository.")
-    return folder
+def nist(tmp_path_factory) -> Callable[[str], Path]:
+    """The file of a regression of NIST by its name, in the layout of NIST."""
+    files = {file.stem: file for file in nist_layout.write(tmp_path_factory.mktemp("nist"))}
+    return lambda name: files[name]
 
 
 @pytest.fixture(scope="session")
-def lectures(shared) -> dict[str, Any]:
-    """What the lectures print, by the id of the case."""
-    cases = json.loads((shared / "figures" / "lectures.json").read_text())
-    return {case["id"]: case["expected"] for case in cases}
+def cases() -> dict[str, Any]:
+    """The cases of the lectures by their ids, each with what is ``expected`` and its ``tolerance``."""
+    return tomllib.loads((nist_layout.DATA / "lectures.toml").read_text())
+
+
+@pytest.fixture(scope="session")
+def lectures(cases) -> dict[str, Any]:
+    """What is expected of each case."""
+    return {name: case["expected"] for name, case in cases.items()}
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_a_longer_cycle_and_a_saddle():
 
 def test_convergence_does_not_depend_on_units():
     """A start at the certified values has converged; a path stuck in the valley has not."""
-    problem = tw.problems.fits.misra1a()
+    problem = tw.problems.misra1a()
     methods = {"GD": tw.methods.gradient_descent(1e-12), "GN": tw.methods.GaussNewton()}
     assert fates(problem, methods, steps=50, dtype="float64") == ["stalled", "converged"]
     assert fates(problem, {"GN": tw.methods.GaussNewton()}, problem.minima, steps=3, dtype="float64") == ["converged"]
@@ -131,7 +131,7 @@ def test_table_is_of_medians_over_starts():
 @pytest.mark.parametrize("start", [1, 2])
 def test_the_scale_problem_on_real_data(start):
     """Gauss-Newton has NIST's certified parameters to six digits; gradient descent fails at every learning rate."""
-    problem = tw.problems.fits.misra1a(start)
+    problem = tw.problems.misra1a(start)
     methods = {
         "GD": tw.sweep(tw.methods.gradient_descent(1.0), learning_rate=np.geomspace(1e-14, 1e-6, 33)),
         "GN": tw.methods.GaussNewton(),

@@ -1,18 +1,23 @@
 """The command line, mostly in this process and a dozen times as a stranger would type it."""
 
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import jax
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import THALWEG
+from conftest import THALWEG, environment
 
 import thalweg as tw
 from thalweg.command import cli, words
+from thalweg.command.parameters import parameters
 
 MODEL = """
 from dataclasses import dataclass
@@ -112,8 +117,8 @@ def request_of(call, monkeypatch):
         ("model.py:loss --start 1,2,3", "loss", [1, 2, 3]),
     ],
 )
-def test_words_for_problems(word, name, start, request_of, shared):
-    problem = request_of(word.format(nist=shared / "data/nist"))[0]
+def test_words_for_problems(word, name, start, request_of, nist):
+    problem = request_of(word.format(nist=nist("Misra1a").parent))[0]
     assert problem.name == name
     np.testing.assert_array_equal(problem.start, start)
 
@@ -200,15 +205,15 @@ def test_without_a_method_some_that_suit_are_run(problem, suiting, request_of):
 def test_a_run_is_that_of_python(line, problem, methods, options, call):
     status, out, err = call(f"run {line} --out trace.nc")
     assert (status, err) == (0, "") and out.endswith("\ntrace: trace.nc\n")
-    trace = tw.run(problem, methods or words.chosen_methods(words.fitting(problem)), **options)
+    trace = tw.run(problem, methods or words.chosen_methods(words.suiting(problem)), **options)
     assert_table(out, trace, problem)
     with xr.open_dataset("trace.nc", engine="h5netcdf") as saved:
         xr.testing.assert_identical(saved.drop_attrs(deep=False), trace.drop_attrs(deep=False))
 
 
 @pytest.mark.parametrize(("name", "start"), [("Misra1a", 2), ("DanWood", 1)])
-def test_nist_files_reach_their_certified_values(name, start, call, shared):
-    file = shared / f"data/nist/{name}.dat"
+def test_nist_files_reach_their_certified_values(name, start, call, nist):
+    file = nist(name)
     status, out, err = call(f"run {file}:start={start} gauss_newton --dtype float64 --out trace.nc")
     assert (status, err) == (0, "") and "converged" in out
     with xr.open_dataset("trace.nc", engine="h5netcdf") as saved:
@@ -243,6 +248,54 @@ def test_figures_are_drawn(line, panels, call, monkeypatch):
     assert (status, err) == (0, "") and out.endswith("figure: paths.png\n")
     assert Path("paths.png").read_bytes().startswith(b"\x89PNG")
     assert len([ax for ax in drawn[0].axes if ax.get_title()]) == panels
+
+
+def test_every_problem_and_method_can_be_typed_by_its_name():
+    objects = {"FirstOrder", "Method", "Report", "from_optax", "from_optimistix", "from_scipy", "newtonian_momentum"}
+    for room, typed, left in (
+        (tw.problems, words.PROBLEMS, {"nist", "regression"}),  # which go by the paths of their files
+        (tw.methods, words.METHODS, objects),
+    ):
+        public = {name: value for name, value in vars(room).items() if name in room.__all__ and callable(value)}
+        expected = {name.lower().replace("_", ""): value for name, value in public.items() if name not in left}
+        assert {name.replace("_", ""): value for name, value in typed.items()} == expected
+        assert list(typed) == sorted(typed)
+
+
+def told(whole: "int", share: float | None, several: Sequence[float], rest=1.0, *, kind: Literal["a", "b"] = "b"):
+    """Types of all kinds, one of them as a text."""
+
+
+def untold(free, flag=False, several=(1, 2), name: str | None = None, inner: tw.Problem | None = None, **more):
+    """Types that are seen by the defaults, and one that no text can mean."""
+
+
+def unresolved(x: "Unknown[1]", d: "int" = 2):  # noqa: F821
+    """A type that is nowhere."""
+
+
+@pytest.mark.parametrize(
+    ("function", "texts", "values"),
+    [
+        (told, {"whole": "1e3", "share": "2", "several": "3"}, {"whole": 1000, "share": 2.0, "several": [3.0]}),
+        (told, {"share": "None", "rest": "1;2", "kind": "A"}, {"share": None, "rest": [1.0, 2.0], "kind": "a"}),
+        (untold, {"free": "2", "flag": "True", "name": "NONE"}, {"free": 2, "flag": True, "name": None}),
+        (untold, {"free": "1;2", "flag": "false", "name": "n"}, {"free": [1, 2], "flag": False, "name": "n"}),
+        (
+            untold,
+            {"free": "0.5", "several": "geom(1,4,3)", "name": "n"},
+            {"free": 0.5, "several": [1, 2, 4], "name": "n"},
+        ),
+        (unresolved, {"x": "2", "d": "3"}, {"x": 2, "d": 3}),
+    ],
+)
+def test_what_a_text_means_is_told_by_the_type(function, texts, values):
+    known = parameters(function)
+    for name, text in texts.items():
+        value = known[name].read(text)
+        assert type(value) is (np.ndarray if isinstance(values[name], list) else type(values[name]))
+        np.testing.assert_array_equal(value, values[name])
+    assert "inner" not in known and "more" not in known
 
 
 @pytest.mark.parametrize("what", ["problems", "methods"])
@@ -322,7 +375,7 @@ REFUSED = {
     "run exits.py:a": r"exits.py cannot be imported \(SystemExit: 3\)",
     "run model.py": "model.py is given without a name; write model.py:NAME with .* bowl, pbdl, made, loss",
     "run model.py:bowls": "model.py has no problem and no function 'bowls'; write model.py:NAME",
-    "run model.py:made": "a function of d; give --start if it is a loss of x, or model.py:made:d=2",
+    "run model.py:made": "a function of d; give --start 1,2,… if it is a loss of x, or model.py:made:d=2",
     "run model.py:made:d=3,e=4": "'e' is not a parameter of model.py:made",
     "run model.py:loss": "a function of x; give --start",
     "run model.py:of_numpy --start 1,2": "the loss, of_numpy, cannot .*; write it with jax.numpy",
@@ -407,6 +460,45 @@ def test_help_tells_a_stranger_what_to_type(call):
         assert told in call("run --help")[1]
     for example in re.findall(r"^thalweg (.*)", cli.MORE, re.MULTILINE):
         assert call(example + " --out trace.nc")[::2] == (0, "")
+
+
+UNINSTALLED = """
+import importlib.metadata as metadata, sys
+found = metadata.MetadataPathFinder.find_distributions  # of which this process hides one
+metadata.MetadataPathFinder.find_distributions = lambda context: [] if context.name == "thalweg" else found(context)
+try:
+    metadata.version("thalweg")
+except metadata.PackageNotFoundError:
+    from thalweg.command import cli
+    print(cli.__file__)
+    cli.main()
+"""
+
+
+def test_a_source_tree_runs_without_being_installed(tmp_path, cache):
+    shutil.copytree(Path(tw.__file__).parent, tmp_path / "src/thalweg")
+    words = ["run", "x**2", "gradient_descent:learning_rate=0.1", "--steps", "1", "--out", "trace.nc"]
+    done = subprocess.run(
+        [sys.executable, "-c", UNINSTALLED, *words],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=tmp_path / "src", XDG_CACHE_HOME=cache),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(str(tmp_path / "src/thalweg/command/cli.py"))
+    with xr.open_dataset(tmp_path / "trace.nc", engine="h5netcdf") as saved:
+        assert saved.attrs["thalweg_version"] == tw.__version__
+
+
+def test_the_version_is_said_once(call):
+    root = Path(__file__).resolve().parents[1]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", tw.__version__) and call("--version") == (0, f"{tw.__version__}\n", "")
+    assert re.findall(r"^version: (.*)$", (root / "CITATION.cff").read_text(), re.MULTILINE) == [tw.__version__]
+    described = tomllib.loads((root / "pyproject.toml").read_text())
+    assert described["project"]["dynamic"] == ["version"] and "version" not in described["project"]
+    assert described["tool"]["hatch"]["version"]["path"] == "src/thalweg/__init__.py"
+    assert (Path(tw.__file__).parent / "py.typed").is_file()
 
 
 def test_a_run_writes_what_it_says_and_the_next_compiles_nothing(shell, folder, cache):

@@ -18,6 +18,15 @@ DECAY = 'solve data.csv --model "a*exp(-k*x)" --y y'
 FLAGS = {"flag_values": np.arange(4, dtype=np.int8), "flag_meanings": "converged stalled diverged exhausted"}
 LEFT = re.compile(r"^residual standard deviation (\S+), degrees of freedom (\d+), sum of squares (\S+)$", re.MULTILINE)
 REASONS = "running gtol stuck not_finite max_steps max_seconds interrupted"
+MODEL = """
+import numpy as np
+import thalweg as tw
+square = np.array([[2.0, 3.0], [4.0, 5.0]])
+bowl = tw.Problem(loss=lambda x: (x**2).sum(), start=[1.0, 2.0], name="bowl")
+tree = tw.Problem(loss=lambda x: x["a"], start={"a": 1.0, "w": square}, name="tree")
+table = tw.Problem(loss=lambda x: x.sum(), start=square, name="table")
+def loss(x): return (x**2).sum()
+"""
 
 
 @pytest.fixture
@@ -28,8 +37,7 @@ def folder(workplace):
     (workplace / "words.csv").write_text("x,y\n1,2\n\n2,many\n3,4\n")
     (workplace / "short.csv").write_text("x,y\n1,2\n2,3\n")
     (workplace / "other.txt").write_text("x,y\n1,2\n2,3\n")
-    loss = "import thalweg as tw\nbowl = tw.Problem(loss=lambda x: (x**2).sum(), start=[1.0, 2.0], name='bowl')"
-    (workplace / "model.py").write_text(loss)
+    (workplace / "model.py").write_text(MODEL)
     return workplace
 
 
@@ -91,10 +99,10 @@ def test_a_fit_is_that_of_scipy(call, solved):
     assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_nist_file_has_its_certified_table(call, shared):
-    file = shared / "data/nist/Misra1a.dat"
+def test_a_nist_file_has_its_certified_table(call, nist):
+    file = nist("Misra1a")
     status, out, err = call(f"solve {file}:start=2")
-    published = tw.problems.fits.read(file)
+    published = tw.problems.statistical_reference.read(file)
     assert (status, err) == (0, "") and row(out, "levenberg_marquardt")[2:4] == ["1", "(100.0%)"]
     for i, name in enumerate(published.names):
         words = row(out, name)
@@ -181,6 +189,71 @@ def test_start_and_range_of_other_problems(line, start, box, request_of):
     np.testing.assert_array_equal(problem.domain, box)
     expected = tw.starts.uniform(box, 4, 1) if start is None else start
     np.testing.assert_array_equal(problem.start if starts is None else starts, expected)
+
+
+@pytest.fixture
+def begun(call, monkeypatch):
+    """Where a command line asks ``run`` or ``solve`` to begin, or what it is refused with."""
+    asked = []
+
+    def record(problem, methods, starts, *_, **__):
+        asked.append(starts)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "run_all", record)
+    monkeypatch.setattr(commands, "solve_all", record)
+
+    def begin(line):
+        status, _, err = call(line)
+        return asked.pop() if status == cli.INTERRUPTED else err
+
+    return begin
+
+
+BOTH = pytest.mark.parametrize("verb", ["run", "solve"])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        ("misra1a --start 500,1e-4", [500, 1e-4]),
+        ("misra1a --start b1=500,b2=1e-4", [500, 1e-4]),
+        ("misra1a --start b2=1e-4,b1=1000/2", [500, 1e-4]),
+        ("misra1a --start b2=1", [500, 1]),
+        ("misra1a:start=2 --start b2=1", [250, 1]),
+        ("pbdl --start=x1=-4", [3, -4]),
+        ("'x**2+z**2' --start ' z = 3 , x=-1 '", [-1, 1, 3]),
+        ("model.py:tree --start w[1,0]=7,a=0", [0, 2, 3, 7, 5]),
+        ("model.py:table --start x[0,1]=7", [2, 7, 4, 5]),
+        ("model.py:table --start 1,2,3,4", [1, 2, 3, 4]),
+    ],
+)
+def test_both_verbs_read_both_forms_of_a_start(verb, words, start, begun):
+    np.testing.assert_array_equal(begun(f"{verb} {words}"), start)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("misra1a --start b3=500", "'b3' is not a component of x of 'Misra1a'; did you mean 'b2'"),
+        ("misra1a --start x0=500", "'x0' is not a component of x of 'Misra1a'; choose from b1, b2"),
+        ("misra1a --start =500", "--start has '=500' where name=number is due; write e.g. --start b1=500,b2=1e-4"),
+        ("misra1a --start b1=500,", "--start has '' where name=number is due"),
+        ("misra1a --start b1=,b2=1", "--start of b1 is '', but it must be a finite number"),
+        ("misra1a --start b1=1,b1=2", "--start has b1 twice; give it once"),
+        ("misra1a --start b1=500,1e-4", "--start has '1e-4' where name=number is due"),
+        ("misra1a --start 500,b2=1e-4", "--start has '500' where name=number is due"),
+        ("misra1a --start b1=500 --start b2=1", "--start specified multiple times"),
+        ("misra1a --start b1=500 --starts 5", "--start and --starts were both given"),
+        ("misra1a --start '500,1e-4;250,1e-4'", "--start is '1e-4;250', but it must be a finite number"),
+        ("model.py:table --start w[0,1]=7", r"'w\[0,1\]' is not a component of x of 'table'; did you mean 'x\[0,1\]'"),
+        ("model.py:loss --start x0=1", "is a function of x; give --start 1,2,… if it is a loss of x"),
+    ],
+)
+def test_both_verbs_refuse_a_start_alike(verb, words, sentence, begun):
+    assert re.search(sentence, begun(f"{verb} {words}"))
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,19 @@ def test_bounds_are_the_domain_where_they_make_a_box():
     assert problems.cutest("HADAMALS").domain is None  # some components are fixed
 
 
+def test_a_bounded_problem_that_offers_constraints_has_none():
+    """sif2jax gives HS25, and no other of its bounded problems, a constraint, which returns None."""
+    problem = problems.cutest("HS25")
+    assert problem.stages == ()
+    np.testing.assert_array_equal(problem.domain, [[0.1, 0.0, 0.0], [100.0, 25.6, 5.0]])
+    assert abs(problem.value(problem.start) - 32.835) < 5e-4  # Hock and Schittkowski 1981, with the minimum
+    assert problem.value(np.array([50.0, 25.0, 1.5])) < 1e-25
+
+
+def test_what_is_unconstrained_has_no_domain():
+    assert problems.cutest("SNAIL").domain is None  # whose bounds are infinite in sif2jax
+
+
 @pytest.mark.parametrize(("equations", "squares"), [("BEALENE", "BEALE"), ("HATFLDFLNE", "HATFLDFL")])
 def test_equations_are_the_least_squares_that_cutest_minimizes(equations, squares):
     ours, theirs = problems.cutest(equations), problems.cutest(squares)

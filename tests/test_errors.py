@@ -230,8 +230,8 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_nist_files_that_cannot_be_read(name, tmp_path, shared, compiled):
-    (tmp_path / "cut.dat").write_bytes((shared / "data/nist/Misra1a.dat").read_bytes()[:-30])
+def test_nist_files_that_cannot_be_read(name, tmp_path, nist, compiled):
+    (tmp_path / "cut.dat").write_bytes(nist("Misra1a").read_bytes()[:-30])
     (tmp_path / "random.dat").write_bytes(np.random.default_rng(0).bytes(1000))
     text = refusal(lambda: tw.problems.nist(tmp_path / name), compiled)
     assert re.search(f"cannot be read as a .* NIST StRD: {UNREADABLE[name]}; give a file as NIST", text)

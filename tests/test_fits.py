@@ -1,6 +1,7 @@
 """NIST's regressions: every file as published, its certified fit, and what is refused."""
 
 import decimal
+import re
 from decimal import Decimal
 
 import hypothesis.strategies as st
@@ -8,15 +9,10 @@ import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from nist_layout import NAMES
 
 from thalweg import problems
-from thalweg.problems import fits
-
-NAMES = [
-    *("Bennett5", "BoxBOD", "Chwirut1", "Chwirut2", "DanWood", "ENSO", "Eckerle4", "Gauss1", "Gauss2", "Gauss3"),
-    *("Hahn1", "Kirby2", "Lanczos1", "Lanczos2", "Lanczos3", "MGH09", "MGH10", "MGH17", "Misra1a", "Misra1b"),
-    *("Misra1c", "Misra1d", "Nelson", "Rat42", "Rat43", "Roszman1", "Thurber"),
-]
+from thalweg.problems import statistical_reference as fits
 
 
 @pytest.fixture(autouse=True)
@@ -25,25 +21,26 @@ def float64():
         yield
 
 
-@pytest.fixture(scope="module")
-def folder(shared):
-    return shared / "data" / "nist"
-
-
 def of_certified(problem):
     """The sum of squares, the residual, its Jacobian and the Hessian at the certified parameters."""
     facts = jax.jit(lambda b: (problem.value(b), *problem.least_squares(b), problem.hessian(b)))
     return [np.asarray(fact) for fact in facts(problem.minima[0])]
 
 
-def test_all_27_files_are_there(folder):
-    assert sorted(path.stem for path in folder.glob("*.dat")) == NAMES
-    assert len(NAMES) == 27
+def test_all_27_files_have_what_they_name_at_the_lines_they_name(nist):
+    assert len(NAMES) == 27 and sorted(path.stem for path in nist(NAMES[0]).parent.glob("*.dat")) == NAMES
+    for name in NAMES:
+        lines = nist(name).read_text().splitlines()
+        spans = [map(int, re.search(r"\(lines +(\d+) to +(\d+)\)", line).groups()) for line in lines[4:7]]
+        starts, certified, data = (lines[first - 1 : last] for first, last in spans)
+        assert [line.split()[0] for line in starts] == [f"b{i + 1}" for i in range(len(starts))]
+        assert certified[: len(starts)] == starts and certified[-1].startswith("Number of Observations:")
+        assert data == lines[60:] and all(re.fullmatch(r"[-+.\dE ]+", line) for line in data)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_certified_fit(folder, name):
-    file, problem = fits.read(folder / f"{name}.dat"), problems.nist(folder / f"{name}.dat")
+def test_certified_fit(nist, name):
+    file, problem = fits.read(nist(name)), problems.nist(nist(name))
     loss, residual, jacobian, hessian = of_certified(problem)
     if name == "Lanczos1":  # the printed parameters do not have the digits of the printed sum; see the test of it below
         assert loss > 1e4 * file.residual_sum_of_squares
@@ -58,8 +55,8 @@ def test_certified_fit(folder, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_file_and_problem_agree(folder, name):
-    file = fits.read(folder / f"{name}.dat")
+def test_file_and_problem_agree(nist, name):
+    file = fits.read(nist(name))
     d, m = len(file.names), len(file.observations)
     assert file.name == name
     assert file.names == tuple(f"b{i + 1}" for i in range(d))
@@ -71,7 +68,7 @@ def test_file_and_problem_agree(folder, name):
     variance = file.residual_sum_of_squares / (m - d)
     np.testing.assert_allclose(file.residual_standard_deviation, np.sqrt(variance), rtol=1e-9)
     for start in (1, 2):
-        problem = problems.nist(folder / f"{name}.dat", start)
+        problem = problems.nist(nist(name), start)
         assert problem.name == name
         assert problem.inner_spaces[0].labels == file.names
         assert [(space.name, space.size) for space in problem.inner_spaces] == [("x", d), ("y", m)]
@@ -105,8 +102,8 @@ def by_numpy(name, b, x):
 
 
 @pytest.mark.parametrize("name", ["Misra1a", "ENSO", "Gauss1", "Hahn1", "Nelson", "Roszman1", "Rat43"])
-def test_prediction_is_the_published_model(folder, name):
-    file, problem = fits.read(folder / f"{name}.dat"), problems.nist(folder / f"{name}.dat")
+def test_prediction_is_the_published_model(nist, name):
+    file, problem = fits.read(nist(name)), problems.nist(nist(name))
     response = np.log(file.observations) if name == "Nelson" else file.observations
     np.testing.assert_allclose(file.response, response, rtol=1e-15)
     predict = jax.jit(lambda b: (problem.forward(b), problem.value(b)))
@@ -117,15 +114,15 @@ def test_prediction_is_the_published_model(folder, name):
         np.testing.assert_allclose(loss, np.sum((response - expected) ** 2), rtol=1e-12)
 
 
-def test_lanczos1_is_what_exact_arithmetic_gives(folder):
-    lines = (folder / "Lanczos1.dat").read_text().splitlines()
+def test_lanczos1_is_what_exact_arithmetic_gives(nist):
+    lines = nist("Lanczos1").read_text().splitlines()
     b = [Decimal(line.split()[4]) for line in lines if line.startswith("  b")]
     with decimal.localcontext(prec=50):
         residuals = []
         for y, x in (map(Decimal, line.split()) for line in lines[60:]):
             residuals.append(y - sum(b[i] * (-b[i + 1] * x).exp() for i in (0, 2, 4)))
         exact = float(sum(r * r for r in residuals))
-    loss, residual, _, _ = of_certified(problems.nist(folder / "Lanczos1.dat"))
+    loss, residual, _, _ = of_certified(problems.nist(nist("Lanczos1")))
     # 28,000 times the certified 1.4307867721E-25, as parameters of 11 digits leave residuals of 1e-11 and not 1e-13.
     assert exact == pytest.approx(3.983363989081516e-21, rel=1e-12)
     # float64 rounds predictions of up to 2.5 by 2e-16 and more; of residuals of 1e-11 that leaves five digits.
@@ -133,11 +130,11 @@ def test_lanczos1_is_what_exact_arithmetic_gives(folder):
     np.testing.assert_allclose(loss, exact, rtol=5e-5)
 
 
-def test_misra1a_is_the_published_file(folder):
-    published, file = fits.read(folder / "Misra1a.dat"), fits._MISRA1A
+def test_misra1a_is_the_published_file(nist):
+    published, file = fits.read(nist("Misra1a")), fits._MISRA1A
     np.testing.assert_equal(vars(file), vars(published))
     for start in (1, 2):
-        ours, theirs = problems.misra1a(start), problems.nist(folder / "Misra1a.dat", start)
+        ours, theirs = problems.misra1a(start), problems.nist(nist("Misra1a"), start)
         np.testing.assert_array_equal(ours.start, theirs.start)
         np.testing.assert_array_equal(ours.domain, theirs.domain)
     np.testing.assert_equal(of_certified(ours), of_certified(theirs))
@@ -181,8 +178,8 @@ def written(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Misra1a", "Nelson", "Roszman1", "Hahn1", "ENSO"])
-def test_file_truncated_at_any_line_is_refused(folder, written, name):
-    lines = (folder / f"{name}.dat").read_bytes().splitlines(keepends=True)
+def test_file_truncated_at_any_line_is_refused(nist, written, name):
+    lines = nist(name).read_bytes().splitlines(keepends=True)
     for count in range(len(lines)):
         assert written(b"".join(lines[:count])) is not None, count
     assert written(b"".join(lines)) is None
@@ -203,21 +200,21 @@ def test_file_truncated_at_any_line_is_refused(folder, written, name):
         (b"y = b1", b"z = b1", "'z' at column 1 of the formula is unknown"),
         (b"2 Parameters", b"3 Parameters", "it has 2 complete rows of parameters where the model has 3, b1 to b3"),
         (b"  b2 =", b"  b3 =", "it has 2 complete rows"),
-        (b"0.0005 ", b"half   ", "it has 1 complete rows"),
+        (b" 0.0005 ", b" half ", "it has 1 complete rows"),
         (b"Residual Sum of Squares:", b"Sum:", "it lacks a number for 'Residual Sum of Squares:'"),
         (b"Degrees of Freedom:", b"Degrees:", "it lacks 'Degrees of Freedom:'"),
-        (b"Observations:                            14", b"Observations:  15", "it has 14 observations where"),
-        (b"Data:   y               x", b"", "it lacks the line 'Data:'"),
-        (b"14.73E0     114.9E0", b"14.73E0", "its observation 2 is '14.73E0' where 2 numbers are due"),
-        (b"14.73E0     114.9E0", b"14.73E0 114.9E0 1", "its observation 2 is '14.73E0 114.9E0 1'"),
-        (b"14.73E0     114.9E0", b"14.73E0 nan", "its observation 2 is '14.73E0 nan'"),
-        (b"14.73E0     114.9E0", b"14.73E0 1_0", "its observation 2 is '14.73E0 1_0'"),
-        (b"14.73E0     114.9E0", b"14.73E999 1", "it holds a number too large for float64"),
-        (b"Misra, D.", b"M\xefsra, D.", "it is not ASCII text"),
+        (b"Observations:                         14", b"Observations:  15", "it has 14 observations where"),
+        (b"Data:                     y                   x", b"", "it lacks the line 'Data:'"),
+        (b"14.73E0             114.9E0", b"14.73E0", "its observation 2 is '14.73E0' where 2 numbers are due"),
+        (b"14.73E0             114.9E0", b"14.73E0 114.9E0 1", "its observation 2 is '14.73E0 114.9E0 1'"),
+        (b"14.73E0             114.9E0", b"14.73E0 nan", "its observation 2 is '14.73E0 nan'"),
+        (b"14.73E0             114.9E0", b"14.73E0 1_0", "its observation 2 is '14.73E0 1_0'"),
+        (b"14.73E0             114.9E0", b"14.73E999 1", "it holds a number too large for float64"),
+        (b"Misra (1978)", b"M\xefsra (1978)", "it is not ASCII text"),
     ],
 )
-def test_refusal_says_why(folder, written, old, new, reason):
-    content = (folder / "Misra1a.dat").read_bytes()
+def test_refusal_says_why(nist, written, old, new, reason):
+    content = nist("Misra1a").read_bytes()
     assert old in content
     message = written(content.replace(old, new))
     assert message is not None
@@ -245,8 +242,8 @@ edits = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 8), st.binar
 
 @settings(derandomize=True, deadline=None, max_examples=150, database=None)
 @given(st.sampled_from(["Misra1a", "Nelson", "Roszman1", "Kirby2"]), st.lists(edits, min_size=1, max_size=4))
-def test_mangled_file_is_refused_or_valid(shared, tmp_path_factory, name, changes):
-    content = (shared / "data" / "nist" / f"{name}.dat").read_bytes()
+def test_mangled_file_is_refused_or_valid(nist, tmp_path_factory, name, changes):
+    content = nist(name).read_bytes()
     for place, removed, inserted in changes:
         at = int(place * len(content))
         content = content[:at] + inserted + content[at + removed :]

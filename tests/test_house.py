@@ -1,6 +1,7 @@
 """The rules of the house that a machine can hold."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,13 +116,19 @@ def test_files_are_small_and_final(file):
             assert final or [ast.unparse(base) for base in node.bases] == ["Protocol"], node.name
 
 
-def test_public_names_are_documented():
-    for name in tw.__all__:
-        assert getattr(tw, name).__doc__, name
-    for module in (tw.analysis, tw.methods, tw.plot, tw.problems):
-        for name in module.__all__:
-            value = getattr(module, name)
-            assert not callable(value) or value.__doc__, f"{module.__name__}.{name}"
+def test_nothing_reads_a_folder_beside_the_repository():
+    """Neither by climbing above the root nor by the name of the one that used to lie there."""
+    root = Path(__file__).resolve().parents[1]
+    rooms = (root / room for room in ("src", "tests", "examples", "docs", "benchmarks", ".ci"))
+    files = [file for place in (root.glob("*"), *(room.rglob("*") for room in rooms)) for file in place]
+    files = [file for file in files if file.suffix in (".py", ".md", ".toml") or file.name in ("Makefile", "run")]
+    outside = []
+    for file in files:
+        text, depth = file.read_text(), len(file.relative_to(root).parts)
+        climbs = any(int(steps) >= depth for steps in re.findall(r"\.parents\[(\d+)\]", text))
+        if climbs or re.search(r"\.\./shared|\bshared/|(?<!`)[\"'`]shared[\"'`](?!`)", text):
+            outside.append(str(file.relative_to(root)))
+    assert len(files) > 200 and outside == []
 
 
 def said(code: str) -> str:

@@ -1,6 +1,5 @@
 """The loss on a grid, and stationary points against the lecture's figures and closed forms."""
 
-import json
 import math
 
 import jax.numpy as jnp
@@ -11,11 +10,6 @@ import thalweg as tw
 from thalweg import problems
 
 
-@pytest.fixture(scope="module")
-def figures(shared):
-    return {case["id"]: case["expected"] for case in json.loads((shared / "figures" / "lectures.json").read_text())}
-
-
 def of(loss, low, high):
     return tw.analysis.stationary_points(tw.Problem(loss=lambda x: loss(x[0]), start=[0.1], domain=(low, high)))
 
@@ -24,8 +18,8 @@ def kinds(found):
     return [tw.analysis.KINDS[kind] for kind in found.kind.values]
 
 
-def test_c02_twenty_stationary_points(figures):
-    expected, found = figures["C02"], tw.analysis.stationary_points(problems.rugged())
+def test_c02_twenty_stationary_points(lectures):
+    expected, found = lectures["C02"], tw.analysis.stationary_points(problems.rugged())
     minima = found.where(found.kind == 0, drop=True)
     assert found.sizes == {"point": expected["non-convex stationary points in [-1,1]"]}
     assert minima.sizes["point"] == expected["of which minima"]
@@ -34,8 +28,8 @@ def test_c02_twenty_stationary_points(figures):
     np.testing.assert_allclose(minima.x, np.sort(problems.rugged().minima[:, 0]), rtol=0, atol=1e-15)
 
 
-def test_c03_fifteen_stationary_points(figures):
-    expected, found = figures["C03"], tw.analysis.stationary_points(problems.rugged(0.05))
+def test_c03_fifteen_stationary_points(lectures):
+    expected, found = lectures["C03"], tw.analysis.stationary_points(problems.rugged(0.05))
     assert found.sizes["point"] == expected["stationary points in [-1,1]"]
     minima = found.where(found.kind == 0, drop=True)
     np.testing.assert_allclose(minima.x, expected["minima"], rtol=0, atol=1e-9)

@@ -1,4 +1,4 @@
-"""The lecture on optimizers, each case at its own tolerance (``shared/figures/lectures.json``).
+"""The lecture on optimizers, each case at its own tolerance (``data/lectures.toml``).
 
 B06 is in ``test_lectures.py``, B09, B14 and B15 in ``test_weight_decay.py``, B17 in ``test_one_dimensional.py``.
 """
@@ -216,7 +216,7 @@ def test_b11_two_parameters_fitted_to_examples(lectures):
 
 def test_b12_one_example_at_a_time(lectures, stochastic):
     """The rate is above the bound of some examples, and yet all agree on (3, 9), so the noise dies out."""
-    limit, upstream = lectures["B11"]["limit"], lectures["B12"]["upstream behaviour, reimplemented"]["theta"]
+    limit, upstream = lectures["B11"]["limit"], lectures["B12"]["theta"]
     data = tw.problems.quadratic_fit(50, key=577).data
     bounds = 2 / (2 * (data["x"] ** 4 + data["y"] ** 4))
     assert 0 < np.mean(bounds < 1e-4) < 0.1 and stochastic.sizes["step"] == 51

@@ -131,8 +131,7 @@ def test_c09_erratic_motion(lectures):
     np.testing.assert_allclose(points(found)[:4], expected["first 4"], rtol=1e-9)
     assert found.sizes["step"] == expected["len(history)"]
     np.testing.assert_allclose([points(found).min(), points(found).max()], expected["attractor range"], atol=0.005)
-    assert expected["mean loss of the last 500"] == "-0.135 +- 0.01"
-    assert float(found.loss[0, -500:].mean()) == pytest.approx(-0.135, abs=0.01)
+    assert float(found.loss[0, -500:].mean()) == pytest.approx(expected["mean loss of the last 500"], abs=0.01)
 
 
 def test_precisions_part_and_keep_their_mean():
@@ -218,7 +217,7 @@ def test_c14_momentum_reaches_deeper_minima(lectures, small_steps, with_momentum
 def test_c15_just_below_the_bound(lectures, near_the_bound):
     expected = lectures["C15"]
     assert [near_the_bound.sizes["step"], near_the_bound.sizes["start"]] == expected["history shape"]
-    assert expected["max |x| at the end"] == "0.99^1000 = 4.3171247e-05"
+    assert expected["max |x| at the end"] == pytest.approx(0.99**1000, rel=1e-8)
     assert float(np.abs(near_the_bound.x[:, -1]).max()) == pytest.approx(0.99**1000, rel=1e-9)
 
 
@@ -293,8 +292,7 @@ def test_c19_newton_on_a_parabola_by_differences(lectures):
     expected = lectures["C19"]
     problem = tw.Problem(loss=CONVEX.loss, start=[0.5], derivatives=tw.FiniteDifference(step=1e-5))
     x = points(followed(problem, Newton(), [[0.5]], steps=1000))
-    assert expected["x after 1 step"] == "|x| < 1e-6" and abs(x[1]) < 1e-6
-    assert expected["x at the end"] == "|x| < 1e-12" and abs(x[-1]) < 1e-12
+    assert abs(x[1]) < expected["|x| after 1 step"] and abs(x[-1]) < expected["|x| at the end"]
     assert len(x) == expected["len(history)"]
 
 

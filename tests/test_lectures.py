@@ -1,4 +1,4 @@
-"""The figures of the lectures, each case at its own tolerance (``shared/figures/lectures.json``)."""
+"""The figures of the lectures, each case at its own tolerance (``data/lectures.toml``)."""
 
 import jax
 import jax.numpy as jnp

@@ -2,15 +2,11 @@
 
 import numpy as np
 import pytest
+from nist_layout import NAMES
 
 import thalweg as tw
 
 pytestmark = pytest.mark.slow
-FILES = [
-    *("Bennett5", "BoxBOD", "Chwirut1", "Chwirut2", "DanWood", "ENSO", "Eckerle4", "Gauss1", "Gauss2", "Gauss3"),
-    *("Hahn1", "Kirby2", "Lanczos1", "Lanczos2", "Lanczos3", "MGH09", "MGH10", "MGH17", "Misra1a", "Misra1b"),
-    *("Misra1c", "Misra1d", "Nelson", "Rat42", "Rat43", "Roszman1", "Thurber"),
-]
 
 
 def digits(found, certified):
@@ -19,10 +15,9 @@ def digits(found, certified):
         return np.minimum(-np.log10(np.abs(found - certified) / np.abs(certified)), 11)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, shared):
-    path = shared / "data" / "nist" / f"{name}.dat"
-    file, problem = tw.problems.fits.read(path), tw.problems.nist(path)
+@pytest.mark.parametrize("name", NAMES)
+def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, nist):
+    file, problem = tw.problems.statistical_reference.read(nist(name)), tw.problems.nist(nist(name))
     fits = tw.solve(
         problem,
         tw.methods.LevenbergMarquardt(),
@@ -47,10 +42,9 @@ def test_levenberg_marquardt_has_the_certified_values_from_both_starts(name, sha
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("Misra1a", "float64"), ("Lanczos3", "float32")])
-def test_levenberg_marquardt_ends_where_rounding_hides_the_rest(name, dtype, shared):
+def test_levenberg_marquardt_ends_where_rounding_hides_the_rest(name, dtype, nist):
     """No tolerance can be met: it goes down to the floor, neither before it nor round and round on it."""
-    path = shared / "data" / "nist" / f"{name}.dat"
-    file, problem = tw.problems.fits.read(path), tw.problems.nist(path)
+    file, problem = tw.problems.statistical_reference.read(nist(name)), tw.problems.nist(nist(name))
     starts = tw.starts.uniform(problem.domain, 100, key=0)
     fits = tw.solve(problem, tw.methods.LevenbergMarquardt(), starts, gtol=1e-30, max_steps=1000, dtype=dtype)
     assert (fits.outcome == 1).all() and fits.steps.max() < 800

@@ -1,6 +1,5 @@
 """Landscapes of one number, random wells and a fit: starts, minima and curvatures; then the figures of the lectures."""
 
-import json
 import math
 
 import jax
@@ -18,11 +17,6 @@ EPS = np.finfo(float).eps
 def float64():
     with jax.enable_x64(True):
         yield
-
-
-@pytest.fixture(scope="module")
-def figures(shared):
-    return {case["id"]: case["expected"] for case in json.loads((shared / "figures" / "lectures.json").read_text())}
 
 
 def derivatives(problem, points):
@@ -168,8 +162,8 @@ def test_roots_of_unity_by_newtons_root_finding():
     np.testing.assert_allclose(x[:, 0] + 1j * x[:, 1], by_hand, rtol=1e-8)
 
 
-def test_b17_quadratic_fit_has_the_examples_of_the_lecture(figures):
-    for n, count in ((50, figures["B17"]["count"]), (100, figures["B17"]["for 100"])):
+def test_b17_quadratic_fit_has_the_examples_of_the_lecture(lectures):
+    for n, count in ((50, lectures["B17"]["count"]), (100, lectures["B17"]["for 100"])):
         data = problems.quadratic_fit(n).data
         assert all(values.shape == (count,) for values in data.values())
         assert np.unique(data["x"]).tolist() == np.unique(data["y"]).tolist()
@@ -188,40 +182,40 @@ def test_quadratic_fit_curvature():
         np.testing.assert_allclose(problem.hessian(np.array(t)), 2 * squares @ squares.T / 50, rtol=1e-13)
 
 
-def test_quadratic_fit_takes_the_paths_of_the_lecture(figures):
+def test_quadratic_fit_takes_the_paths_of_the_lecture(lectures):
     methods = {
         "rmsprop": tw.methods.rmsprop(learning_rate=0.1, decay=0.99),
         "adam": tw.methods.adam(learning_rate=0.1),
     }
     trace = tw.run(problems.quadratic_fit(100), methods, steps=389, dtype="float64")
     x = trace.x.isel(start=0).transpose("variant", "step", "x_dim").values
-    expected = figures["B14"]["no momentum, no decay"]
+    expected = lectures["B14"]["no momentum, no decay"]
     np.testing.assert_allclose(x[0, [10, 100]], [expected["theta_10"], expected["theta_100"]], rtol=1e-6)
-    (expected,) = figures["B15"].values()
+    expected = lectures["B15"]
     for step in (1, 10, 200):
         np.testing.assert_allclose(x[1, step], expected[f"theta_{step}"], rtol=1e-6)
     near = np.all(np.abs(x[1] - [3, 9]) < 1e-2, axis=1)
     assert np.argmax(near) == expected["first i with |theta-(3,9)|<1e-2 per coordinate"]
 
 
-def test_b13_minibatches_of_the_lecture(figures):
+def test_b13_minibatches_of_the_lecture(lectures):
     problem = problems.quadratic_fit(50, batch_size=16)
     trace = tw.run(problem, tw.methods.gradient_descent(learning_rate=1e-4), steps=50, dtype="float64")
     end = trace.x.isel(variant=0, start=0, step=-1)
-    np.testing.assert_allclose(end, figures["B13"]["theta near"], atol=0.1)
+    np.testing.assert_allclose(end, lectures["B13"]["theta near"], atol=0.1)
     first = trace.x.isel(variant=0, start=0, step=1)
     assert np.all(np.abs(first + 1e-4 * np.asarray(problem.gradient(np.zeros(2)))) > 1e-3)  # not that of all examples
 
 
-def test_minima_of_the_lecture(figures):
-    expected = figures["C02"]
+def test_minima_of_the_lecture(lectures):
+    expected = lectures["C02"]
     assert problems.convex().minima[0, 0] == expected["convex min"][0]
     assert float(problems.convex().value(jnp.zeros(1))) == expected["convex min"][1]
     rugged = problems.rugged()
     assert len(rugged.minima) == expected["of which minima"]
     lowest = [rugged.minima[0, 0], float(rugged.value(rugged.minima[0]))]
     np.testing.assert_allclose(lowest, expected["non-convex global min"], rtol=0, atol=1e-15)
-    expected, rugged = figures["C03"], problems.rugged(0.05)
+    expected, rugged = lectures["C03"], problems.rugged(0.05)
     minima = np.sort(rugged.minima[:, 0])
     values, _, curvatures = derivatives(rugged, minima)
     np.testing.assert_allclose(minima, expected["minima"], rtol=0, atol=1e-9)
@@ -229,9 +223,9 @@ def test_minima_of_the_lecture(figures):
     np.testing.assert_allclose(curvatures, expected["curvature"], rtol=1e-9)
 
 
-def test_e05_double_well_of_the_lecture(figures):
+def test_e05_double_well_of_the_lecture(lectures):
     value, slope, _ = derivatives(problems.double_well(), [0.12132987])
-    np.testing.assert_allclose(value, figures["E05"]["value"], rtol=1e-12)
-    np.testing.assert_allclose(slope, figures["E05"]["derivative"], rtol=1e-12)
+    np.testing.assert_allclose(value, lectures["E05"]["value"], rtol=1e-12)
+    np.testing.assert_allclose(slope, lectures["E05"]["derivative"], rtol=1e-12)
     w = math.sqrt(9 / 4)
     assert problems.double_well(2.0, 9.0).minima.tolist() == [[w], [-w]]

@@ -333,6 +333,7 @@ def test_words_of_the_command_line_mean_them():
         (lambda: sine.problem(phi=float("inf")), "phi is inf"),
         (lambda: sine.examples(-1), "n is -1"),
         (lambda: exponential.examples(True), "n is True"),
+        (lambda: poisson.problem(size=4, key=0.5), "key is 0.5"),
     ],
 )
 def test_what_cannot_be_is_said(make, said):

@@ -1,5 +1,6 @@
 """Physics that moves: conservation laws, orders of the time steps, oracles, and the stated accuracy of inverses."""
 
+import exponax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import thalweg as tw
-from thalweg.problems.physics import burgers, navier_stokes, oscillators, quantum_dipole
+from thalweg.problems.physics import burgers, navier_stokes, oscillators, quantum_dipole, spectral
 
 SPRINGS = {"linear": (0.2, 0.0, 1.0), "cubic": (0.0, 1.0, 3.0)}  # of the two forces and the control, as published
 
@@ -172,6 +173,8 @@ def test_oscillators_refuse_what_they_do_not_know():
         oscillators.problem(steps=0)
     with pytest.raises(ValueError, match="n is 0"):
         oscillators.examples(0)
+    with pytest.raises(ValueError, match="key is -1"):
+        oscillators.problem(key=-1)
 
 
 def hamiltonian(force):
@@ -360,6 +363,22 @@ def test_examples_of_flows_are_what_the_forward_gives():
 def test_a_method_moves_toward_the_flow_that_carried_the_dye():
     trace = tw.run(navier_stokes.problem(8), tw.methods.gradient_descent(learning_rate=0.1), steps=5)
     assert np.all(np.diff(trace.loss.values.ravel()) < 0)
+
+
+def test_wave_numbers_are_those_of_exponax():
+    sizes, theirs = ((1, 9), (2, 12)), exponax.spectral
+
+    @jax.jit  # operation by operation it takes seconds
+    def expected():
+        return [
+            (theirs.build_wavenumbers(d, n), theirs.low_pass_filter_mask(d, n, cutoff=(n - 1) // 3)[0])
+            for d, n in sizes
+        ]
+
+    for (k, kept), (d, n) in zip(expected(), sizes, strict=True):
+        ours = spectral.wave_numbers(n, d)
+        np.testing.assert_array_equal(ours[0], k)
+        np.testing.assert_array_equal(ours[1], kept)
 
 
 def test_fields_refuse_what_has_no_grid_or_diffuses_backward():

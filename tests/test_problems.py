@@ -1,6 +1,5 @@
 """Every problem at its stated start, minima, curvature and inverse; then the figures of the lectures."""
 
-import json
 import math
 import re
 from fractions import Fraction
@@ -142,6 +141,25 @@ def test_minima(name):
         # A root known to half a unit in its last digit has a gradient of that size times the curvature.
         np.testing.assert_allclose(gradient, 0, atol=4 * EPS * curvatures[-1])
         np.testing.assert_allclose(value, 0, atol=16 * EPS**2 * curvatures[-1])
+
+
+# As published where it was, and as the docstrings say: the box is -width <= x_i <= width, or (low, high).
+BOXES = {
+    **dict.fromkeys(("pbdl", "scaling", "exponential"), 4.0),
+    **{"sine": PI, "quadratic": 2.0, "roots_of_unity": 2.0, "rosenbrock": 2.048, "himmelblau": 5.0, "beale": 4.5},
+    **{"ackley": 32.768, "rastrigin": 5.12, "quadratic_fit": (0.0, 10.0), "wells": 3.0},
+    **{"convex": 1.0, "rugged": 1.0, "worst_case": 1.0, "double_well": 2.0, "polynomial": 5.0},
+    **{"heat": (0.0, 4.0), "poisson": 4.0, "oscillators": 1.0, "quantum_dipole": 3.0},
+}
+GIVEN = {"quadratic": [[1.0, 2.0]], "polynomial": [[1.0, 0.0]], "heat": [8], "poisson": [8], "quantum_dipole": [5]}
+
+
+@pytest.mark.parametrize("name", BOXES)
+def test_the_domain_is_the_published_one(name):
+    problem = getattr(problems, name)(*GIVEN.get(name, []))
+    low, high = BOXES[name] if isinstance(BOXES[name], tuple) else (-BOXES[name], BOXES[name])
+    np.testing.assert_array_equal(problem.domain, np.full((problem.dimension, 2), (low, high)).T)
+    assert np.all((low <= problem.start) & (problem.start <= high))
 
 
 @pytest.mark.parametrize("name", LIBRARY)
@@ -305,6 +323,7 @@ def test_quadratic_without_minimum_and_with_a_flat_direction():
         lambda: problems.quadratic([]),
         lambda: problems.quadratic([1.0, math.inf]),
         lambda: problems.quadratic([[1.0]]),  # type: ignore[list-item]
+        lambda: problems.quadratic([1.0], rotation_key=-1),
         lambda: problems.rosenbrock(1),
         lambda: problems.ackley(0),
         lambda: problems.rastrigin(2.5),  # type: ignore[arg-type]
@@ -332,32 +351,27 @@ def test_bad_parameters_are_refused_in_one_sentence(make):
         make()
 
 
-@pytest.fixture(scope="module")
-def figures(shared):
-    return {case["id"]: case["expected"] for case in json.loads((shared / "figures" / "lectures.json").read_text())}
-
-
-def test_figures_of_pbdl(figures):
+def test_figures_of_pbdl(lectures):
     problem, x = problems.pbdl(), np.array([[3.0, 3.0]])
     value, gradient, hessian = derivatives(problem, x)
     y, jacobian = over(lambda x: (problem.forward(x), problem.jacobian(x)), x)
-    np.testing.assert_array_equal(y[0], figures["A01"]["y(x)"])
-    assert value[0] == figures["A01"]["L(y(x))"]
-    np.testing.assert_allclose(jacobian[0], figures["A02"]["J_y"], atol=1e-5)
-    np.testing.assert_allclose(gradient[0], figures["A02"]["grad_x L"], atol=1e-5)
-    np.testing.assert_allclose(hessian[0], figures["A02"]["hess_x L (derived)"], atol=1e-5)
+    np.testing.assert_array_equal(y[0], lectures["A01"]["y(x)"])
+    assert value[0] == lectures["A01"]["L(y(x))"]
+    np.testing.assert_allclose(jacobian[0], lectures["A02"]["J_y"], atol=1e-5)
+    np.testing.assert_allclose(gradient[0], lectures["A02"]["grad_x L"], atol=1e-5)
+    np.testing.assert_allclose(hessian[0], lectures["A02"]["hess_x L (derived)"], atol=1e-5)
 
 
-def test_figures_of_scaling(figures):
-    for alpha, gradient_step, newton_step in zip((1, 10, 100), figures["D01"]["GD step"], [-0.9] * 3, strict=True):
+def test_figures_of_scaling(lectures):
+    for alpha, gradient_step, newton_step in zip((1, 10, 100), lectures["D01"]["GD step"], [-0.9] * 3, strict=True):
         problem = problems.scaling(alpha)
         _, (gradient,), (hessian,) = derivatives(problem, problem.start[None])
         np.testing.assert_allclose(-0.01 * gradient, gradient_step, atol=1e-9)
         np.testing.assert_allclose(-0.3 * np.linalg.solve(hessian, gradient), [newton_step] * 2, atol=1e-9)
 
 
-def test_figures_of_sine(figures):
-    expected, problem = figures["D03"], problems.sine(xi=1, phi=15)
+def test_figures_of_sine(lectures):
+    expected, problem = lectures["D03"], problems.sine(xi=1, phi=15)
     value, gradient, _ = derivatives(problem, np.zeros((1, 2)))
     np.testing.assert_allclose(value[0], expected["loss at x=0"], atol=1e-7)
     np.testing.assert_allclose(gradient[0], expected["grad at 0"], atol=1e-7)
@@ -367,13 +381,13 @@ def test_figures_of_sine(figures):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_figures_of_ackley(figures, dtype):
+def test_figures_of_ackley(lectures, dtype):
     with jax.enable_x64(dtype == np.float64):
         problem, side = problems.ackley(), np.arange(-10, 10, 0.1).astype(dtype)
         grid = over(jax.vmap(problem.value), np.stack(np.meshgrid(side, side), axis=-1))
-        assert problem.value(np.zeros(2, dtype)) == figures["B06"]["ackley(0,0)"]
-        np.testing.assert_allclose(problem.value(problem.start), figures["B06"]["ackley(4,4) (derived)"], atol=2e-6)
-    assert list(grid.shape) == figures["B06"]["grid shape"]
+        assert problem.value(np.zeros(2, dtype)) == lectures["B06"]["ackley(0,0)"]
+        np.testing.assert_allclose(problem.value(problem.start), lectures["B06"]["ackley(4,4) (derived)"], atol=2e-6)
+    assert list(grid.shape) == lectures["B06"]["grid shape"]
     # The figure prints seven digits of the maximum, of which float32 has six.
-    np.testing.assert_allclose(grid.max(), figures["B06"]["grid max (derived)"], atol=1e-5)
-    np.testing.assert_allclose(grid.min(), figures["B06"]["grid min (derived)"], atol=2e-6)
+    np.testing.assert_allclose(grid.max(), lectures["B06"]["grid max (derived)"], atol=1e-5)
+    np.testing.assert_allclose(grid.min(), lectures["B06"]["grid min (derived)"], atol=2e-6)

@@ -10,19 +10,15 @@ import pytest
 import scipy.optimize
 import xarray as xr
 from figures import rendered
+from nist_layout import NAMES
 
 import thalweg as tw
 from thalweg import analysis, plot, problems
-from thalweg.problems import fits
+from thalweg.problems import statistical_reference as fits
 from thalweg.problems.tables import read_table
 
 MODEL = "b1*(1-exp(-b2*x))"
 LETTERS = {"x": np.arange(6.0), "y": np.array([0.1, 0.8, 2.1, 2.9, 4.2, 5.0]), "temp": np.ones(6)}
-NAMES = [
-    *("Bennett5", "BoxBOD", "Chwirut1", "Chwirut2", "DanWood", "ENSO", "Eckerle4", "Gauss1", "Gauss2", "Gauss3"),
-    *("Hahn1", "Kirby2", "Lanczos1", "Lanczos2", "Lanczos3", "MGH09", "MGH10", "MGH17", "Misra1a", "Misra1b"),
-    *("Misra1c", "Misra1d", "Nelson", "Rat42", "Rat43", "Roszman1", "Thurber"),
-]
 
 
 def fitted(problem, points, loss=None):
@@ -158,8 +154,8 @@ def test_no_file(tmp_path, compiled):
 
 
 @pytest.mark.parametrize("name", ["Misra1a", "Chwirut2", "Hahn1", "Rat43"])
-def test_a_table_is_the_same_problem_as_the_file_of_nist(name, shared, tmp_path):
-    file, theirs = fits.read(shared / f"data/nist/{name}.dat"), problems.nist(shared / f"data/nist/{name}.dat")
+def test_a_table_is_the_same_problem_as_the_file_of_nist(name, nist, tmp_path):
+    file, theirs = fits.read(nist(name)), problems.nist(nist(name))
     columns = {"y": file.response, **file.predictors}
     pd.DataFrame(columns).to_csv(tmp_path / f"{name}.csv", index=False)
     near = dict(zip(file.names, file.starts[1].tolist(), strict=True))
@@ -300,9 +296,8 @@ def test_refusal(name, compiled):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_standard_deviations_that_nist_certifies(name, shared):
-    path = shared / f"data/nist/{name}.dat"
-    file, problem = fits.read(path), problems.nist(path)
+def test_standard_deviations_that_nist_certifies(name, nist):
+    file, problem = fits.read(nist(name)), problems.nist(nist(name))
     spread = analysis.uncertainty(fitted(problem, file.certified[None, None]), problem)
     error, deviation = spread.standard_error.values[0, 0], float(spread.residual_standard_deviation[0, 0])
     if name == "Lanczos1":  # the printed parameters leave residuals 168 times the certified ones; s enters as a factor
@@ -512,9 +507,8 @@ def test_figure_of_one_predictor():
         assert abs(float(shown) - value) < 0.1 * error
 
 
-def test_figure_of_several_predictors(shared):
-    path = shared / "data/nist/Nelson.dat"
-    file, problem = fits.read(path), problems.nist(path)
+def test_figure_of_several_predictors(nist):
+    file, problem = fits.read(nist("Nelson")), problems.nist(nist("Nelson"))
     figure = rendered(plot.fit(fitted(problem, file.certified[None, None]), problem))
     top, below = figure.axes
     x1, x2 = file.predictors["x1"], file.predictors["x2"]

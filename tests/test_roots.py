@@ -1,6 +1,5 @@
 """Root finding: orders by slope, the lectures' figures, NumPy's roots, many elements at once, misuse by its text."""
 
-import json
 import math
 
 import jax
@@ -13,12 +12,6 @@ import thalweg as tw
 from thalweg import roots
 
 
-@pytest.fixture(scope="module")
-def figures(shared):
-    cases = json.loads((shared / "figures" / "lectures.json").read_text())
-    return {case["id"]: case for case in cases}
-
-
 def order(errors):
     """The slope of log |e_(i+1)| over log |e_i|, of errors above rounding."""
     e = np.abs(errors)
@@ -27,9 +20,9 @@ def order(errors):
     return np.polyfit(e[:-1], e[1:], 1)[0]
 
 
-def test_c05_bisection_takes_the_halvings_that_it_must(figures):
-    low, high = figures["C05"]["inputs"]["bracket"]
-    for tolerance, halvings in figures["C05"]["expected"].items():
+def test_c05_bisection_takes_the_halvings_that_it_must(cases):
+    low, high = cases["C05"]["bracket"]
+    for tolerance, halvings in cases["C05"]["expected"].items():
         found = roots.bisection(lambda x: x, low, high, tolerance=float(tolerance), dtype="float64")
         assert found.steps == halvings and found.converged and len(found.path) == halvings + 1
         assert abs(found.root) <= float(tolerance) / 2
@@ -102,8 +95,8 @@ def test_secant_is_of_the_golden_order():
         assert expected == pytest.approx(b, rel=1e-13)
 
 
-def test_c06_durand_kerner_of_the_lecture(figures):
-    expected = np.array([complex(*root) for root in figures["C06"]["expected"]["roots"]])
+def test_c06_durand_kerner_of_the_lecture(lectures):
+    expected = np.array([complex(*root) for root in lectures["C06"]["roots"]])
     found = roots.durand_kerner([1, -3, 3, -5], dtype="float64")
     assert found.steps == 8 and found.converged
     np.testing.assert_allclose(found.root, expected, rtol=0, atol=1e-10)

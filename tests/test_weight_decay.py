@@ -1,7 +1,5 @@
 """Coupled weight decay of rmsprop and adam: the lectures' figures, torch by transcription, and sweeps."""
 
-import json
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,11 +10,6 @@ from thalweg.methods import adam, adamw, rmsprop
 SIDE = np.linspace(-10, 10, 10)
 X, Y = (side.ravel() for side in np.meshgrid(SIDE, SIDE))
 TORCH = {"decay": 0.99, "eps_in_sqrt": False}
-
-
-@pytest.fixture(scope="module")
-def lectures(shared):
-    return {case["id"]: case for case in json.loads((shared / "figures" / "lectures.json").read_text())}
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +25,8 @@ def model_gradient(t):
     return np.array([np.mean(2 * residual * X**2), np.mean(2 * residual * Y**2)])
 
 
-def test_b14_rmsprop_in_the_form_of_torch(lectures, model):
-    expected, close = lectures["B14"]["expected"], lectures["B14"]["tolerance"]
+def test_b14_rmsprop_in_the_form_of_torch(cases, model):
+    expected, close = cases["B14"]["expected"], cases["B14"]["tolerance"]
     methods = dict(
         zip(
             expected,
@@ -52,8 +45,8 @@ def test_b14_rmsprop_in_the_form_of_torch(lectures, model):
             np.testing.assert_allclose(found, theta, err_msg=f"{name} {step}", **close)
 
 
-def test_b15_adam(lectures, model):
-    expected, close = next(iter(lectures["B15"]["expected"].values())), lectures["B15"]["tolerance"]
+def test_b15_adam(cases, model):
+    expected, close = cases["B15"]["expected"], cases["B15"]["tolerance"]
     path = tw.run(model, adam(0.1), steps=400, dtype="float64").x[0, 0].values
     for step in (1, 10, 200):
         np.testing.assert_allclose(path[step], expected[f"theta_{step}"], **close)
@@ -110,10 +103,10 @@ def ackley_gradient(x):
     return 2 * np.exp(-0.2 * r) * x / r + np.exp(c) * np.pi * np.sin(2 * np.pi * x)
 
 
-def test_b09_adam_on_ackley(lectures):
+def test_b09_adam_on_ackley(cases):
     """The figure is of a lecture that updates one component after the other, which takes 290 steps to the origin and
     ends off the diagonal; optax and torch update both at once, stay on it and take 293."""
-    expected, close = lectures["B09"]["expected"], lectures["B09"]["tolerance"]
+    expected, close = cases["B09"]["expected"], cases["B09"]["tolerance"]
     given = {"b1": 0.99, "b2": 0.999, "eps": 1e-8}
     methods = dict(
         zip(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from thalweg.verbs.run import run
     from thalweg.verbs.solve import solve
 
+__version__ = "0.1.0"  # the one place: hatch reads it here, and a source tree that was never installed has it too
+
 # The public names in the order data flows, each with the module that holds it ("" for the module itself).
 _HOMES = {
     "Stage": "chain.stages",
@@ -76,4 +78,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "__version__"]

@@ -27,6 +27,10 @@ LARGEST_MATRIX = 4096
 Product = Callable[[Array], Array]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def sharpness(problem: "Problem", x: ArrayLike) -> Array:
     """The largest (algebraic) eigenvalue of the Hessian d2L/dx2, a scalar in [L]/[x]^2.
 

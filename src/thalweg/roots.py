@@ -13,7 +13,13 @@ from thalweg.chain.space import abstract
 from thalweg.numerics.precision import precision
 from thalweg.numerics.reading import real, whole
 
+__all__ = ["Roots", "bisection", "durand_kerner", "newton", "secant"]
+
 Function = Callable[[Array], Array]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @final
@@ -28,13 +34,31 @@ class Roots(NamedTuple):
 
 
 def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1e-12, dtype: Any = None) -> Roots:
-    """The root of f between ``low`` and ``high``, where it has values of different sign: halve, keep the half in which
-    the sign changes, until it is at most ``tolerance`` wide.
+    """The root of f in a bracket, by halving it and keeping the half in which f changes its sign.
 
-    The iterate is the middle, |error| <= (high - low) / 2^(i + 1) after i steps, each one value of f; there are
-    ceil(log2((high - low) / tolerance)), or fewer where f(middle) = 0 or no number is left between the ends.
-    ``tolerance`` is in [x], positive. ``dtype`` as in ``run``.
-    Raises ValueError where f does not change its sign. Source: Dahlquist and Björck (1974), section 6.2.
+    The iterate is the middle; |error| <= (high - low) / 2^(i + 1) after i steps. There are
+    ceil(log2((high - low) / tolerance)) of them, or fewer where f(middle) = 0 or no number is left between the ends.
+
+    Args:
+        f: a function of one number, in [x], that gives one number, written with jax.numpy.
+        low: the lower ends, in [x]; any shape (…).
+        high: the upper ends, in [x]; a shape that goes with that of ``low``. f has the other sign there, or is 0.
+        tolerance: the width of a bracket that is small enough, in [x], positive.
+        dtype: "float32" or "float64"; JAX's default if None.
+    Returns:
+        ``Roots`` of shape (…): ``root`` in [x], ``value`` in the units of f, ``steps`` a pure number, ``converged``
+        where f is finite at the root, ``path`` (most steps + 1, …).
+    Raises:
+        ValueError: where f has the same sign at both ends, where low is not below high, where f does not map a number
+            to a number, and for ends, a tolerance or a dtype that are no such numbers.
+    Cost:
+        One value of f per step and element, and one compilation per call.
+    Source:
+        Dahlquist and Björck (1974), Numerical Methods, section 6.2.
+    Example:
+        >>> found = tw.roots.bisection(lambda x: x**2 - 2, 0.0, [2.0, 3.0], tolerance=1e-6)
+        >>> bool(np.allclose(found.root, 2**0.5, atol=1e-6)), found.steps.tolist()
+        (True, [21, 22])
     """
     kind, within = precision(dtype), _positive(tolerance)
     low, high = _numbers(kind, low=low, high=high)
@@ -81,11 +105,31 @@ def newton(
     steps: int = 50,
     dtype: Any = None,
 ) -> Roots:
-    """x <- x - f(x) / f'(x) from ``start``, until a step is at most ``tolerance`` (in [x]) or the rounding of x.
+    """A root of f by Newton's method, x <- x - f(x) / f'(x), until a step is short or x is as exact as it gets.
 
-    Of order 2 near a simple root, and linear with ratio 1 - 1/m near an m-fold one. f' is ``derivative``, or without
-    one by JAX; a step is one value of each. ``dtype`` as in ``run``. Where there is no end within ``steps``, or the
-    path is not finite, ``converged`` is false. Source: Dahlquist and Björck (1974), section 6.3.
+    Of order 2 near a simple root, and linear with ratio 1 - 1/m near an m-fold one.
+
+    Args:
+        f: a function of one number, in [x], that gives one number, written with jax.numpy.
+        start: where to begin, in [x]; any shape (…).
+        derivative: f', a function of one number; by JAX if None.
+        tolerance: the length of a step that is small enough, in [x], positive; rounding of x is enough in any case.
+        steps: the most steps, a pure number, 1 or more.
+        dtype: "float32" or "float64"; JAX's default if None.
+    Returns:
+        ``Roots`` of shape (…): ``root`` in [x], ``value`` in the units of f, ``steps`` a pure number, ``converged``
+        false where there was no end within ``steps`` or the path is not finite, ``path`` (most steps + 1, …).
+    Raises:
+        ValueError: where f or its derivative does not map a number to a number, and for a start, tolerance, steps or
+            dtype that are no such numbers.
+    Cost:
+        One value of f and one of f' per step and element, and one compilation per call.
+    Source:
+        Dahlquist and Björck (1974), Numerical Methods, section 6.3.
+    Example:
+        >>> found = tw.roots.newton(lambda x: x**3 - 1, [2.0, -0.5])
+        >>> found.root.round(5).tolist(), found.converged.tolist()
+        ([1.0, 1.0], [True, True])
     """
     kind, within = precision(dtype), _positive(tolerance)
     (start,) = _numbers(kind, start=start)
@@ -108,12 +152,32 @@ def secant(
     steps: int = 50,
     dtype: Any = None,
 ) -> Roots:
-    """x_(i+1) = x_i - f(x_i) (x_i - x_(i-1)) / (f(x_i) - f(x_(i-1))), from ``start`` and ``second``, until a step is at
-    most ``tolerance`` (in [x]) or the rounding of x.
+    """A root of f by secants, until a step is short or x is as exact as it gets.
 
-    Of order (1 + sqrt 5) / 2 = 1.618 near a simple root; a step is one value of f. Row 0 of the path is ``second``.
-    ``dtype`` and ``converged`` as in ``newton``. Raises ValueError where both starts are the same.
-    Source: Dahlquist and Björck (1974), section 6.4.
+    x_(i+1) = x_i - f(x_i) (x_i - x_(i-1)) / (f(x_i) - f(x_(i-1))), of order (1 + sqrt 5) / 2 near a simple
+    root.
+
+    Args:
+        f: a function of one number, in [x], that gives one number, written with jax.numpy.
+        start: the first point x_0, in [x]; any shape (…).
+        second: the second point x_1, in [x], another than ``start``; row 0 of the path.
+        tolerance: the length of a step that is small enough, in [x], positive; rounding of x is enough in any case.
+        steps: the most steps, a pure number, 1 or more.
+        dtype: "float32" or "float64"; JAX's default if None.
+    Returns:
+        ``Roots`` of shape (…): ``root`` in [x], ``value`` in the units of f, ``steps`` a pure number, ``converged``
+        false where there was no end within ``steps`` or the path is not finite, ``path`` (most steps + 1, …).
+    Raises:
+        ValueError: where both points are the same, where f does not map a number to a number, and for points,
+            tolerance, steps or dtype that are no such numbers.
+    Cost:
+        Two values of f per step and element (the last one is taken again), and one compilation per call.
+    Source:
+        Dahlquist and Björck (1974), Numerical Methods, section 6.4.
+    Example:
+        >>> found = tw.roots.secant(jnp.cos, 1.0, 2.0)
+        >>> round(float(found.root), 5), bool(found.converged)
+        (1.5708, True)
     """
     kind, within = precision(dtype), _positive(tolerance)
     start, second = _numbers(kind, start=start, second=second)
@@ -133,16 +197,33 @@ def secant(
 
 
 def durand_kerner(coefficients: ArrayLike, tolerance: float = 1e-12, steps: int = 500, dtype: Any = None) -> Roots:
-    """All n roots of polynomials p of degree n, the highest power first as in numpy.polyval: shape (…, n + 1) gives
-    complex roots (…, n).
+    """All n roots of polynomials of degree n at once, real or complex.
 
     z_k <- z_k - p(z_k) / prod over j != k of (z_k - z_j), where p has been divided by its leading coefficient, from
-    z_k = (0.4 + 0.9 i)^k for k = 0 … n - 1, each with the latest values of the others. A step is a sweep over all k,
-    n^2 multiplications. It ends where no root moves by more than ``tolerance`` (in [x]) or its rounding. Where all
-    roots are simple it is of order 1 + s with s^n = s + 1, a little over 2; multiple ones are approached linearly and
-    to fewer digits. ``dtype`` as in ``run``, that of the real parts. Raises ValueError where a leading coefficient is
-    0.
-    Source: Durand (1960); Kerner (1966); Alefeld and Herzberger (1974) for the order.
+    z_k = (0.4 + 0.9 i)^k for k = 0 … n - 1, each with the latest values of the others. A step is a sweep over all k; it
+    ends where no root moves by more than ``tolerance`` or its rounding. Where all roots are simple it is of order 1 + s
+    with s^n = s + 1, a little over 2; multiple ones are approached linearly and to fewer digits.
+
+    Args:
+        coefficients: the highest power first as in numpy.polyval, shape (…, n + 1) with n >= 1, finite, real or
+            complex; that of [x]^k is in the units of p over [x]^k.
+        tolerance: the length of a move that is small enough, in [x], positive.
+        steps: the most sweeps, a pure number, 1 or more.
+        dtype: of the real parts, "float32" or "float64"; JAX's default if None.
+    Returns:
+        ``Roots``: ``root`` and ``value`` complex, of shape (…, n), in [x] and in the units of p; ``steps`` and
+        ``converged`` of shape (…); ``path`` (most steps + 1, …, n).
+    Raises:
+        ValueError: where a leading coefficient is 0, and for coefficients, tolerance, steps or dtype that are no such
+            numbers.
+    Cost:
+        2 n^2 complex multiplications per sweep and polynomial, and one compilation per call.
+    Source:
+        Durand (1960) and Kerner (1966), Numer. Math. 8; Alefeld and Herzberger (1974) for the order.
+    Example:
+        >>> found = tw.roots.durand_kerner([1.0, 0.0, 0.0, -1.0])  # z^3 = 1
+        >>> np.sort(found.root.real.astype(float).round(4)).tolist()
+        [-0.5, -0.5, 1.0]
     """
     kind, within = precision(dtype), _positive(tolerance)
     complexes = np.result_type(kind, np.complex64)

@@ -6,7 +6,13 @@ import numpy as np
 
 from thalweg.numerics.reading import whole
 
+__all__ = ["grid", "sphere", "uniform"]
+
 Box = tuple[Any, Any]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
@@ -30,20 +36,76 @@ def _generator(key: int) -> np.random.Generator:
 
 
 def grid(domain: Box, n: int) -> np.ndarray:
-    """n points along each side of the box, ends included: n^d points, the last component running fastest."""
+    """The points of a regular grid in a box, the last component running fastest.
+
+    low + i (high - low) / (n - 1) along each side, i = 0 … n - 1, so both ends are points; for n = 1 the low end alone.
+
+    Args:
+        domain: the box (low, high), each a number or d numbers, in [x]; such as ``problem.domain``.
+        n: how many points along each side, a pure number, 1 or more.
+    Returns:
+        An array of shape (n^d, d) in [x], float64.
+    Raises:
+        ValueError: for a box that is None, not finite or empty, and for an n that is no whole number from 1 on.
+    Cost:
+        n^d d numbers of 8 bytes.
+    Example:
+        >>> tw.starts.grid(([0.0, 10.0], [1.0, 20.0]), 2).tolist()
+        [[0.0, 10.0], [0.0, 20.0], [1.0, 10.0], [1.0, 20.0]]
+    """
     low, high = _box(domain)
     sides = [np.linspace(a, b, whole(n, "n", 1)) for a, b in zip(low, high, strict=True)]
     return np.stack([side.ravel() for side in np.meshgrid(*sides, indexing="ij")], axis=1)
 
 
 def uniform(domain: Box, n: int, key: int = 0) -> np.ndarray:
-    """n points drawn uniformly from the box by NumPy's generator seeded with ``key``."""
+    """Points drawn uniformly from a box.
+
+    low + u (high - low), u uniform in [0, 1), by NumPy's default generator seeded with ``key``.
+
+    Args:
+        domain: the box (low, high), each a number or d numbers, in [x]; such as ``problem.domain``.
+        n: how many points, a pure number, 1 or more.
+        key: the seed, a whole number, 0 or more; the same points for the same key.
+    Returns:
+        An array of shape (n, d) in [x], float64.
+    Raises:
+        ValueError: for a box that is None, not finite or empty, and for an n or a key that is no such whole number.
+    Cost:
+        n d random numbers of 8 bytes.
+    Example:
+        >>> points = tw.starts.uniform((-2.0, [2.0, 3.0]), 1000, key=1)
+        >>> points.shape, bool((points[:, 0] < 2).all()), bool((points >= -2).all())
+        ((1000, 2), True, True)
+    """
     low, high = _box(domain)
     return _generator(key).uniform(low, high, (whole(n, "n", 1), low.size))
 
 
 def sphere(center: Any, radius: float, n: int, key: int = 0) -> np.ndarray:
-    """n points drawn uniformly from the sphere |x - center| = radius by NumPy's generator seeded with ``key``."""
+    """Points drawn uniformly from the sphere |x - center| = radius.
+
+    center + radius v / |v|, v of d independent normal numbers by NumPy's default generator seeded with ``key``.
+
+    Args:
+        center: the middle, d finite numbers in [x].
+        radius: the distance of all points from it, in [x], 0 or more.
+        n: how many points, a pure number, 1 or more.
+        key: the seed, a whole number, 0 or more; the same points for the same key.
+    Returns:
+        An array of shape (n, d) in [x], float64.
+    Raises:
+        ValueError: for a radius below 0 or not finite, a center that is no vector of finite numbers, and for an n or a
+            key that is no such whole number.
+    Cost:
+        n d random numbers of 8 bytes, and a norm each.
+    Source:
+        Muller (1959), A note on a method for generating points uniformly on n-dimensional spheres, Comm. ACM 2.
+    Example:
+        >>> points = tw.starts.sphere([1.0, 2.0, 3.0], 0.5, 4, key=0)
+        >>> np.linalg.norm(points - [1.0, 2.0, 3.0], axis=1).round(12).tolist()
+        [0.5, 0.5, 0.5, 0.5]
+    """
     if not (isinstance(radius, (int, float, np.number)) and 0 <= radius < np.inf):
         raise ValueError(f"radius is {radius!r}, but it must be finite and not negative; give e.g. 1.0.")
     try:

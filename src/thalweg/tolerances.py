@@ -9,6 +9,12 @@ from jax.tree_util import register_dataclass
 
 from thalweg.numerics.reading import real
 
+__all__ = ["ftol", "gtol", "xtol"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def _both(first: "Condition", second: "Condition") -> "Combination":
     return Combination("and", first, second)
@@ -47,19 +53,64 @@ Condition = Tolerance | Combination
 
 
 def gtol(bound: float) -> Tolerance:
-    """max_i |dL/dx_i| <= bound, in [L]/[x]; with bounds on x, of the projected gradient x - P(x - dL/dx)."""
+    """The gradient is small: max_i |dL/dx_i| <= bound.
+
+    With bounds on x it is that of the projected gradient x - P(x - dL/dx), P the projection into the bounds.
+
+    Args:
+        bound: the largest component allowed, in [L]/[x] (in [x] with bounds on x), positive.
+    Returns:
+        A condition for ``solve(until=…)``, which combines with others by ``&`` and ``|``.
+    Raises:
+        ValueError: for a bound that is not a positive number.
+    Cost:
+        None beside the gradient, which is asked for at every step.
+    Source:
+        Nocedal and Wright (2006), Numerical Optimization, section 17.4 for the projected gradient.
+    Example:
+        >>> tw.tolerances.gtol(1e-8)
+        Tolerance(kind='gtol', bound=1e-08)
+    """
     return _tolerance("gtol", bound)
 
 
 def ftol(bound: float) -> Tolerance:
-    """|L - L'| <= bound max(|L|, |L'|) over a step that moved x; a pure number."""
+    """The loss stands still: |L - L'| <= bound max(|L|, |L'|), L before and L' after a step that moved x.
+
+    Args:
+        bound: the largest relative change allowed, a pure number, positive.
+    Returns:
+        A condition for ``solve(until=…)``, which combines with others by ``&`` and ``|``.
+    Raises:
+        ValueError: for a bound that is not a positive number.
+    Cost:
+        None beside the loss, which is asked for at every step.
+    Example:
+        >>> both = tw.tolerances.ftol(1e-9) & tw.tolerances.gtol(1e-4)  # after the same step
+        >>> both.operator, both.first
+        ('and', Tolerance(kind='ftol', bound=1e-09))
+    """
     return _tolerance("ftol", bound)
 
 
 def xtol(bound: float) -> Tolerance:
-    """max_i |x_i - x'_i| / |x_i| <= bound over a step that moved x; a pure number, the same in any units of x_i.
+    """Steps are short: max_i |x_i - x'_i| / |x_i| <= bound, x before and x' after a step that moved x.
 
-    Also met where a method is stuck: steps have become so short that they leave x as it is.
+    Each component is measured by its own size, so the bound is the same in any units of x_i. Also met where a method is
+    stuck: steps have become so short that they leave x as it is.
+
+    Args:
+        bound: the largest relative change allowed, a pure number, positive.
+    Returns:
+        A condition for ``solve(until=…)``, which combines with others by ``&`` and ``|``.
+    Raises:
+        ValueError: for a bound that is not a positive number.
+    Cost:
+        One comparison of d numbers a step.
+    Example:
+        >>> either = tw.tolerances.xtol(1e-8) | tw.tolerances.gtol(1e-6)
+        >>> either.operator, either.first
+        ('or', Tolerance(kind='xtol', bound=1e-08))
     """
     return _tolerance("xtol", bound)
 

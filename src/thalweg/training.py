@@ -16,7 +16,13 @@ from thalweg.chain.stages import Stage
 from thalweg.methods import InverseSimulator
 from thalweg.numerics.reading import share
 
+__all__ = ["distance", "gradient_ratios", "problem", "proxy_loss", "saturation", "validation_loss"]
+
 Observer = Callable[[Problem, Array], Array]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def problem(
@@ -29,19 +35,34 @@ def problem(
 ) -> Problem:
     """The problem to learn u = network(x, example) so that physics from u has little loss: x -> u -> … -> y -> L.
 
+    The loss is the mean over examples, L = mean_i loss(y_i, example_i). Space ``u`` and those of the physics have a
+    leading axis of examples; a trace holds those of the first batch, and the loss over all examples. The Jacobian is
+    taken example by example.
+
     Args:
         physics: the problem of one example, u -> … -> y -> L, whose functions may ask for the example.
-        network: (parameters, example) -> u like ``physics.start``, for one example; any function, such as the apply of
-            a flax module or an equinox module that is combined from its parameters.
+        network: (parameters, example) -> u like ``physics.start``, in [u], for one example; any function, such as the
+            apply of a flax module or an equinox module that is combined from its parameters.
         parameters: where training starts, a pytree of real arrays: the x of the problem. Several seeds are ``starts``
             of ``run``, the same pytree with a leading axis.
         examples: a pytree of arrays with one leading axis; network, stages, inverses and loss get one example each.
-        batch_size: examples of a minibatch; all at once without.
-
-    The loss is the mean over examples, in [L]. Space ``u`` and those of the physics have a leading axis of examples; a
-    trace holds those of the first batch, and the loss over all examples. The Jacobian is taken example by example.
-
-    Raises ValueError where the network does not give what the physics takes, and for what ``Problem`` refuses.
+        batch_size: examples of a minibatch, a pure number; all at once if None.
+        name: for tables and figures; "learning" and the name of the physics if None.
+    Returns:
+        A ``Problem`` with spaces x (d parameters), u and those of the physics, and the loss in [L] of the physics.
+    Raises:
+        ValueError: where physics is no ``Problem``, where the network does not give what the physics takes, and for
+            what ``Problem`` refuses.
+    Cost:
+        Shapes alone are traced; a loss costs a pass of network and physics per example.
+    Example:
+        >>> physics = tw.problems.physics.sine.problem()  # two controls
+        >>> examples = tw.problems.physics.sine.examples(8, key=0)
+        >>> def network(weights, example):
+        ...     return jnp.tanh(weights @ example["target"])
+        >>> learning = tw.training.problem(physics, network, np.zeros((2, 2)), examples, batch_size=4)
+        >>> [space.name for space in learning.inner_spaces], learning.dimension, learning.batch_size
+        (['x', 'u', 'y'], 4, 4)
     """
     if not isinstance(physics, Problem):
         raise ValueError(
@@ -75,18 +96,31 @@ def proxy_loss(
     loss: Callable[..., Any] | None = None,
     method: InverseSimulator | None = None,
 ) -> Callable[..., Array]:
-    """f(prediction, example) -> scalar, for anyone's training loop: the proxy loss of scale-invariant training.
+    """The proxy loss of scale-invariant training, f(prediction, example) -> scalar, for anyone's training loop.
 
-    f = |u - u~|^2 / 2, where u is the prediction of a network and u~, held fixed, what a step of ``method``
-    (``InverseSimulator(learning_rate=1)`` without) on the physics leads to from u; with its ``proxy="l1"``
-    |u - u~|_1. The gradient of f by u is u - u~ (its sign), whatever the scale of the Jacobian of the physics.
+    f = |u - u~|^2 / 2, where u is the prediction of a network and u~, held fixed, what a step of ``method`` on the
+    physics leads to from u; with its ``proxy="l1"`` |u - u~|_1. The gradient of f by u is u - u~ (its sign), whatever
+    the scale of the Jacobian of the physics.
 
-    ``physics`` is the problem of one example, or a stage or stages with ``loss(y)`` or ``loss(y, target)``. Predictions
-    are those of one example, f(u, example), where the example may be left out if nothing asks for it; map it for a
-    batch: ``jnp.mean(jax.vmap(f)(predictions, examples))``. Units: [u]^2, or [u]. Cost: a forward pass and an inverse.
-    Source: Holl, Koltun and Thuerey (2022), arXiv:2109.15048, algorithm 1.
-
-    Raises ValueError where a stage has no inverse, or for stages without a loss.
+    Args:
+        physics: the problem of one example, or a stage or stages, u -> … -> y, each with an inverse.
+        loss: loss(y) or loss(y, target), in [L], for stages; a ``Problem`` has its own.
+        method: how y is moved and walked back; ``InverseSimulator(learning_rate=1)`` if None.
+    Returns:
+        f(u, example) for the prediction of one example, in [u]^2, or [u] for "l1"; the example may be left out if
+        nothing asks for it. Map it for a batch: ``jnp.mean(jax.vmap(f)(predictions, examples))``.
+    Raises:
+        ValueError: for stages without a loss, and, when f is called, where a stage has no inverse.
+    Cost:
+        A forward pass and an inverse of the physics per call of f.
+    Source:
+        Holl, Koltun and Thuerey (2022), arXiv:2109.15048, algorithm 1.
+    Example:
+        >>> stage = tw.Stage(lambda u: 1000 * u, inverse=lambda y, u: y / 1000)
+        >>> f = tw.training.proxy_loss(stage, lambda y: jnp.sum((y - 2000.0) ** 2))
+        >>> import jax
+        >>> jax.jit(jax.grad(f))(jnp.array([5.0])).tolist()  # u - u~ = 5 - 2, whatever the factor 1000
+        [3.0]
     """
     method = method or InverseSimulator()
     if not isinstance(physics, Problem) and loss is None:
@@ -109,15 +143,43 @@ def proxy_loss(
 
 
 def validation_loss(examples: Any) -> Observer:
-    """An observer for ``run(record=…)``: L over ``examples`` that training does not see, in [L]."""
+    """An observer for ``run(record=…)``: the loss over examples that training does not see.
+
+    Args:
+        examples: a pytree of arrays like the data of the problem, with a leading axis of any length.
+    Returns:
+        ``validation_loss(problem, x)`` -> L, a scalar in [L], by that name in the trace.
+    Raises:
+        ValueError: by ``run``, where the functions of the problem cannot take these examples.
+    Cost:
+        A forward pass over these examples per recorded row.
+    Example:
+        >>> fit = tw.Problem(lambda x, data: x * data, loss=lambda y: jnp.mean(y**2), start=[2.0], data=np.ones(3))
+        >>> float(tw.training.validation_loss(np.full(5, 3.0))(fit, jnp.array([2.0])))
+        36.0
+    """
     return _named("validation_loss", lambda problem, x: problem.bind(examples).value(x))
 
 
 def distance(truth: Callable[[Any], Any], space: str = "u", examples: Any = None) -> Observer:
-    """An observer: mean_i |u_i - truth(example_i)|, the Euclidean distance in ``space`` to what is known there.
+    """An observer for ``run(record=…)``: the distance in a space to what is known, mean_i |u_i - truth(example_i)|.
 
-    ``truth(example)`` is like a point of the space of one example; ``examples`` are others than those of training,
-    such as those of a validation. In units of the space. Raises ValueError for a space that the problem does not have.
+    Args:
+        truth: truth(example) -> the known point of one example, like a point of the space, in the units of the space.
+        space: the name of a space of the problem with a leading axis of examples, such as "u" or "y".
+        examples: others than those of training, such as those of a validation; those of the problem if None.
+    Returns:
+        ``distance_<space>(problem, x)`` -> the mean Euclidean distance, a scalar in the units of the space, such as
+        [u], by that name in the trace.
+    Raises:
+        ValueError: by ``run``, for a space that the problem does not have.
+    Cost:
+        A forward pass over the examples per recorded row.
+    Example:
+        >>> fit = tw.Problem(lambda x, data: x * data, loss=lambda y: jnp.mean(y**2), start=[2.0], data=np.ones(3))
+        >>> observer = tw.training.distance(lambda example: 0.5 * example, space="y")
+        >>> observer.__name__, float(observer(fit, jnp.array([2.0])))
+        ('distance_y', 1.5)
     """
 
     def seen(problem: Problem, x: Array) -> Array:
@@ -134,10 +196,26 @@ def distance(truth: Callable[[Any], Any], space: str = "u", examples: Any = None
 
 
 def saturation(hidden: Callable[[Any, Any], Any], limit: float = 0.95) -> Observer:
-    """An observer: the share of neurons, over the examples of the first batch, whose activation is beyond ``limit``.
+    """An observer for ``run(record=…)``: the share of neurons that hardly learn, their activation near its bound.
 
-    ``hidden(parameters, example)`` gives the activations of a network that are bounded by 1, those of tanh, in any
-    pytree. A neuron there has next to no gradient. Raises ValueError unless limit is from 0 to 1.
+    The mean of |a| > limit over the activations a of all examples of the first batch. A neuron there has next to no
+    gradient.
+
+    Args:
+        hidden: hidden(parameters, example) -> the activations of a network that are bounded by 1, those of tanh, in any
+            pytree; pure numbers.
+        limit: where saturation begins, a pure number from 0 to 1.
+    Returns:
+        ``saturation(problem, x)`` -> a scalar from 0 to 1, a pure number, by that name in the trace.
+    Raises:
+        ValueError: unless limit is from 0 to 1.
+    Cost:
+        One call of ``hidden`` per example of the first batch and recorded row.
+    Example:
+        >>> observer = tw.training.saturation(lambda weights, example: jnp.tanh(weights * example))
+        >>> fit = tw.Problem(lambda x, data: x * data, loss=lambda y: jnp.mean(y**2), start=[2.0], data=np.arange(4.0))
+        >>> float(observer(fit, jnp.array([2.0])))  # tanh of 0, 2, 4 and 6
+        0.75
     """
     share(limit, "limit")
 
@@ -150,10 +228,24 @@ def saturation(hidden: Callable[[Any, Any], Any], limit: float = 0.95) -> Observ
 
 
 def gradient_ratios(problem: Problem, x: Array) -> Array:
-    """An observer: |dL/ds| / |dL/dy| for every space s before y, x first, in [y]/[s].
+    """An observer for ``run(record=…)``: |dL/ds| / |dL/dy| for every space s before y, x first.
 
     How much larger or smaller a step of gradient descent is there than in y: the scales that the Jacobians of the
-    stages put between the spaces. Cost: a forward pass and one reverse pass.
+    stages put between the spaces.
+
+    Args:
+        problem: a chain of n stages, x -> … -> y -> L.
+        x: a point, shape (d,), in [x].
+    Returns:
+        An array of shape (n,), in [y]/[s]; of the spaces x, y1, … y(n-1).
+    Raises:
+        ValueError: for a problem that asks for data and has none.
+    Cost:
+        A forward pass and one reverse pass.
+    Example:
+        >>> chain = tw.Problem(lambda x: 10 * x, lambda y: 3 * y, loss=lambda y: jnp.sum(y**2), start=[1.0])
+        >>> np.round(tw.training.gradient_ratios(chain, jnp.array([1.0])), 3).astype(int).tolist()
+        [30, 3]
     """
     path = problem.path(x)
     gradient = problem.loss_gradient(path[-1])

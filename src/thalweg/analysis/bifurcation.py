@@ -13,9 +13,10 @@ from jax import Array
 from thalweg.analysis.cycles import final_period
 from thalweg.analysis.lyapunov import one_start, point
 from thalweg.chain.problem import Problem
+from thalweg.engine.plan import Task
 from thalweg.methods.sweeps import hyperparameters, leaf_name
 from thalweg.numerics.reading import whole
-from thalweg.verbs import arguments
+from thalweg.verbs.arguments import task
 from thalweg.verbs.run import follow
 
 NEWTON, HALVINGS = 30, 45  # steps that find a cycle, and halvings of an interval of the hyperparameter
@@ -41,7 +42,11 @@ def bifurcation(
     keep = whole(keep, "keep", 1)
     if keep > steps:
         raise ValueError(f"keep is {keep}, but there are {steps} steps; keep at most as many.")
-    trace = follow(problem, method, one_start(problem, start), steps, steps - keep + 1, 1, dtype=dtype)
+    return _late(one_start(task("bifurcation", problem, method, start, dtype=dtype, half=True)), steps, keep)
+
+
+def _late(given: Task, steps: int, keep: int) -> xr.Dataset:
+    trace = follow(given, steps, steps - keep + 1, 1)
     late = trace.isel(start=0, step=slice(1, None)).rename(step="iterate").drop_vars("start")
     late["period"] = "variant", final_period(late["x"].transpose("variant", "iterate", "x_dim").values)
     return late
@@ -67,9 +72,10 @@ def doublings(
     to Feigenbaum's 4.6692 (Feigenbaum 1978, J. Stat. Phys. 19, 25-52).
     Raises ValueError unless exactly one hyperparameter is swept.
     """
+    given = one_start(task("doublings", problem, method, start, dtype="float64"))
     name, values = _swept(method)
-    first = one_start(problem, start)[0]
-    period = bifurcation(problem, method, first, steps, min(steps, 4 * longest + 1), dtype="float64")["period"].values
+    first, steps = given.points[0], whole(steps, "steps", 1)
+    period = _late(given, steps, min(steps, 4 * longest + 1))["period"].values
     order = np.argsort(values)
     values, period = values[order], period[order]
     search = _search(problem, method, name, steps)
@@ -93,7 +99,6 @@ def doublings(
 
 
 def _swept(method: Any) -> tuple[str, np.ndarray]:
-    arguments.named_methods([method])
     axes = {name: leaf for name, leaf in hyperparameters(method).items() if np.unique(leaf).size > 1}
     if len(axes) != 1:
         raise ValueError(

@@ -12,9 +12,9 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 from thalweg.chain.problem import Problem
-from thalweg.numerics.precision import precision
+from thalweg.engine.plan import Task
 from thalweg.numerics.reading import whole
-from thalweg.verbs import arguments
+from thalweg.verbs.arguments import starting_points, task
 from thalweg.verbs.run import follow
 
 UNROLLED = 8  # vectors that are made orthogonal along lanes; LAPACK does it for more
@@ -54,13 +54,13 @@ def lyapunov(
     """
     steps, transient = whole(steps, "steps", 1), whole(transient, "transient", 0)
     count, copies = whole(exponents, "exponents", 1), whole(copies, "copies", 1)
-    named = {name: Tangents(method, count) for name, method in arguments.named_methods(method).items()}
-    first = one_start(problem, start)
-    small = float(jnp.finfo(precision(dtype, half=True)).eps) ** 0.5
+    given = one_start(task("lyapunov", problem, method, start, dtype=dtype, half=True))
+    first, small = starting_points(problem, start, np.dtype(np.float64)), float(jnp.finfo(given.dtype).eps) ** 0.5
     apart = np.random.default_rng(0).uniform(-small, small, (copies, first.size))
     apart[0] = 0
-    starts = first + apart * np.maximum(np.abs(first), 1)
-    trace = follow(problem, named, starts, transient + steps, transient, steps, record=[growth], dtype=dtype)
+    starts = (first + apart * np.maximum(np.abs(first), 1)).astype(given.dtype)
+    given = given._replace(methods={name: Tangents(m, count) for name, m in given.methods.items()}, points=starts)
+    trace = follow(given, transient + steps, transient, steps, record=[growth])
     sums = trace["growth"].astype(np.float64)
     before, after = sums.sel(step=transient, drop=True), sums.sel(step=transient + steps, drop=True)
     rate = xr.where(after == -np.inf, after, (after - before) / steps).mean("start", skipna=False)
@@ -68,12 +68,11 @@ def lyapunov(
     return rate.transpose("variant", "exponent").assign_attrs(trace.attrs, units="1/step")
 
 
-def one_start(problem: Problem, start: Any) -> Any:
-    """The start as one point, shape (1, d)."""
-    points = arguments.points(problem, start, np.dtype(np.float64))
-    if len(points) != 1:
-        raise ValueError(f"start holds {len(points)} points, but one path is followed; give one point.")
-    return points
+def one_start(given: Task) -> Task:
+    """The task, where it has one start."""
+    if len(given.points) != 1:
+        raise ValueError(f"start holds {len(given.points)} points, but one path is followed; give one point.")
+    return given
 
 
 def growth(problem: Problem, x: Array, method: "Tangents", state: Any) -> Array:

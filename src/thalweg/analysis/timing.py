@@ -9,7 +9,7 @@ import xarray as xr
 from thalweg.chain.problem import Problem
 from thalweg.methods.sweeps import variants
 from thalweg.numerics.reading import whole
-from thalweg.verbs import arguments
+from thalweg.verbs.arguments import task
 from thalweg.verbs.run import follow
 from thalweg.verbs.trace import variant_coordinates
 
@@ -47,11 +47,12 @@ def step_seconds(
     Raises ValueError as ``run`` does; Ctrl-C raises KeyboardInterrupt.
     """
     steps, repeats = None if steps is None else whole(steps, "steps", 1), whole(repeats, "repeats", 1)
-    named = arguments.named_methods(methods)
+    given = task("step_seconds", problem, methods, starts, dtype=dtype, half=True)
+    named = given.methods
     alone = [{name: _variant(method, i)} for name, method in named.items() for i in range(variants(method))]
 
     def seconds(one: dict[str, Any], steps: int) -> float:
-        attributes = follow(problem, one, starts, steps, steps, 1, dtype=dtype, progress=False).attrs
+        attributes = follow(given._replace(methods=one), steps, steps, 1, progress=False).attrs
         if "interrupted" in attributes:
             raise KeyboardInterrupt
         return attributes["run_seconds"]

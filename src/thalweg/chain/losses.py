@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.numerics.reading import asks
+from thalweg.chain.signatures import asks
 
 
 @final

@@ -15,10 +15,11 @@ from thalweg.chain import losses, stages
 from thalweg.chain.check import Report, check
 from thalweg.chain.derivatives import AutoDiff, Derivatives, Function
 from thalweg.chain.losses import MeanLoss, SquaredError
+from thalweg.chain.signatures import asks
 from thalweg.chain.space import Space
 from thalweg.chain.stages import Stage
 from thalweg.numerics.linalg import solve
-from thalweg.numerics.reading import asks, whole
+from thalweg.numerics.reading import whole
 
 RESERVED = ("x", "loss", "variant", "start", "step", "method", "rule")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import jax
 from jax import Array
 
-from thalweg.numerics.reading import asks
+from thalweg.chain.signatures import asks
 
 if TYPE_CHECKING:
     from thalweg.chain.derivatives import Derivatives

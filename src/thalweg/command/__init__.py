@@ -1,1 +1,1 @@
-"""The same from a shell."""
+"""The command line ``thalweg``."""

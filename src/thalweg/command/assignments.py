@@ -1,4 +1,7 @@
-"""Components of x by their names on the command line: ``b1=500,b2=1e-4`` and ``b1=0:1000``."""
+"""``--start`` and ``--range``: the problem of the command line with the box and the starts that a person assigns.
+
+A start is numbers between commas, ``500,1e-4``, or by name, ``b1=500,b2=1e-4``; a range goes by name, ``b1=0:1000``.
+"""
 
 from collections.abc import Sequence
 from copy import copy
@@ -6,31 +9,80 @@ from typing import Any
 
 import numpy as np
 
+from thalweg import starts
 from thalweg.chain.problem import Problem
 from thalweg.command import words
+from thalweg.command.options import Beginning
+from thalweg.command.parameters import number
 from thalweg.formula import VectorFormula
 from thalweg.numerics.reading import nearest
 
 
+def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
+    """The problem that a word means, in the box of the ranges, and its starts: a point, several drawn ones, or None for
+    its own."""
+    if begin.start is not None and begin.starts is not None:
+        raise ValueError(
+            "--start and --starts were both given, but paths begin at one point or at drawn ones; give one."
+        )
+    given, boxes = read_start(begin.start), read_ranges(begin.ranges)
+    problem = words.problem(word, given if isinstance(given, list) else None)
+    point = started(problem, given) if isinstance(given, dict) else given
+    problem = ranged(problem, boxes) if boxes else problem
+    if begin.starts is not None:
+        return problem, _drawn(problem, begin.starts, begin.seed)
+    if point is not None and len(point) != problem.dimension:
+        raise ValueError(
+            f"--start has {len(point)} numbers, but x of {problem.name!r} has {problem.dimension}; "
+            f"give {problem.dimension} between commas."
+        )
+    check_start(problem, boxes, problem.start if point is None else point)
+    return problem, point
+
+
+def fitted(word: str, model: str, y: str, begin: Beginning) -> tuple[Problem, Any]:
+    """The regression of a CSV file, and its starts; --start beside --starts says where these are drawn."""
+    given = read_start(begin.start)
+    if isinstance(given, list):
+        raise ValueError(
+            "--start is without names, but parameters of a model have some; write e.g. --start b1=500,b2=1e-4."
+        )
+    problem = words.regression(word, model, y, given, read_ranges(begin.ranges))
+    return problem, None if begin.starts is None else _drawn(problem, begin.starts, begin.seed)
+
+
+def _drawn(problem: Problem, count: int, seed: int) -> np.ndarray:
+    if problem.domain is None:
+        raise ValueError(f"{problem.name!r} has no domain from which --starts could be drawn; give --start.")
+    return starts.uniform(problem.domain, count, seed)
+
+
 def components(problem: Problem) -> list[str]:
-    """What the components of x are called: as in the formula, a pytree's own names, or x0, x1, …"""
+    """What the components of x are called: as in the formula, a pytree's own names, or x0, x1, … and x[0,1], …"""
     if isinstance(problem.loss, VectorFormula) and not problem.stages:
         return list(problem.loss.names)
-    return [f"x{label}" if label.isdigit() else label for label in problem.inner_spaces[0].labels]
+    return [_named(label) for label in problem.inner_spaces[0].labels]
 
 
-def read_start(text: str) -> list[float] | dict[str, float]:
+def _named(label: str) -> str:
+    """x1 and x[0,1] for entries of an array alone; the person's own names of a pytree stay."""
+    return f"x{label}" if label.isdigit() else f"x[{label}]" if label[0].isdigit() and "," in label else label
+
+
+def read_start(text: str | None) -> list[float] | dict[str, float] | None:
     """``--start``: numbers between commas, or numbers by name."""
+    if text is None:
+        return None
     if "=" not in text:
-        return [words.number(word, "--start") for word in text.split(",")]
+        return [number(word, "--start") for word in text.split(",")]
     numbers: dict[str, float] = {}
-    for word in text.split(","):
+    for word in words.split(text, ","):
         name, equals, value = (part.strip() for part in word.partition("="))
         if not name or not equals:
             raise ValueError(f"--start has {word!r} where name=number is due; write e.g. --start b1=500,b2=1e-4.")
         if name in numbers:
             raise ValueError(f"--start has {name} twice; give it once.")
-        numbers[name] = words.number(value, f"--start of {name}")
+        numbers[name] = number(value, f"--start of {name}")
     return numbers
 
 
@@ -44,7 +96,7 @@ def read_ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
             raise ValueError(f"--range is {text!r}, but it must be name=low:high; write e.g. --range b1=0:1000.")
         if name in ranges:
             raise ValueError(f"--range of {name} is given twice; give it once.")
-        low, high = (words.number(end, f"--range of {name}") for end in (low, high))
+        low, high = (number(end, f"--range of {name}") for end in (low, high))
         if not low < high:
             raise ValueError(
                 f"--range of {name} is from {low:g} to {high:g}, but low must be below high; turn it round."

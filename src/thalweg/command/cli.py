@@ -1,15 +1,19 @@
-"""The command line. Imports of JAX, xarray and matplotlib wait until a command runs, so that --help is quick."""
+"""The entry point of ``thalweg``: its commands, their help, and what becomes of errors and exit statuses.
+
+Imports of JAX, xarray and matplotlib wait until a command runs, so that --help is quick.
+"""
 
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Token
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
-MOST = 9 * 10**15  # a float still holds each whole number
+from thalweg import __version__
+from thalweg.command.options import RunOptions, SolveOptions
+
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 and the number of the signal, as shells have it
 RUN = """\
 Run methods on a problem and print what became of each.
@@ -77,30 +81,12 @@ thalweg solve rosenbrock:d=10 trust_region bfgs lbfgs:memory=5 --starts 1000 --w
 """
 
 
-def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
-    def convert(_: Any, tokens: Sequence[Token]) -> int:
-        word = tokens[0].value
-        try:
-            n = float(word)
-        except ValueError:
-            n = float("nan")
-        if not (least <= n <= MOST and n % 1 == 0):
-            raise ValueError(f"{word!r} is not a whole number from {least} to {MOST:.0e}.")
-        return int(n)
-
-    return convert
-
-
-Starts = Annotated[
-    int | None, Parameter(converter=_whole(1), help="Begin at this many random points of the problem's domain.")
-]
-Seed = Annotated[int, Parameter(converter=_whole(0), help="Seed of random starts and of random methods.")]
-PRECISION = Parameter(help="Precision of all numbers.")
-Precision = Annotated[Literal["float32", "float64"], PRECISION]
-AnyPrecision = Annotated[Literal["bfloat16", "float16", "float32", "float64"], PRECISION]
+RUN_DEFAULTS, SOLVE_DEFAULTS = RunOptions(), SolveOptions()
+Method = Annotated[str, Parameter(name="METHOD", help="How to minimize it.")]
 
 app = App(
     name="thalweg",
+    version=__version__,
     help="An optimization laboratory: run methods on a problem, keep every path in every space, see which won.",
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # main says what it means
@@ -111,31 +97,13 @@ app = App(
 def run(
     problem: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to minimize.")],
     /,
-    *methods: Annotated[str, Parameter(name="METHOD", help="How to minimize it.")],
-    steps: Annotated[int, Parameter(converter=_whole(0), help="How many steps each path takes.")] = 100,
-    start: Annotated[
-        str | None,
-        Parameter(
-            allow_leading_hyphen=True,
-            help="Where paths begin, numbers between commas; else at the problem's own start (ones for a formula).",
-        ),
-    ] = None,
-    starts: Starts = None,
-    seed: Seed = 0,
-    every: Annotated[int, Parameter(converter=_whole(1), help="Record each such step only, and the last.")] = 1,
-    dtype: AnyPrecision = "float32",
-    out: Annotated[Path | None, Parameter(help="Write every path to this NetCDF file, for xarray.")] = None,
-    figure: Annotated[
-        Path | None,
-        Parameter(
-            help="Draw the paths into this file (.png, .pdf, .svg), or the losses where x has over 2 components."
-        ),
-    ] = None,
+    *methods: Method,
+    options: RunOptions = RUN_DEFAULTS,
 ) -> None:
     _keep_compilations()
     from thalweg.command import commands
 
-    if not commands.run(problem, methods, steps, start, starts, seed, every, dtype, out, figure):
+    if not commands.run(problem, methods, options):
         sys.exit(INTERRUPTED)
 
 
@@ -143,51 +111,13 @@ def run(
 def solve(
     problem: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to fit or to minimize.")],
     /,
-    *methods: Annotated[str, Parameter(name="METHOD", help="How to minimize it.")],
-    model: Annotated[
-        str | None,
-        Parameter(
-            allow_leading_hyphen=True,
-            help="For a CSV file: the formula that predicts y; its names that are no columns are fitted.",
-        ),
-    ] = None,
-    y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None,
-    start: Annotated[
-        str | None,
-        Parameter(
-            allow_leading_hyphen=True,
-            help="Where to begin: name=number,… or numbers between commas; else the problem's own start, and for a "
-            "CSV file the middle of each range, or 1.",
-        ),
-    ] = None,
-    starts: Starts = None,
-    range_: Annotated[
-        list[str] | None,
-        Parameter(name="--range", negative=(), help="Draw random starts of name from low to high: name=low:high."),
-    ] = None,
-    seed: Seed = 0,
-    gtol: Annotated[float | None, Parameter(help="Converged where no |dL/dx_i| is above this; 0 for never.")] = None,
-    ftol: Annotated[float | None, Parameter(help="Or where a step changes L by less, relatively.")] = None,
-    xtol: Annotated[float | None, Parameter(help="Or where a step changes every x_i by less, relatively.")] = None,
-    max_steps: Annotated[int | None, Parameter(converter=_whole(0), help="How many steps each start may take.")] = None,
-    max_seconds: Annotated[float | None, Parameter(help="How long all may take together.")] = None,
-    dtype: Precision = "float64",
-    out: Annotated[Path | None, Parameter(help="Write every fit to this NetCDF file, for xarray.")] = None,
-    figure: Annotated[
-        Path | None,
-        Parameter(help="Draw the best fit of a regression, or else the waterfall, into this file (.png, .pdf, .svg)."),
-    ] = None,
-    waterfall: Annotated[
-        Path | None, Parameter(help="Draw the losses of all starts, sorted, into this file (.png, .pdf, .svg).")
-    ] = None,
+    *methods: Method,
+    options: SolveOptions = SOLVE_DEFAULTS,
 ) -> None:
     _keep_compilations()
     from thalweg.command import commands
 
-    budget = {"gtol": gtol, "ftol": ftol, "xtol": xtol, "max_steps": max_steps, "max_seconds": max_seconds}
-    given = {name: value for name, value in budget.items() if value is not None}
-    box = range_ or []
-    if not commands.solve(problem, methods, model, y, start, starts, box, seed, given, dtype, out, figure, waterfall):
+    if not commands.solve(problem, methods, options):
         sys.exit(INTERRUPTED)
 
 

@@ -1,4 +1,4 @@
-"""What ``thalweg solve`` prints of its fits."""
+"""The text that ``thalweg solve`` prints of its fits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from thalweg import analysis
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.command.assignments import components
+from thalweg.engine.endings import Outcome, why
 from thalweg.problems.regressions import Model
 
 REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
@@ -16,13 +17,6 @@ DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which resid
 MOST_VARIANTS = 40  # in a table, else the best half as many
 MOST_CORRELATED = 8  # parameters in a matrix of correlations
 MOST_COMPONENTS = 10  # of x in a table
-WHY = {
-    "stuck": "no step improves in {dtype}",
-    "not_finite": "loss or gradient is not finite",
-    "max_steps": "after {max_steps} steps",
-    "max_seconds": "out of time",
-    "interrupted": "Ctrl-C",
-}
 
 
 def is_regression(problem: Problem) -> bool:
@@ -132,8 +126,8 @@ def _endings(fits: Any, reached: np.ndarray) -> list[str]:
     """A line for each reason for which fits did not converge."""
     lines = []
     for code, reason in enumerate(fits.reason.attrs["flag_meanings"].split()):
-        which = fits.reason.values == code
-        if reason not in WHY or not which.any():
+        which = (fits.reason.values == code) & (fits.outcome.values != Outcome.CONVERGED)
+        if not which.any():
             continue
         outcome = _meaning(fits, "outcome", fits.outcome.values[which][0])
         line = f"{outcome}: {which.sum()} of {which.size} fits ({_why(fits, reason)})"
@@ -147,7 +141,7 @@ def _endings(fits: Any, reached: np.ndarray) -> list[str]:
 
 
 def _why(fits: Any, reason: str) -> str:
-    return WHY.get(reason, reason).format(**fits.attrs)
+    return why(reason).format(**fits.attrs)
 
 
 def _meaning(fits: Any, name: str, code: Any) -> str:

@@ -1,14 +1,12 @@
-"""Lanes, the (variant, start) pairs that are stepped together: a method as functions of one lane, compiled once."""
+"""Lanes, the (variant, case, start)s that are stepped together: a method as functions of one lane."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
-from typing import Any, final
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
@@ -16,97 +14,120 @@ import numpy as np
 from jax import Array
 
 from thalweg.chain.problem import Problem
+from thalweg.engine.hardware import Hardware
 from thalweg.engine.xla import LAPACK, Settled
 from thalweg.methods.method import Method, Report
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-VECTOR = 16  # lanes of the widest vector instruction
-SMALLEST = 128  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
-_lock = Lock()
-_compiled: WeakKeyDictionary[Problem, dict[Any, Future[Any]]] = WeakKeyDictionary()
+
+@final
+class Item(NamedTuple):
+    """What a lane begins with: one (variant, case, start) of a method."""
+
+    item: Any  # its number, the start running fastest
+    x: Any  # its start, (d,)
+    hyper: list[Any]  # the numbers of the method that are swept, as its variant has them
+    case: Any  # its data set, a pytree, or None
 
 
-def once(problem: Problem, signature: Any, make: Callable[[], Any]) -> Any:
-    """What ``make`` gives, made once per problem and signature, also when several threads ask at the same time."""
-    with _lock:
-        made = _compiled.setdefault(problem, {})
-        mine = signature not in made
-        future = made.setdefault(signature, Future())
-    if mine:
-        try:
-            future.set_result(make())
-        except BaseException as error:
-            del made[signature]
-            future.set_exception(error)
-    return future.result()
+@final
+class Lane(NamedTuple):
+    """One item on its way. As lanes of a tile, all but what does not differ between them has an axis of lanes."""
+
+    item: Any
+    x: Any  # where it is, (d,)
+    hyper: list[Any]
+    case: Any
+    batches: Any  # which examples the next step sees, of a problem with minibatches; else ()
+    state: list[Any]  # the leaves of the method's state
+    code: Any  # an ``Ending``
+    steps: Any  # that it took
+    memo: Any  # what ``solve`` remembers of its way; () in ``run``
+
+
+@final
+class Settings(NamedTuple):
+    """What all lanes of a call share, arguments of the compiled program."""
+
+    hyper: list[Any]  # the numbers of the method that are not swept
+    seed: Any
+    rules: Any  # of the verb: tolerances and budgets of ``solve``; () in ``run``
+
+
+@final
+class Once:
+    """What is made once for each signature, also when several threads ask at the same time."""
+
+    def __init__(self) -> None:
+        self._lock, self._made = Lock(), dict[Any, Future[Any]]()
+
+    def __call__(self, signature: Any, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            mine = signature not in self._made
+            future = self._made.setdefault(signature, Future())
+        if mine:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                del self._made[signature]
+                future.set_exception(error)
+        return future.result()
 
 
 @final
 @dataclass(frozen=True)
 class Stepper:
-    """A method on flat lists: its numbers ``hyper`` and the leaves of its state. All functions are of one lane."""
+    """A method on flat lists: its numbers, shared and own, and the leaves of its state."""
 
+    name: str
     method: Any  # the structures of the method and of its state
     state: Any
-    shapes: tuple[jax.ShapeDtypeStruct, ...]  # of the leaves of the state
+    swept: tuple[bool, ...]  # which numbers are a lane's own
     reports: bool
-    transforms: bool  # whether a step takes Fourier transforms
 
-    def init(self, problem: Problem, hyper: list[Array], x: Array, key: Array) -> list[Array]:
-        state = self.method.unflatten(hyper).init(problem, x, key)
+    @classmethod
+    def of(cls, problem: Problem, method: Method, swept: tuple[bool, ...], dtype: np.dtype) -> "Stepper":
+        leaves, treedef = jax.tree.flatten(method)
+        numbers = [jax.ShapeDtypeStruct((), dtype) for _ in leaves]
+        state = jax.eval_shape(
+            lambda h, x, k: treedef.unflatten(h).init(problem, x, k), numbers, *point(problem, dtype)
+        )
+        return cls(type(method).__name__, treedef, jax.tree.structure(state), swept, hasattr(method, "report"))
+
+    def numbers(self, settings: Settings, own: list[Array]) -> Any:
+        """The method with the numbers of one lane."""
+        mine, shared = iter(own), iter(settings.hyper)
+        return self.method.unflatten([next(mine if own_one else shared) for own_one in self.swept])
+
+    def init(self, problem: Problem, settings: Settings, item: Item, key: Array) -> list[Array]:
+        state = self.numbers(settings, item.hyper).init(problem, item.x, key)
         return [jnp.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
-    def step(self, problem: Problem, hyper: list[Array], x: Array, state: list[Array]) -> tuple[Array, list[Array]]:
-        following, after = self.method.unflatten(hyper).step(problem, x, self.state.unflatten(state))
-        return following.astype(x.dtype), [jnp.asarray(leaf) for leaf in jax.tree.leaves(after)]
+    def step(self, problem: Problem, settings: Settings, lane: Lane) -> tuple[Array, list[Array]]:
+        """x and state after one step; ValueError where they are not shaped as before."""
+        x, state = self.numbers(settings, lane.hyper).step(problem, lane.x, self.state.unflatten(lane.state))
+        x, leaves = x.astype(lane.x.dtype), [jnp.asarray(leaf) for leaf in jax.tree.leaves(state)]
+        taken, given = ([(a.shape, a.dtype) for a in point] for point in ((lane.x, *lane.state), (x, *leaves)))
+        if taken != given:
+            raise ValueError(
+                f"a step of {self.name} turns x and state of shapes and dtypes {taken} into {given}, but both "
+                "must stay as they were; return arrays like those that were taken."
+            )
+        return x, leaves
 
-    def observe(self, observe: Callable[..., Any], hyper: list[Array], x: Array, state: list[Array]) -> Any:
-        """What ``observe(x, method, state)`` gives."""
-        return observe(x, self.method.unflatten(hyper), self.state.unflatten(state))
-
-    def report(self, problem: Problem, hyper: list[Array], x: Array, state: list[Array]) -> Report:
+    def report(self, problem: Problem, settings: Settings, lane: Lane) -> Report:
         """What the method knows of x, or else what the problem says."""
         if self.reports:
-            return self.method.unflatten(hyper).report(x, self.state.unflatten(state))
-        return Report(*problem.value_and_gradient(x), jnp.zeros((), bool))
+            return self.numbers(settings, lane.hyper).report(lane.x, self.state.unflatten(lane.state))
+        return Report(*problem.value_and_gradient(lane.x), jnp.zeros((), bool))
 
 
-def filled(width: int, dimension: int) -> int:
-    """The width with lanes to spare, a multiple of ``VECTOR`` with at least ``SMALLEST`` components, so that all lanes
-    run through the same instructions and give the same bits among others and alone."""
-    return -(-max(width, SMALLEST // dimension) // VECTOR) * VECTOR
-
-
-def settled(problem: Problem) -> Problem:
-    """A copy for the traces of lanes, whose derivatives are computed once along lanes; those of many examples run along
-    these."""
-    if problem.examples:
-        return problem
+def along_lanes(problem: Problem) -> Problem:
+    """A copy for the traces of lanes, which may live as long as the problem: its derivatives are computed once along
+    lanes, but for those of many examples, which run along these."""
     problem = copy(problem)
-    problem.derivatives = Settled(problem.derivatives)
+    if not problem.examples:
+        problem.derivatives = Settled(problem.derivatives)
     return problem
-
-
-def stepper(problem: Problem, method: Method, dtype: np.dtype) -> Stepper:
-    """The method for one lane of this problem; ValueError where a step does not give what it takes."""
-    leaves, treedef = jax.tree.flatten(method)
-    scalars = [jax.ShapeDtypeStruct((), dtype) for _ in leaves]
-    x, key = point(problem, dtype)
-    state = jax.eval_shape(lambda h, x, k: treedef.unflatten(h).init(problem, x, k), scalars, x, key)
-    state = jax.eval_shape(lambda s: jax.tree.map(jnp.asarray, s), state)
-    shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(state))
-    made = Stepper(treedef, jax.tree.structure(state), shapes, hasattr(method, "report"), False)
-    taken = [(a.shape, a.dtype) for a in (x, *shapes)]
-    traced, after = jax.make_jaxpr(lambda h, x, s: made.step(problem, h, x, s), return_shape=True)(
-        scalars, x, list(shapes)
-    )
-    given = [(a.shape, a.dtype) for a in jax.tree.leaves(after)]
-    if given != taken:
-        raise ValueError(
-            f"a step of {type(method).__name__} turns x and state of shapes and dtypes {taken} into {given}, but both "
-            "must stay as they were; return arrays like those that were taken."
-        )
-    return replace(made, transforms="fft[" in str(traced))
 
 
 def point(problem: Problem, dtype: np.dtype) -> tuple[Any, Any]:
@@ -114,16 +135,16 @@ def point(problem: Problem, dtype: np.dtype) -> tuple[Any, Any]:
     return jax.ShapeDtypeStruct((problem.dimension,), dtype), jax.eval_shape(lambda: jax.random.key(0))
 
 
-def in_turn(lapack: bool, f: Callable[..., Any], *arguments: Any) -> Any:
-    """What a compiled program gives; where it calls LAPACK, when no other such program runs, and waited for."""
-    with LAPACK if lapack else nullcontext():
+def in_turn(hardware: Hardware, lapack: bool, f: Callable[..., Any], *arguments: Any) -> Any:
+    """What a compiled program gives; where it calls LAPACK and such programs must take turns, when no other runs, and
+    waited for."""
+    turn = LAPACK if lapack and hardware.lapack_in_turn else None
+    with turn or nullcontext():
         result = f(*arguments)
-        return jax.block_until_ready(result) if lapack else result
+        return jax.block_until_ready(result) if turn else result
 
 
-def on_host(array: Array) -> np.ndarray:
-    """The array on the host: on a CPU a view, without the reference that ``np.asarray`` would leave in the array and
-    that would forbid to donate it."""
-    if jax.default_backend() == "cpu":
-        return np.from_dlpack(array)  # pyright: ignore[reportArgumentType]
-    return np.asarray(array)
+def on_host(hardware: Hardware, array: Array) -> np.ndarray:
+    """The array on the host; where that can be a view, one without the reference that ``np.asarray`` would leave in the
+    array and that would forbid to donate it."""
+    return np.from_dlpack(array) if hardware.views else np.asarray(array)  # pyright: ignore[reportArgumentType]

@@ -1,8 +1,13 @@
-"""Memory for records, used again when nobody holds it any more."""
+"""Memory that is used again: of records when nobody holds them any more, and of programs between two calls.
+
+The first touch of fresh pages costs several times what writing to them costs.
+"""
 
 import math
 import weakref
+from collections import deque
 from threading import Lock
+from typing import Any, final
 
 import numpy as np
 import psutil
@@ -13,11 +18,35 @@ _spare: list[np.ndarray] = []
 _lock = Lock()
 
 
+@final
+class Pool:
+    """What programs keep between two calls, by kind; the oldest goes first."""
+
+    def __init__(self, most: int) -> None:
+        self._kept: deque[tuple[Any, Any]] = deque(maxlen=most)
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def take(self, kind: Any) -> Any:
+        """One of this kind, which nobody else has now; None where there is none."""
+        with self._lock:
+            for i, (known, kept) in enumerate(self._kept):
+                if known == kind:
+                    del self._kept[i]
+                    return kept
+        return None
+
+    def keep(self, kind: Any, thing: Any) -> None:
+        with self._lock:
+            self._kept.append((kind, thing))
+
+
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Like ``np.empty``, from the memory of an earlier record that has been dropped where one of the size is at hand.
 
-    The first touch of fresh pages costs several times what writing to them costs, and a record is written once. Up to
-    ``KEPT`` bytes of dropped records are kept; ``release`` gives them back to the system.
+    Up to ``KEPT`` bytes of dropped records are kept; ``release`` gives them back to the system.
     """
     size = math.prod(shape) * dtype.itemsize
     if size < SMALL:

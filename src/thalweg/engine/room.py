@@ -1,4 +1,7 @@
-"""The memory that a method needs for its matrices, known before they are built."""
+"""Whether there is room for what a task needs, known before anything is computed."""
+
+import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -6,10 +9,14 @@ from thalweg.chain.problem import Problem
 from thalweg.engine.memory import free_for
 from thalweg.methods.method import Method
 
+STEP_BYTES = 16  # of a row beside the record: of the coordinate and of a copy that is made on the way
+
 
 def check_workspace(problem: Problem, name: str, method: Method, lanes: int, dtype: np.dtype) -> None:
     """ValueError where the matrices of a method with a ``workspace``, called ``name``, would exceed the free memory for
     ``lanes`` that are stepped at a time on the data of ``problem``; it tells the bytes and the largest batch."""
+    if not hasattr(method, "workspace"):
+        return
     rows, columns, examples = problem.inner_spaces[-1].size, problem.dimension, problem.examples or 1
 
     def needed(size: int) -> int:
@@ -24,3 +31,13 @@ def check_workspace(problem: Problem, name: str, method: Method, lanes: int, dty
             f"method {name!r} needs {needed(examples):,} bytes on {problem.name!r}, for a Jacobian of {rows:,} x "
             f"{columns:,} numbers and {lanes} lanes at a time, and {free:,} are free; {advice}."
         )
+
+
+def check_record(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype, rows: int, lanes: int, steps: int) -> None:
+    """ValueError where the record of a run would not fit in memory; it tells the ``every`` with which it does."""
+    row_bytes = sum(math.prod(shape) for shape in shapes.values()) * dtype.itemsize * lanes + STEP_BYTES
+    free = free_for(row_bytes * rows)
+    if row_bytes * rows > free:
+        most = free // row_bytes - 2
+        advice = f"every={-(-steps // most)} fits" if most > 0 else "no `every` helps, so take fewer starts or variants"
+        raise ValueError(f"the record needs {row_bytes * rows:,} bytes and {free:,} are free; {advice}.")

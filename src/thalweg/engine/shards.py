@@ -10,15 +10,15 @@ from typing import Any, Protocol, TypeVar
 
 import jax
 
-from thalweg.engine.lanes import CORES
+from thalweg.engine.hardware import CORES
 
-Program = TypeVar("Program")
+Made = TypeVar("Made")
 
 
-def build(makers: Sequence[Callable[[], Program]], x64: bool) -> list[Program]:
+def build(makers: Sequence[Callable[[], Made]], x64: bool) -> list[Made]:
     """Every compilation on a thread of its own; ``enable_x64`` holds for one thread, so each sets it."""
 
-    def one(make: Callable[[], Program]) -> Program:
+    def one(make: Callable[[], Made]) -> Made:
         with jax.enable_x64(x64):
             return make()
 
@@ -37,7 +37,13 @@ class Tile(Protocol):
         ...
 
 
-def advance(tiles: Sequence[Tile], x64: bool, progress: bool | None, state: Callable[[], tuple[int, int, str]]) -> bool:
+def advance(
+    tiles: Sequence[Tile],
+    threads: int,
+    x64: bool,
+    progress: bool | None,
+    state: Callable[[], tuple[int, int, str]],
+) -> bool:
     """Bring all tiles to their end, a chunk at a time in turn; False where Ctrl-C came first.
 
     A tile with work left waits in the queue for the next free thread, so all stay near the same step. Each thread
@@ -71,7 +77,7 @@ def advance(tiles: Sequence[Tile], x64: bool, progress: bool | None, state: Call
                 under_way()
                 under_way = following or (None if stop.is_set() else start())
 
-    crew = [_threads().submit(work) for _ in range(min(CORES, len(tiles)))]
+    crew = [_threads().submit(work) for _ in range(min(threads, len(tiles)))]
     try:
         _watch(crew, progress, state)
     except KeyboardInterrupt:

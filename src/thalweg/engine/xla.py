@@ -10,27 +10,23 @@ from jax import Array
 from thalweg.chain.derivatives import Derivatives, Function
 from thalweg.numerics.layout import settled
 
-# The CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
-# Short formats round after every operation; else XLA would round once at the end of many that it fuses. LLVM may still
-# add a product of float16 unrounded.
-EXACT = {"xla_allow_excess_precision": False}
-CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
 # for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
 # still spreads its batch over all cores.
 LAPACK = Lock()
 
 
-def compiled(f: Any, *shapes: Any) -> Any:
-    """The jitted ``f`` compiled for arguments of these shapes, with ``CPU_OPTIONS`` where they are known."""
+def compiled(f: Any, options: tuple[tuple[str, Any], ...], *shapes: Any) -> Any:
+    """The jitted ``f`` compiled for arguments of these shapes, with those of the options that XLA knows."""
     lowered = f.lower(*shapes)
-    if jax.default_backend() == "cpu":
+    while True:
         try:
-            return lowered.compile(CPU_OPTIONS | EXACT)
+            return lowered.compile(dict(options))
         except jax.errors.JaxRuntimeError as error:
-            if "No such compile option" not in str(error):
+            known = tuple((name, value) for name, value in options if name not in str(error))
+            if "No such compile option" not in str(error) or known == options:
                 raise
-    return lowered.compile(EXACT)
+            options = known
 
 
 def calls_lapack(program: Any) -> bool:

@@ -1,5 +1,7 @@
 """Methods: ways to pull a step in the loss back to x."""
 
+from collections.abc import Callable
+
 from thalweg.methods.adapters import from_optimistix
 from thalweg.methods.covariance_adaptation import CMAES
 from thalweg.methods.first_order import (
@@ -64,3 +66,34 @@ __all__ = [
     "newtonian_momentum",
     "rmsprop",
 ]
+
+# What the command line offers, by the names that are typed there.
+COMMAND: dict[str, Callable[..., Method]] = {
+    "adagrad": adagrad,
+    "adam": adam,
+    "adamw": adamw,
+    "bfgs": BFGS,
+    "cmaes": CMAES,
+    "damped_newtonian": damped_newtonian,
+    "gauss_newton": GaussNewton,
+    "genetic": Genetic,
+    "gradient_descent": gradient_descent,
+    "gradient_flow": gradient_flow,
+    "grid_search": GridSearch,
+    "inverse_gradient": InverseGradient,
+    "inverse_simulator": InverseSimulator,
+    "jacobian_power": JacobianPower,
+    "krylov_power": KrylovPower,
+    "lbfgs": LBFGS,
+    "levenberg_marquardt": LevenbergMarquardt,
+    "metropolis": Metropolis,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "newton": Newton,
+    "newton_cg": NewtonCG,
+    "random_search": RandomSearch,
+    "replica_exchange": ReplicaExchange,
+    "rmsprop": rmsprop,
+    "simulated_annealing": SimulatedAnnealing,
+    "trust_region": TrustRegion,
+}

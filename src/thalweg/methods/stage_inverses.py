@@ -10,11 +10,12 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from thalweg.chain.derivatives import AutoDiff, Derivatives
+from thalweg.chain.signatures import asks
 from thalweg.chain.stages import Stage
 from thalweg.methods import LBFGS, LevenbergMarquardt
 from thalweg.numerics.linalg import eigh, product
 from thalweg.numerics.precision import in_float64
-from thalweg.numerics.reading import asks, positive, whole
+from thalweg.numerics.reading import positive, whole
 
 
 def numerical_inverse(

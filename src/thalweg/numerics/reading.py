@@ -1,7 +1,6 @@
-"""Numbers and names as a person gives them, and the words for those that are none."""
+"""Validation of input: numbers and names as a person gives them, and the messages for those that are none."""
 
 import difflib
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,17 +43,6 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}."
     return f"{name!r} is not {what}; {hint}"
-
-
-def asks(f: Any, given: int) -> bool:
-    """Whether a function needs one positional argument more than ``given``."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # no function, which is refused later, or one that tells nothing of itself
-        return False
-    return (
-        sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > given
-    )
 
 
 def first_line(error: BaseException) -> str:

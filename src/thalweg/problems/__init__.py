@@ -1,13 +1,16 @@
 """The problem library: functions that return a ``Problem`` whose start, minima, domain and inverses are tested."""
 
-from thalweg.problems import collections, fits, physics
+from collections.abc import Callable
+
+from thalweg.chain.problem import Problem
+from thalweg.problems import collections, physics, statistical_reference
 from thalweg.problems.classic import ackley, beale, himmelblau, quadratic, rastrigin, rosenbrock
 from thalweg.problems.collections import bbob, cutest
 from thalweg.problems.composed import exponential, pbdl, roots_of_unity, scaling, sine
-from thalweg.problems.fits import misra1a, nist
 from thalweg.problems.gaussian_wells import wells
 from thalweg.problems.one_dimensional import convex, double_well, polynomial, rugged, worst_case
 from thalweg.problems.regressions import regression
+from thalweg.problems.statistical_reference import misra1a, nist
 from thalweg.problems.surface_fits import quadratic_fit
 
 heat = physics.heat.problem
@@ -27,7 +30,6 @@ __all__ = [
     "cutest",
     "double_well",
     "exponential",
-    "fits",
     "heat",
     "himmelblau",
     "misra1a",
@@ -48,6 +50,38 @@ __all__ = [
     "rugged",
     "scaling",
     "sine",
+    "statistical_reference",
     "wells",
     "worst_case",
 ]
+
+# What the command line offers, by the names that are typed there; files of NIST and tables go by their paths.
+COMMAND: dict[str, Callable[..., Problem]] = {
+    "ackley": ackley,
+    "bbob": bbob,
+    "beale": beale,
+    "burgers": burgers,
+    "convex": convex,
+    "cutest": cutest,
+    "double_well": double_well,
+    "exponential": exponential,
+    "heat": heat,
+    "himmelblau": himmelblau,
+    "misra1a": misra1a,
+    "navier_stokes": navier_stokes,
+    "oscillators": oscillators,
+    "pbdl": pbdl,
+    "poisson": poisson,
+    "polynomial": polynomial,
+    "quadratic": quadratic,
+    "quadratic_fit": quadratic_fit,
+    "quantum_dipole": quantum_dipole,
+    "rastrigin": rastrigin,
+    "roots_of_unity": roots_of_unity,
+    "rosenbrock": rosenbrock,
+    "rugged": rugged,
+    "scaling": scaling,
+    "sine": sine,
+    "wells": wells,
+    "worst_case": worst_case,
+}

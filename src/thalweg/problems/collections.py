@@ -1,4 +1,4 @@
-"""Published collections on which optimizers are compared, from the packages that hold them."""
+"""CUTEst and BBOB, on which optimizers are compared, from the packages sif2jax and bbob-jax that hold them."""
 
 import importlib
 import importlib.util
@@ -20,6 +20,7 @@ from thalweg.chain.stages import Stage
 from thalweg.numerics.reading import nearest, whole
 
 _KINDS = ("unconstrained_minimisation", "bounded_minimisation", "nonlinear_equations")
+_FREE, _, _EQUATIONS = _KINDS
 _BBOB = (
     "sphere",
     "ellipsoid_seperable",  # spelled so in bbob-jax
@@ -52,35 +53,64 @@ def cutest(name: str) -> Problem:
     """A problem of CUTEst by its name, such as ROSENBR, at its standard size and start, from sif2jax.
 
     Unconstrained problems are plain losses. Bounds are the domain, which methods with ``bounded`` keep; a side may be
-    infinite. Where some are equal, so that components are fixed, there is no domain.
-    Nonlinear equations r(x) = 0 become a stage r with L = |r|^2, which is what CUTEst minimizes under names in LS.
-    Minima are not stated: those in the collection are not of one precision. The numbers are meant for float64.
+    infinite. Where some are equal, so that components are fixed, there is no domain. Nonlinear equations r(x) = 0
+    become a stage r with L = |r|^2, which is what CUTEst minimizes under names in LS. Minima are not stated: those in
+    the collection are not of one precision. The numbers are meant for float64. CUTEst states no units:
+    [x] = [y] = [L] = 1, pure numbers.
 
-    Raises ValueError where sif2jax is not installed, where it has no such problem, and where the problem has general
-    constraints. The first call of a process takes some seconds.
-    Source: Gould, Orban and Toint 2015, Computational Optimization and Applications 60.
+    Args:
+        name: as CUTEst spells it; ``collections.cutest_names`` lists them.
+    Raises:
+        ValueError: where sif2jax is not installed, where it has no such problem, and where the problem has general
+            constraints.
+    Cost:
+        The first call of a process takes some seconds, in which sif2jax is read.
+    Source:
+        Gould, Orban and Toint (2015), CUTEst: a Constrained and Unconstrained Testing Environment with safe threads for
+        mathematical optimization, Computational Optimization and Applications 60.
+    Example:
+        >>> problem = tw.problems.cutest("ROSENBR")
+        >>> problem.start.tolist()
+        [-1.2, 1.0]
     """
     _needed("sif2jax", "cutest")
     with jax.enable_x64(True):  # or the data, and the start, would be float32 for good
-        known = {found.name: found for kind in _KINDS for found in _problems(kind)}
-        if name not in known:
-            raise ValueError(_unknown(name, known))
-        found = known[name]
-        box = getattr(found, "bounds", None)
-        if box is not None:
-            low, high = (np.asarray(side, float) for side in box)
-            box = (low, high) if np.all(low < high) else None
-        start = np.asarray(found.y0, float)
-        if hasattr(found, "constraint"):
-            equations = Stage(lambda x: found.constraint(x)[0], name="residual")
-            return Problem(equations, loss=SquaredError(), start=start, domain=box, name=name)
-        return Problem(loss=lambda x: found.objective(x, found.args), start=start, domain=box, name=name)
+        for kind in _KINDS:
+            found = {problem.name: problem for problem in _problems(kind)}.get(name)
+            if found is not None:
+                return _posed(found, kind)
+    raise ValueError(_unknown(name))
+
+
+def _posed(found: Any, kind: str) -> Problem:
+    """A problem of sif2jax, whose kind tells what it has: HS25, which has bounds alone, offers constraints as well."""
+    start, box = np.asarray(found.y0, float), None if kind == _FREE else found.bounds
+    if box is not None:
+        low, high = (np.asarray(side, float) for side in box)
+        box = (low, high) if np.all(low < high) else None
+    if kind == _EQUATIONS:
+        equations = Stage(lambda x: found.constraint(x)[0], name="residual")
+        return Problem(equations, loss=SquaredError(), start=start, domain=box, name=found.name)
+    return Problem(loss=lambda x: found.objective(x, found.args), start=start, domain=box, name=found.name)
 
 
 def cutest_names(kind: str = "unconstrained_minimisation", most: int = 100) -> list[str]:
     """Names that ``cutest`` takes, of problems with at most ``most`` components, in the order of sif2jax.
 
-    ``kind`` is unconstrained_minimisation, bounded_minimisation or nonlinear_equations; ValueError for another.
+    Args:
+        kind: unconstrained_minimisation, bounded_minimisation or nonlinear_equations.
+        most: the most components of x, a pure number.
+    Returns:
+        The names, a list of text.
+    Raises:
+        ValueError: for another kind, and where sif2jax is not installed.
+    Cost:
+        The first call of a process takes some seconds, in which sif2jax is read.
+    Source:
+        As of ``cutest``.
+    Example:
+        >>> "ROSENBR" in tw.problems.collections.cutest_names(most=2)
+        True
     """
     _needed("sif2jax", "cutest_names")
     if kind not in _KINDS:
@@ -92,12 +122,23 @@ def cutest_names(kind: str = "unconstrained_minimisation", most: int = 100) -> l
 def bbob(function: int, d: int = 2, key: int = 0) -> Problem:
     """One of the 24 noiseless functions of BBOB by its number, shifted and turned at random by ``key``, from bbob-jax.
 
-    Start 0; domain |x_i| <= 5; d >= 2. The minimum drawn is stated for all but 5, 9 and 19, which bbob-jax does not put
-    there. At the minima of 6, 12, 13, 15, 17 and 18 automatic differentiation gives NaN; 7 is flat in steps. The peaks
-    of 21 and 22 are drawn when L is compiled: float32 and float64 see different ones around the same minimum.
+    Start 0; domain |x_i| <= 5. The minimum drawn is stated for all but 5, 9 and 19, which bbob-jax does not put there.
+    At the minima of 6, 12, 13, 15, 17 and 18 automatic differentiation gives NaN; 7 is flat in steps. The peaks of 21
+    and 22 are drawn when L is compiled: float32 and float64 see different ones around the same minimum. [x] = [L] = 1,
+    pure numbers.
 
-    Raises ValueError where bbob-jax is not installed, and where function is not from 1 to 24.
-    Source: Hansen, Finck, Ros and Auger 2009, INRIA RR-6829.
+    Args:
+        function: its number in the collection, 1 to 24.
+        d: components of x, a whole number of at least 2.
+        key: a seed, which draws shift and rotation, a whole number of at least 0.
+    Raises:
+        ValueError: where bbob-jax is not installed, where function is not from 1 to 24, and where d or key is none.
+    Source:
+        Hansen, Finck, Ros and Auger (2009), Real-Parameter Black-Box Optimization Benchmarking 2009: Noiseless
+        Functions Definitions, INRIA RR-6829.
+    Example:
+        >>> tw.problems.bbob(function=1, d=3)
+        Problem(bbob(sphere, d=3): x[3] -> loss)
     """
     _needed("bbob_jax", "bbob", "bbob-jax")
     from bbob_jax import registry
@@ -136,7 +177,7 @@ def _problems(kind: str) -> tuple[Any, ...]:
     try:
         for package in above:
             sys.modules[package] = _empty(package)
-        return getattr(importlib.import_module(path), f"{kind}_problems")
+        return vars(importlib.import_module(path))[f"{kind}_problems"]
     finally:
         for package in [loaded for loaded in sys.modules if loaded.partition(".")[0] == "sif2jax" and above]:
             del sys.modules[package]
@@ -154,7 +195,8 @@ def _empty(package: str) -> ModuleType:
     return module
 
 
-def _unknown(name: str, known: dict[str, Any]) -> str:
+def _unknown(name: str) -> str:
+    """The sentence that there is no problem of that name."""
     kinds = ("_constrained_minimisation", "_quadratic_problems")
     folders = [folder for kind in kinds for folder in _folders(f"sif2jax.cutest.{kind}")]
     if name.lower() in {module.name for module in pkgutil.iter_modules(folders)}:
@@ -162,4 +204,5 @@ def _unknown(name: str, known: dict[str, Any]) -> str:
             f"{name!r} has general constraints, but a Problem has none; "
             "choose a problem that is unconstrained, has bounds only, or is a set of nonlinear equations."
         )
+    known = [problem.name for kind in _KINDS for problem in _problems(kind)]
     return nearest(name, known, "a problem of CUTEst that sif2jax has")

@@ -13,11 +13,19 @@ from thalweg.numerics.reading import whole
 
 
 def pbdl() -> Problem:
-    """y = (x0, x1^2), L = |y|^2.
+    """y = (x0, x1^2), L = |y|^2: the toy of the book Physics-based Deep Learning.
 
     Start (3, 3), L = 90; minimum (0, 0), where d2L/dx1^2 = 0; domain |x_i| <= 4. The inverse keeps the sign of x1 and
     is NaN for y1 < 0. The loss is a plain function, as in the book, and not known to be a sum of squares.
-    Source: Thuerey et al. 2021, Physics-based Deep Learning, "Simple Example comparing Different Optimizers".
+    [x] = [y] = [L] = 1, pure numbers.
+
+    Source:
+        Thuerey et al. (2021), Physics-based Deep Learning, arXiv:2109.05237, "Simple Example comparing Different
+        Optimizers".
+    Example:
+        >>> problem = tw.problems.pbdl()
+        >>> problem.forward([3.0, 3.0]).tolist(), float(problem.value([3.0, 3.0]))
+        ([3.0, 9.0], 90.0)
     """
 
     def forward(x: Array) -> Array:
@@ -37,11 +45,21 @@ def pbdl() -> Problem:
 
 
 def scaling(alpha: float = 1.0) -> Problem:
-    """y = (x0, alpha x1), L = |y|^2: the condition number of the Hessian is alpha^2.
+    """y = (x0, alpha x1), L = |y|^2: the condition number of the Hessian is alpha^2, or its inverse.
 
     Start (3, 3), L = 9 + 9 alpha^2; minimum (0, 0); domain |x_i| <= 4. The start is the same in x for every alpha: a
     method is scale-invariant when its path in x does not depend on alpha. Newton's does not, gradient descent's does.
-    ``alpha`` is finite and not zero, in [y]/[x]. Source: Holl, Koltun and Thuerey 2022, arXiv:2109.15048.
+    [x] and [y] are of your choice, [L] = [y]^2.
+
+    Args:
+        alpha: what one [x] of the second component is in y, finite and not zero, in [y]/[x].
+    Raises:
+        ValueError: where alpha is 0 or not finite.
+    Source:
+        Holl, Koltun and Thuerey (2022), Scale-invariant Learning by Physics Inversion, arXiv:2109.15048.
+    Example:
+        >>> tw.problems.scaling(alpha=10.0).forward([3.0, 3.0]).tolist()
+        [3.0, 30.0]
     """
     alpha = _nonzero(alpha, "alpha")
 
@@ -65,7 +83,13 @@ def exponential() -> Problem:
     """y = (x0, exp(x1)), L = |y - (0, 1)|^2: the gradient explodes for large x1 and vanishes for small x1.
 
     Start (3, 3), L = 9 + (e^3 - 1)^2 = 373.2577; minimum (0, 0); domain |x_i| <= 4. The inverse is (y0, log(y1)), NaN
-    for y1 < 0. Source: this library; Holl, Koltun and Thuerey 2022 discuss gradients that explode and vanish so.
+    for y1 < 0. [x] = [y] = [L] = 1, pure numbers. ``physics.exponential`` has one component, and data.
+
+    Source:
+        None: made for gradients that explode and vanish as Holl, Koltun and Thuerey (2022), arXiv:2109.15048, discuss.
+    Example:
+        >>> round(float(tw.problems.exponential().value([3.0, 3.0])), 2)
+        373.26
     """
 
     def forward(x: Array) -> Array:
@@ -85,14 +109,26 @@ def exponential() -> Problem:
 
 
 def sine(xi: float = 1.0, phi: float = 0.0) -> Problem:
-    """y = (sin(u0) / xi, xi u1) with u = R x, L = |y - y*|^2 / 2, where R turns x by ``phi`` degrees.
+    """y = (sin(u0) / xi, xi u1) with u = R x, L = |y - y*|^2 / 2, where R turns x by ``phi``: a sine and a line.
 
     Start (0, 0), L = (0.09 / xi^2 + 0.25 xi^2) / 2. The target y* = (0.3 / xi, -0.5 xi) is in range for every xi, and
     the minima are u = (arcsin 0.3 + 2 pi k, -0.5) and (pi - arcsin 0.3 + 2 pi k, -0.5); those in the domain |x_i| <= pi
-    are stated, the nearest to the start first. ``xi`` is finite and not zero, and the Jacobian has the condition number
-    xi^2 at the start. The inverse stays between the two turning points of the sine around the guess, where the solution
-    nearest to it is; NaN for |xi y0| > 1.
-    Source: Holl, Koltun and Thuerey 2022, arXiv:2109.15048; Thuerey et al. 2021, Physics-based Deep Learning.
+    are stated, the nearest to the start first. The Jacobian has the condition number xi^2, or its inverse, at the
+    start. The inverse stays between the two turning points of the sine around the guess, where the solution nearest to
+    it is; NaN for |xi y0| > 1. [x] is a radian, [y] = [L] = 1, pure numbers. ``physics.sine`` has other constants, and
+    data.
+
+    Args:
+        xi: by how much the components of y are scaled apart, finite and not zero, a pure number.
+        phi: the angle of R in degrees, finite.
+    Raises:
+        ValueError: where xi is 0 or not finite, or phi is not finite.
+    Source:
+        Holl, Koltun and Thuerey (2022), arXiv:2109.15048, section 4.1; Thuerey et al. (2021), Physics-based Deep
+        Learning, arXiv:2109.05237.
+    Example:
+        >>> tw.problems.sine(xi=32.0).minima.round(4).tolist()
+        [[0.3047, -0.5], [2.8369, -0.5]]
     """
     xi, angle = _nonzero(xi, "xi"), math.radians(phi)
     if not math.isfinite(angle):
@@ -143,11 +179,22 @@ def turned_sine(angle: float, across: float, along: float, height: float = 1.0) 
 
 
 def roots_of_unity(n: int = 3) -> Problem:
-    """y = z^n for the complex number z = x0 + i x1, y = (Re z^n, Im z^n), L = |y - (1, 0)|^2 / 2.
+    """y = z^n for the complex number z = x0 + i x1, y = (Re z^n, Im z^n), L = |y - (1, 0)|^2 / 2: n minima on a circle.
 
-    Start (1.5, 1); the minima are the n roots of unity exp(2 pi i k / n), k = 0 … n - 1, L = 0; domain |x_i| <= 2.
-    At 0, for n > 1, gradient and Jacobian vanish. ``GaussNewton(1.0)`` takes the steps z <- z - (z^n - 1) / (n z^(n-1))
-    of Newton's method for the roots of z^n - 1, whose basins have a fractal boundary (Cayley 1879). n >= 1.
+    Start (1.5, 1); the minima are the n roots of unity exp(2 pi i k / n), k = 0 … n - 1, L = 0; domain |x_i| <= 2. At
+    0, for n > 1, gradient and Jacobian vanish. ``GaussNewton(1.0)`` takes the steps z <- z - (z^n - 1) / (n z^(n-1)) of
+    Newton's method for the roots of z^n - 1, whose basins have a fractal boundary. [x] = [y] = [L] = 1, pure numbers.
+
+    Args:
+        n: the power, a whole number of at least 1.
+    Raises:
+        ValueError: where n is none.
+    Source:
+        Cayley (1879), The Newton-Fourier imaginary problem, American Journal of Mathematics 2, who asked for the
+        basins.
+    Example:
+        >>> tw.problems.roots_of_unity(n=4).minima.round(3).tolist()[:2]
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     n = whole(n, "n", 1)
 

@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+# Not roots.bisection, which compiles for each function, 0.5 s where this takes 1 to 14 ms, and ends at a middle, up to
+# 53 units in the last place away for the 6368 intervals of rugged(b=1e4), not at the number with the smallest |f|.
+# scipy.optimize.elementwise.find_root has the same numbers, in 70 to 230 ms and after an import of 0.7 s.
+
 
 def crossings(
     f: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray

@@ -14,8 +14,19 @@ from thalweg.problems.intervals import crossings, polynomial_roots
 def convex(curvature: float = 1.0, offset: float = -0.2) -> Problem:
     """L = curvature x^2 / 2 + offset: a parabola.
 
-    Start 0.5; minimum 0; domain |x| <= 1. ``curvature`` > 0 is in [L]/[x]^2: gradient descent converges below a
-    learning rate of 2 / curvature.
+    Start 0.5; minimum 0; domain |x| <= 1; gradient descent converges below a learning rate of 2 / curvature. [x] and
+    [L] are of your choice.
+
+    Args:
+        curvature: d2L/dx2, positive and finite, in [L]/[x]^2.
+        offset: L at the minimum, finite, in [L].
+    Raises:
+        ValueError: where curvature is not positive and finite, or offset is not finite.
+    Source:
+        A lecture on optimization in one variable.
+    Example:
+        >>> float(tw.problems.convex(curvature=4.0, offset=0.0).value([0.5]))
+        0.5
     """
     curvature, offset = _positive(curvature, "curvature"), _finite(offset, "offset")
     return Problem(
@@ -32,7 +43,21 @@ def rugged(a: float = 0.5, b: float = 30.0, c: float = -0.2) -> Problem:
 
     Start 0.3; domain |x| <= 1; all minima inside the domain are stated, the lowest first, found to the last digits of
     float64 by bisecting dL/dx = 2 x + a b cos(b x) between the roots of d2L/dx2 = 2 - a b^2 sin(b x), where it is
-    monotone. For a = 0.5 there are 10, the lowest at -0.05212819482852862; for a = 0.05 there are 8. |b| <= 1e4.
+    monotone. For a = 0.5 there are 10, the lowest at -0.05212819482852862; for a = 0.05 there are 8. [x] is a pure
+    number, and so is [L].
+
+    Args:
+        a: the height of a ripple, finite, in [L].
+        b: radians of ripple for one [x], finite and |b| <= 1e4, in 1/[x].
+        c: L at 0, finite, in [L].
+    Raises:
+        ValueError: where a, b or c is not finite, or |b| > 1e4, since every minimum is stated.
+    Source:
+        A lecture on optimization in one variable, with a = 0.5, and 0.05 for its landscapes.
+    Example:
+        >>> problem = tw.problems.rugged()
+        >>> len(problem.minima), problem.minima[0].round(6).tolist()
+        (10, [-0.052128])
     """
     a, b, c = _finite(a, "a"), _finite(b, "b"), _finite(c, "c")
     if abs(b) > 1e4:
@@ -63,7 +88,20 @@ def worst_case(points: int = 500, key: int = 0) -> Problem:
     Nothing seen at one place tells of another, so no method beats a search of the grid. Start 0, or beside it where it
     is a place of the grid; domain |x| <= 1, beyond which L is constant; the lowest point is stated as the minimum, a
     kink where L has no derivative (the gradient given there is that of the line to the right), so that ``check`` finds
-    it wanting. The noise is drawn by NumPy's generator seeded with ``key``; points >= 2.
+    it wanting. [x] = [L] = 1, pure numbers.
+
+    Args:
+        points: places of the grid, a whole number of at least 2.
+        key: a seed of NumPy's generator, which draws the noise, a whole number of at least 0.
+    Raises:
+        ValueError: where points or key is none.
+    Source:
+        A lecture on optimization in one variable; Wolpert and Macready (1997), No free lunch theorems for optimization,
+        IEEE Transactions on Evolutionary Computation 1, for why.
+    Example:
+        >>> problem = tw.problems.worst_case(points=5)
+        >>> problem.start.tolist(), problem.minima.tolist()
+        ([0.125], [[0.5]])
     """
     places = np.linspace(-1.0, 1.0, whole(points, "points", 2))
     noise = np.random.default_rng(whole(key, "key", 0)).uniform(size=len(places))
@@ -79,8 +117,19 @@ def worst_case(points: int = 500, key: int = 0) -> Problem:
 def double_well(a: float = 1.0, b: float = 2.0) -> Problem:
     """L = a x^4 - b x^2: two minima +-w with w = sqrt(b / 2a), L = -b^2 / 4a, and a maximum 0 between them.
 
-    Start w / 2, on the right slope; domain |x| <= 2 w. a in [L]/[x]^4 and b in [L]/[x]^2 are positive; d2L/dx2 is 4 b
-    at the minima and -2 b at the maximum.
+    Start w / 2, on the right slope; domain |x| <= 2 w; d2L/dx2 is 4 b at the minima and -2 b at the maximum. [x] and
+    [L] are of your choice.
+
+    Args:
+        a: how steep the walls are, positive and finite, in [L]/[x]^4.
+        b: how high the hill between the wells is, positive and finite, in [L]/[x]^2.
+    Raises:
+        ValueError: where a or b is not positive and finite.
+    Source:
+        A textbook potential; with a = 1 and b = 2, that of a course on computational physics.
+    Example:
+        >>> tw.problems.double_well(a=2.0, b=9.0).minima.tolist()
+        [[1.5], [-1.5]]
     """
     a, b = _positive(a, "a"), _positive(b, "b")
     w = math.sqrt(b / (2 * a))
@@ -98,7 +147,18 @@ def polynomial(coefficients: Sequence[float], domain: Sequence[float] = (-5.0, 5
 
     Start a quarter of the domain below its upper end; all minima inside the domain are stated, the lowest first: the
     roots of dL/dx where it turns from negative to positive, to the rounding of its value. Inflections, and levels where
-    L is constant, are none.
+    L is constant, are none. [x] and [L] are of your choice.
+
+    Args:
+        coefficients: shape (n + 1,), one or more finite numbers; that of x^k is in [L]/[x]^k.
+        domain: (low, high), finite, low below high, in [x].
+    Raises:
+        ValueError: where coefficients are none, or domain is no such pair.
+    Source:
+        None: made for landscapes of one's own, with all their minima.
+    Example:
+        >>> tw.problems.polynomial([1.0, 0.0, -2.0, 0.5, 0.0]).minima.round(2).tolist()
+        [[-1.06], [0.93]]
     """
     given = _vector(coefficients)
     if given.size == 0:

@@ -3,15 +3,14 @@
 import difflib
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from thalweg import formula
 from thalweg.chain.losses import SquaredError
@@ -22,6 +21,15 @@ from thalweg.numerics.reading import nearest, real
 from thalweg.problems.tables import Table, read_table
 
 ALIKE = 0.8  # how much of two names is the same where one may be the other misspelled (difflib's ratio, 1 for all)
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """What a table of observations is: columns by name, as a dict of arrays or a data frame of pandas has them."""
+
+    def keys(self) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __getitem__(self, name: Any, /) -> Any: ...
 
 
 @final
@@ -67,7 +75,7 @@ class Model:
 
 
 def regression(
-    data: str | Path | Mapping[str, ArrayLike],
+    data: str | Path | Columns,
     model: str,
     y: str,
     start: Mapping[str, float] | None = None,
@@ -75,20 +83,32 @@ def regression(
 ) -> Problem:
     """L(b) = sum over m observations of (y_i - model(x_i; b))^2, from a table and a formula.
 
-    ``data`` is the path of a CSV file, whose first line names the columns, or a mapping of columns, such as a dict of
-    arrays or a data frame. ``model`` is a formula (``thalweg.formula``) of the predicted response, such as
-    "b1*(1-exp(-b2*x))", and ``y`` the column that it predicts. Names in the model that are columns are predictors;
-    every other name is one of the d parameters. x is the dict of the parameters, b2 before b10, and y the predictions.
+    Names in the model that are columns are predictors; every other name is one of the d parameters. x is the dict of
+    the parameters, b2 before b10, each in its own [x], and y the predictions, shape (m,), in the [y] of the column;
+    [L] = [y]^2. No minimum is stated.
 
-    The start of a parameter is that in ``start``, else the middle of its range in ``domain``, else 1. ``domain`` gives
-    parameters the range (low, high) from which random starts are drawn, and does not bound the fit; without one it is
-    from a tenth of the start to ten times the start, of the same sign, and (-1, 1) where the start is 0.
-
-    Raises ValueError where the file is no table; for a column that is missing or not of finite numbers; where the
-    formula cannot be read, has no parameter, names y, or names no column of several; for a start or a range of what is
-    no parameter, a range that is not finite, empty or without its start; with fewer than d + 1 observations; and where
-    a name that is not a column looks like a column that the model leaves out and has neither start nor range: given
-    one of these, it is a parameter.
+    Args:
+        data: the path of a CSV file, whose first line names the columns, or a mapping of columns, each of shape (m,),
+            such as a dict of arrays or a data frame.
+        model: a formula (``thalweg.formula``) of the predicted response, such as "b1*(1-exp(-b2*x))".
+        y: the column that it predicts.
+        start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, else 1.
+        domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn, and which do not
+            bound the fit. Else a range is from a tenth of the start to ten times the start, of the same sign, and (-1,
+            1) where the start is 0.
+    Raises:
+        ValueError: where the file is no table; for a column that is missing or not of finite numbers; where the formula
+            cannot be read, has no parameter, names y, or names no column of several; for a start or a range of what is
+            no parameter, a range that is not finite, empty or without its start; with fewer than d + 1 observations;
+            and where a name that is not a column looks like a column that the model leaves out and has neither start
+            nor range: given one of these, it is a parameter.
+    Source:
+        None: the table is yours. As tables, the regressions of ``nist`` are the same problems.
+    Example:
+        >>> x = np.array([0.0, 1.0, 2.0, 4.0])
+        >>> table = {"time": x, "signal": 3 * np.exp(-x)}
+        >>> tw.problems.regression(table, "height*exp(-rate*time)", y="signal", start={"height": 2.0}).start.tolist()
+        [2.0, 1.0]
     """
     _check_kinds(data, model, start, domain)
     table = read_table(data) if isinstance(data, (str, Path)) else data
@@ -124,7 +144,7 @@ def regression(
 
 
 def _check_kinds(data: Any, model: Any, start: Any, domain: Any) -> None:
-    if not isinstance(data, (str, Path)) and not hasattr(data, "keys"):
+    if not isinstance(data, (str, Path)) and not isinstance(data, Columns):
         raise ValueError(
             f"data is of type {type(data).__name__}, but it must be a table; "
             "give the path of a CSV file or a dict of columns such as {'x': x, 'y': y}."

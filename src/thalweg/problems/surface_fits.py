@@ -1,4 +1,4 @@
-"""Surfaces fitted to examples in the plane."""
+"""A surface fitted to points of the plane by least squares, all at once or in minibatches."""
 
 import math
 
@@ -14,15 +14,26 @@ _TRUE = np.array([3.0, 9.0])
 
 
 def quadratic_fit(n: int = 50, key: int | None = None, batch_size: int | None = None) -> Problem:
-    """L(t) = mean over examples (x, y) of (t0 x^2 + t1 y^2 - (3 x^2 + 9 y^2))^2.
+    """L(t) = mean over examples (x, y) of (t0 x^2 + t1 y^2 - (3 x^2 + 9 y^2))^2: a fit of two parameters, with batches.
 
     The examples are the grid of floor(sqrt n) values of x and as many of y, evenly from -10 to 10 (49 examples for
-    n = 50), or with ``key`` n points drawn uniformly from that square by NumPy's generator. They are the problem's
-    ``data``: ``x``, ``y`` and ``observed``, arrays of one axis; ``batch_size`` of them make a step of ``run``, all if
-    None. Start (0, 0); minimum (3, 9), L = 0, which is that of every batch; domain 0 <= t_i <= 10; n >= 1.
-    d2L/dt2 = 2 mean of (x^2, y^2) (x^2, y^2)^T, which is singular on a grid of n < 9.
-    Source: the two-parameter model of a lecture on optimizers, by gradient descent on examples one by one and in
-    batches.
+    n = 50), or with ``key`` n points drawn uniformly from that square. They are the problem's ``data``: ``x``, ``y``
+    and ``observed``, arrays of one axis. Start (0, 0); minimum (3, 9), L = 0, which is that of every batch; domain
+    0 <= t_i <= 10. d2L/dt2 = 2 mean of (x^2, y^2) (x^2, y^2)^T, which is singular on a grid of n < 9. The parameters t
+    are in [x], what they predict in [y], [L] = [y]^2; all are pure numbers here.
+
+    Args:
+        n: how many examples, a whole number of at least 1; on a grid, the square of a whole number that is at most n.
+        key: a seed of NumPy's generator, which draws the examples, a whole number of at least 0; None for the grid.
+        batch_size: how many of the examples make a step of ``run``, from 1 to all of them; None for all.
+    Raises:
+        ValueError: where n or key is none, or batch_size is not from 1 to the number of examples.
+    Source:
+        The two-parameter model of a lecture on optimizers, by gradient descent on examples one by one and in batches.
+    Example:
+        >>> problem = tw.problems.quadratic_fit(n=50, batch_size=16)
+        >>> problem.data["observed"].shape, problem.minima.tolist()
+        ((49,), [[3.0, 9.0]])
     """
     n = whole(n, "n", 1)
     if key is None:

@@ -43,7 +43,14 @@ def read_table(path: str | Path) -> Table:
     """Read comma-separated values in UTF-8: a line of column names, then rows of cells.
 
     Spaces around cells, quotes, a byte-order mark, empty lines and lines that begin with # are allowed; a column
-    without a name is left out. Raises ValueError where there is no such file, or it is not such a table.
+    without a name is left out.
+
+    Args:
+        path: of the file.
+    Returns:
+        A ``Table``, whose columns are read as numbers when they are asked for.
+    Raises:
+        ValueError: where there is no such file, or it is not such a table.
     """
     try:
         return _parse(str(path), Path(path).read_text(encoding="utf-8-sig"))

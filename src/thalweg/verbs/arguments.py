@@ -1,20 +1,45 @@
-"""What a person gave, read once: methods by name, starts as an array, precision, observers."""
+"""What a person gave, read once into a ``Task``: methods by name, starts as an array, precision, observers, data."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
+from thalweg.engine.plan import Task
 from thalweg.engine.recording import Observer
 from thalweg.methods.method import Method
 from thalweg.methods.sweeps import hyperparameters
-from thalweg.numerics.reading import first_line, real
+from thalweg.numerics.precision import precision
+from thalweg.numerics.reading import first_line, real, whole
 
 
-def named_methods(methods: Any) -> dict[str, Method]:
+def task(
+    verb: str,
+    problem: Any,
+    methods: Any,
+    starts: Any,
+    *,
+    cases: Any = None,
+    key: Any = 0,
+    dtype: Any = None,
+    half: bool = False,
+) -> Task:
+    """What was given, as a task; ``half`` allows the short precisions. ValueError for what is not what it should be."""
+    if not isinstance(problem, Problem):
+        raise ValueError(
+            f"{verb} was given a {type(problem).__name__}, but it takes a Problem; "
+            "write Problem(*stages, loss=…, start=…)."
+        )
+    key = whole(key, "key", 0)
+    named, kind = named_methods(verb, methods), precision(dtype, half)
+    points = starting_points(problem, starts, kind).astype(kind)
+    with jax.enable_x64(kind == np.float64):
+        return Task(verb, problem, named, points, data_sets(problem, cases, kind), key, kind)
+
+
+def named_methods(verb: str, methods: Any) -> dict[str, Method]:
     """Methods by name; the names that a person leaves out are those of their classes or rules."""
     if isinstance(methods, Mapping):
         named = {str(name): method for name, method in methods.items()}
@@ -28,7 +53,7 @@ def named_methods(methods: Any) -> dict[str, Method]:
         }
     if not named:
         raise ValueError(
-            "run was given no method, but it needs at least one; "
+            f"{verb} was given no method, but it needs at least one; "
             "give e.g. methods.gradient_descent(learning_rate=0.01)."
         )
     for name, method in named.items():
@@ -43,7 +68,7 @@ def named_methods(methods: Any) -> dict[str, Method]:
     return named
 
 
-def points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarray:
+def starting_points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarray:
     """Starts as an array (n, d) of numbers that are finite in ``dtype``."""
     space = problem.inner_spaces[0]
     try:
@@ -100,7 +125,7 @@ def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tupl
     return pairs
 
 
-def cases(problem: Problem, given: Any, dtype: np.dtype) -> Any:
+def data_sets(problem: Problem, given: Any, dtype: np.dtype) -> Any:
     """Data sets as a pytree of arrays with one leading axis, numbers in ``dtype``; None without."""
     if given is None:
         return None
@@ -124,17 +149,3 @@ def cases(problem: Problem, given: Any, dtype: np.dtype) -> Any:
             "stack the data sets."
         )
     return data
-
-
-@contextmanager
-def named(name: str, problem: Problem) -> Iterator[None]:
-    """Whatever a method raises on this problem, as one sentence that names it."""
-    try:
-        yield
-    except ValueError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"method {name!r} cannot take a step on {problem.name!r}; write it with jax.numpy and give it numbers "
-            f"({type(error).__name__}: {first_line(error)})."
-        ) from error

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
+from thalweg.engine.endings import OUTCOMES, Outcome, why
 from thalweg.methods import BFGS, LBFGS, NewtonCG, TrustRegion
 from thalweg.methods.method import Method
 from thalweg.methods.sweeps import variants
@@ -32,13 +33,7 @@ METHODS: dict[str, Callable[..., Method]] = {
 }
 MODERATE = 50  # components up to which a Hessian is cheap
 MAX_STEPS = 15_000  # as SciPy's L-BFGS-B
-STATUS = (0, 2, 3, 1)  # of SciPy's BFGS, for the outcomes converged, stalled, diverged, exhausted
-MESSAGES = {
-    "stuck": "Stalled: no step improves x in this arithmetic, but no tolerance is met.",
-    "not_finite": "Diverged: the loss or its gradient is not finite.",
-    "max_steps": "Exhausted: maxiter steps are taken.",
-    "interrupted": "Exhausted: interrupted.",
-}
+STATUS = (0, 2, 3, 1)  # of SciPy's BFGS, for the outcomes of ``solve`` in their order
 
 
 def minimize(
@@ -64,16 +59,21 @@ def minimize(
         tol: ``gtol`` where options give none.
         options: "maxiter" (15000 steps), "gtol" (1e-6), "ftol" and "xtol" (0, which is off), as ``solve`` takes them.
 
-    Returns a ``scipy.optimize.OptimizeResult`` with x, the best point; fun and jac, the loss and its gradient there;
-    nit, the steps; nfev, njev, nhev, the evaluations of the loss, its gradient and its Hessian or products with it (-1
-    where a method hides them in a loop of its own); success, message and status: 0 converged, 1 exhausted, 2 stalled,
-    3 diverged.
-
-    A step is one trial of a method, so there are more steps than SciPy has iterations. The first call compiles for a
-    second or more; later ones with the same fun, args, bounds and method do not. Many starts or data sets at once go
-    to ``solve``.
-
-    Raises ValueError, before anything is compiled, for anything of the above that does not fit.
+    Returns:
+        A ``scipy.optimize.OptimizeResult`` with x, the best point, (d,) in [x]; fun and jac, the loss in [L] and its
+        gradient there; nit, the steps; nfev, njev, nhev, the evaluations of the loss, its gradient and its Hessian or
+        products with it (-1 where a method hides them in a loop of its own); success, message and status: 0 converged,
+        1 exhausted, 2 stalled, 3 diverged.
+    Raises:
+        ValueError: before anything is compiled, for anything of the above that does not fit.
+    Cost:
+        A step is one trial of a method, so there are more steps than SciPy has iterations. The first call compiles for
+        a second or more; later ones with the same fun, args, bounds and method do not. Many starts or data sets at once
+        go to ``solve``.
+    Example:
+        >>> found = tw.minimize(lambda x: (x[0] - 2.0) ** 2 + (x[1] + 1.0) ** 2, [0.0, 0.0], method="BFGS")
+        >>> found.success, found.x.round(6).tolist()
+        (True, [2.0, -1.0])
     """
     from scipy.optimize import OptimizeResult
 
@@ -85,8 +85,11 @@ def minimize(
         fits = solve(problem, chosen, x, dtype="float64", **settings).isel(variant=0, start=0)
         best = fits["x"].values
         jac = np.array(gradient(best))
-    status = STATUS[int(fits["outcome"])]
+    outcome = int(fits["outcome"])
+    status = STATUS[outcome]
     reason = fits["reason"].attrs["flag_meanings"].split()[int(fits["reason"])]
+    sentence = f"{reason} is met" if outcome == Outcome.CONVERGED else why(reason).format(**fits.attrs)
+    sentence = "maxiter steps are taken" if reason == "max_steps" else sentence  # in SciPy's words
     values, gradients, products, _, hessians = fits["evaluations"].values.tolist()
     return OptimizeResult(
         x=best,
@@ -98,7 +101,7 @@ def minimize(
         nhev=max(hessians + products, -1),
         success=status == 0,
         status=status,
-        message=MESSAGES.get(reason, f"Converged: {reason} is met."),
+        message=f"{OUTCOMES[outcome].capitalize()}: {sentence}.",
     )
 
 

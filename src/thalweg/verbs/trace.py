@@ -1,17 +1,23 @@
 """The trace of a run: one xarray.Dataset with every path in every space."""
 
 import inspect
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 
+from thalweg import __version__
 from thalweg.chain.batches import shown
-from thalweg.chain.problem import Problem
+from thalweg.engine.plan import Task
 from thalweg.methods.sweeps import hyperparameters, variants
+
+# The space whose units each variable of fits has.
+UNITS = {"x": "x", "first_x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
 
 
 def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
@@ -57,63 +63,66 @@ def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _versions() -> dict[str, str]:
-    return {f"{package}_version": version(package) for package in ("thalweg", "jax", "optax", "numpy")}
+    others = {f"{package}_version": version(package) for package in ("jax", "optax", "numpy")}
+    return {"thalweg_version": __version__, **others}
+
+
+def history(task: Task, began: float, compiled: float, **more: Any) -> dict[str, Any]:
+    """What a Dataset tells of the call that made it, by the times at which it began and all was compiled."""
+    seconds = {"compile_seconds": compiled - began, "run_seconds": time.perf_counter() - compiled}
+    return {"problem": task.problem.name, "dtype": task.dtype.name, "key": task.key, **more, **seconds, **_versions()}
 
 
 def assemble(
-    problem: Problem,
-    methods: Mapping[str, Any],
-    steps: Sequence[int] | np.ndarray,
-    records: Mapping[str, np.ndarray],
-    attributes: Mapping[str, Any],
+    task: Task, steps: Sequence[int] | np.ndarray, records: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
 ) -> xr.Dataset:
     """The trace from records of shape (rows, …, variants * starts): views of them, nothing is copied.
 
     Dims ``variant, start, step`` and one ``<space>_dim`` per space of the chain and per vector observer.
     """
-    coordinates: dict[str, Any] = variant_coordinates(methods)
+    coordinates: dict[str, Any] = variant_coordinates(task.methods)
     many, rows = len(coordinates["variant"]), len(steps)
     coordinates["step"] = np.asarray(steps)
-    labels = {space.name: list(space.labels) for space in shown(problem).inner_spaces}
+    labels = {space.name: list(space.labels) for space in shown(task.problem).inner_spaces}
     data = {}
     for name, record in records.items():
         block = record[:rows].reshape(rows, *record.shape[1:-1], many, -1)
         block = np.moveaxis(block, (-2, -1), (0, 1))
         dims = ("variant", "start", "step") + ((f"{name}_dim",) if block.ndim == 4 else ())
-        data[name] = (dims, block, {"units": problem.units.get(name, "")})
+        data[name] = (dims, block, {"units": task.problem.units.get(name, "")})
         if block.ndim == 4:
             coordinates[f"{name}_dim"] = labels.get(name, [str(i) for i in range(block.shape[3])])
-    coordinates["start"] = np.arange(next(iter(records.values())).shape[-1] // many)
-    return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
+    coordinates["start"] = np.arange(len(task.points))
+    return xr.Dataset(data, coordinates, attributes)
 
 
 def assemble_fits(
-    problem: Problem,
-    methods: Mapping[str, Any],
-    sizes: Mapping[str, int],
-    points: np.ndarray,
+    task: Task,
     columns: Mapping[str, np.ndarray],
     flags: Mapping[str, Sequence[str]],
     kinds: Sequence[str],
     attributes: Mapping[str, Any],
 ) -> xr.Dataset:
-    """What ``solve`` found, from columns of one entry for each item of ``sizes``: variant, case if any, and start.
+    """What ``solve`` found, from columns of one entry for each item: variant, case if any, and start.
 
-    Dims are these, ``x_dim`` and ``evaluation``. ``flags`` names the values of columns that hold codes. ``points``, one
-    for each start, are viewed, not copied.
+    Dims are these, ``x_dim`` and ``evaluation``, of which there are these ``kinds``. ``flags`` names the values of
+    columns that hold codes. The starts are viewed, not copied.
     """
-    coordinates: dict[str, Any] = variant_coordinates(methods)
+    coordinates: dict[str, Any] = variant_coordinates(task.methods)
+    sizes = {"variant": len(coordinates["variant"]), "start": len(task.points)}
+    if task.cases is not None:
+        sizes = {"variant": sizes["variant"], "case": len(jax.tree.leaves(task.cases)[0]), "start": sizes["start"]}
     vectors = {"x": "x_dim", "last_x": "x_dim", "evaluations": "evaluation"}
-    units = {"x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
+    units = {name: task.problem.units.get(space, "") for name, space in UNITS.items()}
     data = {}
     for name, column in columns.items():
         dims = (*sizes, *([vectors[name]] if name in vectors else []))
-        described: dict[str, Any] = {"units": problem.units.get(units[name], "")} if name in units else {}
+        described: dict[str, Any] = {"units": units[name]} if name in units else {}
         if name in flags:
             described["flag_values"] = np.arange(len(flags[name]), dtype=column.dtype)
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
-    data["first_x"] = (("start", "x_dim"), points, {"units": problem.units.get("x", "")})
-    coordinates |= {"x_dim": list(problem.inner_spaces[0].labels), "evaluation": list(kinds)}
+    data["first_x"] = (("start", "x_dim"), task.points, {"units": units["first_x"]})
+    coordinates |= {"x_dim": list(task.problem.inner_spaces[0].labels), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
-    return xr.Dataset(data, coordinates, {"problem": problem.name, **attributes, **_versions()})
+    return xr.Dataset(data, coordinates, attributes)

@@ -15,26 +15,39 @@ ROUNDING = 1.2e-7  # relative, of examples: they are float32, also where x is fl
 
 
 def problem(size: int = 64, diffusion: float = 8.0, uncertainty: float = 1e-6, key: int = 0) -> Problem:
-    """y = F^-1(exp(-nu t k^2) F x), L = |y - y*|^2 / 2: the heat x [K] on size x size periodic cells, a time t later.
+    """y = F^-1(exp(-nu t k^2) F x), L = |y - y*|^2 / 2: the heat x on size x size periodic cells, a time t later.
 
-    F is the Fourier transform, k the wave vector [rad per cell] and ``diffusion`` nu t [cells^2], positive. y* is that
-    of one of ``examples``. Start 0, the only minimum is the x that y* was made from, domain 0 <= x <= 4. The mean of y
-    is that of x.
+    x and y are temperatures, shape (size, size), in [x] = [y] = K; [L] = K^2. F is the Fourier transform, k the wave
+    vector in radians per cell. y* is that of one of ``examples``. Start 0, the only minimum is the x that y* was made
+    from, domain 0 <= x <= 4. The mean of y is that of x.
 
     The inverse acts on the difference d = y - forward(x) of what is asked from what is, and sharpens each of its modes
     by exp(a nu t k^2): a = 2p - 1, where p is the probability that the mode is signal and not noise, and a = 0 for p
-    from 1/2 to 0.68. Signal is expected with the amplitude size exp(-nu t k^2), noise with ``uncertainty`` |d|,
-    positive, and not below the rounding of examples, 1.2e-7 |y|: a certain mode is inverted (a = 1), and noise is
-    diffused once more (a = -1), as in the gradient. The mean of inverse(y, x) is the mean of x plus that of d, and
-    inverse(forward(x), x) = x exactly. From x = 0, one step restores a mode of low frequency to rounding, and a box of
-    25 x 14 cells to 21.6 % (45.6 % before); more steps stay near there. The undamped inverse amplifies by e^157.9.
+    from 1/2 to 0.68. Signal is expected with the amplitude size exp(-nu t k^2), noise with ``uncertainty`` |d|, and not
+    below the rounding of examples, 1.2e-7 |y|: a certain mode is inverted (a = 1), and noise is diffused once more
+    (a = -1), as in the gradient. The mean of inverse(y, x) is the mean of x plus that of d, and inverse(forward(x),
+    x) = x exactly. From x = 0, one step restores a mode of low frequency to rounding, and a box of 25 x 14 cells to
+    21.6 % (45.6 % before); more steps stay near there. The undamped inverse amplifies by e^157.9.
 
     The mean of the x wanted is that of y*: the published network, given y*, has it added to what it predicts,
     network(y*) + mean(y*) - mean(network(y*)).
 
-    Raises ValueError for a size below 4 and numbers that are not positive. Cost: two transforms for y, four for the
-    inverse. Source: Holl, Koltun and Thuerey 2022, arXiv:2109.15048, section 4.2 and its code; where both likelihoods
-    are 0 in floating point, which there counts as noise, here the larger decides.
+    Args:
+        size: cells along either axis, a whole number of at least 4.
+        diffusion: nu t, positive and finite, in cells^2.
+        uncertainty: noise as a part of |d|, positive and finite, a pure number.
+        key: a seed of NumPy's generator, a whole number of at least 0, which draws the example.
+    Raises:
+        ValueError: where size or key is none, or diffusion or uncertainty is not positive and finite.
+    Cost:
+        Two transforms for y, four for the inverse.
+    Source:
+        Holl, Koltun and Thuerey (2022), arXiv:2109.15048, section 4.2 and its code; where both likelihoods are 0 in
+        floating point, which there counts as noise, here the larger decides.
+    Example:
+        >>> problem = tw.problems.heat(size=8, diffusion=1.0)
+        >>> problem, problem.units["x"]
+        (Problem(heat(size=8, diffusion=1): x[64] -> y[64] -> loss), 'K')
     """
     size = _checked(size, diffusion)
     positive(uncertainty, "uncertainty")
@@ -61,14 +74,30 @@ def problem(size: int = 64, diffusion: float = 8.0, uncertainty: float = 1e-6, k
 
 
 def examples(n: int, key: int = 0, size: int = 64, diffusion: float = 8.0) -> dict[str, np.ndarray]:
-    """n examples {"truth": x, "target": y}, each of shape (n, size, size), float32, drawn with ``key``.
+    """n fields of heat in boxes, and what becomes of them.
 
     x is the sum of 4 to 10 boxes of a strength from 0 to 1 and sides of 0 to 20 cells (of 64; scaled with size), with
     centers in the inner 80 % and edges inside; a cell has the share of the box that covers it. y = forward(x), computed
-    in float64. Source: as of ``problem``; its code softens the edges of boxes a little differently.
+    in float64.
+
+    Args:
+        n: how many, a whole number of at least 1.
+        key: a seed of NumPy's generator, a whole number of at least 0.
+        size: cells along either axis, a whole number of at least 4.
+        diffusion: nu t, positive and finite, in cells^2.
+    Returns:
+        dict: "truth", x, and "target", y, both of shape (n, size, size), float32, in [x] = [y] = K.
+    Raises:
+        ValueError: where n, key or size is none, or diffusion is not positive and finite.
+    Source:
+        As of ``problem``; its code softens the edges of boxes a little differently.
+    Example:
+        >>> examples = tw.problems.physics.heat.examples(3, size=8)
+        >>> bool(np.allclose(examples["truth"].mean((1, 2)), examples["target"].mean((1, 2))))  # no heat is lost
+        True
     """
     n, size = whole(n, "n", 1), _checked(size, diffusion)
-    draw = np.random.default_rng(key)
+    draw = np.random.default_rng(whole(key, "key", 0))
     count = draw.integers(4, 11, n)
     half = draw.uniform(0, 10 * size / 64, (n, 10, 2))
     center = np.clip(size * draw.uniform(0.1, 0.9, (n, 10, 2)), half, size - half)

@@ -37,21 +37,36 @@ def problem(kind: Kind = "linear", steps: int | None = None, key: int = 0) -> Pr
         q1'' = -q1 + f,   q2'' = -q2 - f + gain u(t),   f = linear (q2 - q1) + cubic (q2 - q1)^3
 
     x is the control u, shape (steps,), constant over each of the ``steps`` of classical Runge-Kutta that make up the
-    time 12; y is the state (q1, q2, p1, p2) at the end, shape (4,); L = |y - target|^2. All without units. ``linear``
-    has linear = 0.2, cubic = 0, gain = 1 and 24 steps, ``cubic`` 0, 1, 3 and 96. Start: no control; domain |u_i| <= 1.
-    ``data`` is one example, ``examples(1, key)[0]``: "initial" and "target", both of shape (4,).
+    time 12; y is the state (q1, q2, p1, p2) at the end, shape (4,); L = |y - target|^2. All without units,
+    [x] = [y] = [L] = 1. ``linear`` has linear = 0.2, cubic = 0 and gain = 1, ``cubic`` 0, 1 and 3. Start: no control;
+    domain |u_i| <= 1. ``data`` is one example, that of ``examples(1, key)``: "initial" and "target", both of shape
+    (4,).
 
-    Many controls reach the target; the inverse gives one near the guess. For ``linear`` it is the nearest,
-    u + A^+ (y - y(u)) with the constant Jacobian A (4, steps), exact to 1e-6 in float32 and 1e-14 in float64, relative
-    to 1 + |u|. For ``cubic`` it takes damped Gauss-Newton steps u <- u + J^T (J J^T + m I)^-1 (y - y(u)), m ten times
-    smaller after each that helps, until the state is met to 2e-5 in float32 and 1e-13 in float64; for y = y(u), it is u
-    itself. From guesses of components up to about 0.3, all of 4096 targets in [0, 1)^4 were met; from random ones of
-    size 1, one of 200 was not, and the nearest state that was reached is returned.
+    Many controls reach the target; the inverse gives one near the guess. For ``linear`` it is the nearest, u + A^+ (y -
+    y(u)) with the constant Jacobian A (4, steps), exact to 1e-6 in float32 and 1e-14 in float64, relative to 1 + |u|.
+    For ``cubic`` it takes damped Gauss-Newton steps u <- u + J^T (J J^T + m I)^-1 (y - y(u)), m ten times smaller after
+    each that helps, until the state is met to 2e-5 in float32 and 1e-13 in float64; for y = y(u), it is u itself. From
+    guesses of components up to about 0.3, all of 4096 targets in [0, 1)^4 were met; from random ones of size 1, one of
+    200 was not, and the nearest state that was reached is returned.
 
-    Cost: ``linear`` is one product with A; ``cubic`` 4 forces per step, and its inverse one Jacobian per iteration, 5
-    to 20 as a rule. Raises ValueError for another kind or steps below 1.
-    Source: Schnell, Holl and Thuerey 2022, arXiv:2203.10131, section 4.1 and its published code (cubic);
-    Thuerey et al. 2021, Physics-based Deep Learning, "Coupled Oscillators with Half-Inverse Gradients" (linear).
+    Args:
+        kind: of the springs, linear or cubic.
+        steps: components of the control, a whole number of at least 1; None for 24 (linear) or 96 (cubic), as
+            published.
+        key: a seed of NumPy's generator, a whole number of at least 0, which draws the example.
+    Raises:
+        ValueError: for another kind, and where steps or key is none.
+    Cost:
+        ``linear`` is one product with A; ``cubic`` 4 forces per step, and its inverse one Jacobian per iteration, 5 to
+        20 as a rule.
+    Source:
+        Schnell, Holl and Thuerey (2022), Half-Inverse Gradients for Physical Deep Learning, arXiv:2203.10131, section
+        4.1 and its published code (cubic); Thuerey et al. (2021), Physics-based Deep Learning, arXiv:2109.05237,
+        "Coupled Oscillators with Half-Inverse Gradients" (linear).
+    Example:
+        >>> problem = tw.problems.oscillators("cubic", steps=48)
+        >>> problem.dimension, problem.data["target"].shape
+        (48, (4,))
     """
     if kind not in _SPRINGS:
         raise ValueError(nearest(str(kind), _SPRINGS, "a kind of oscillators"))
@@ -68,8 +83,23 @@ def problem(kind: Kind = "linear", steps: int | None = None, key: int = 0) -> Pr
 
 
 def examples(n: int, key: int = 0) -> dict[str, np.ndarray]:
-    """n initial states, uniform in [0, 1)^4, and the same states as targets: "initial" and "target", shape (n, 4)."""
-    states = np.random.default_rng(key).random((whole(n, "n", 1), 4)).astype(np.float32)
+    """n initial states, uniform in [0, 1)^4, and the same states as targets.
+
+    Args:
+        n: how many, a whole number of at least 1.
+        key: a seed of NumPy's generator, a whole number of at least 0.
+    Returns:
+        dict: "initial" and "target", both of shape (n, 4), float32, in [y].
+    Raises:
+        ValueError: where n or key is none.
+    Source:
+        As of ``problem``.
+    Example:
+        >>> examples = tw.problems.physics.oscillators.examples(5)
+        >>> bool(np.all(examples["initial"] == examples["target"])), examples["target"].shape
+        (True, (5, 4))
+    """
+    states = np.random.default_rng(whole(key, "key", 0)).random((whole(n, "n", 1), 4)).astype(np.float32)
     return {"initial": states, "target": states}
 
 

@@ -21,18 +21,30 @@ def problem(steps: int = 384, key: int = 0) -> Problem:
 
     x is the field u, shape (steps,), constant over each step of 0.05; y is the state at the end on the 14 inner points
     of the box, real and imaginary parts, shape (14, 2), with |y| = 1; L = 1 - |<target|y>|^2, from 0 to 1. All without
-    units. Each step is one of Crank and Nicolson, psi <- (1 + i dt H / 2)^-1 (1 - i dt H / 2) psi, which keeps |psi| to
-    rounding (1e-5 in float32 and 1e-13 in float64 over 384 steps). The conjugate of psi under the reversed field comes
-    back to where it began.
+    units, [x] = [y] = [L] = 1. Each step is one of Crank and Nicolson, psi <- (1 + i dt H / 2)^-1 (1 - i dt H / 2) psi,
+    which keeps |psi| to rounding (1e-5 in float32 and 1e-13 in float64 over 384 steps). The conjugate of psi under the
+    reversed field comes back to where it began.
 
     Start: the field sin(w t) / 2 in resonance with the first and second level, since without a field L = 1 is
-    stationary: the target has no part in the ground state. Domain |u_i| <= 3. ``data`` is one example,
-    ``examples(1, key)[0]``: "target", shape (14, 2). There is no inverse: 28 numbers of a state do not determine the
-    field, and the loss, which is not a sum of squares, asks for no one phase of y.
+    stationary: the target has no part in the ground state. Domain |u_i| <= 3. ``data`` is one example, that of
+    ``examples(1, key)``: "target", shape (14, 2). There is no inverse: 28 numbers of a state do not determine the
+    field, and the loss, which is not a sum of squares, asks for no one phase of y. No minimum is stated.
 
-    Cost: a tridiagonal solution (Thomas) per step, two for a gradient, whose time is twice to three times that of the
-    value. Raises ValueError for steps below 1.
-    Source: Schnell, Holl and Thuerey 2022, arXiv:2203.10131, section 4.3, and its published code.
+    Args:
+        steps: components of the field, a whole number of at least 1; a step takes the time 0.05.
+        key: a seed of NumPy's generator, a whole number of at least 0, which draws the example.
+    Raises:
+        ValueError: where steps or key is none.
+    Cost:
+        A tridiagonal solution (Thomas) per step, two for a gradient, whose time is twice to three times that of the
+        value.
+    Source:
+        Schnell, Holl and Thuerey (2022), Half-Inverse Gradients for Physical Deep Learning, arXiv:2203.10131, section
+        4.3, and its published code.
+    Example:
+        >>> problem = tw.problems.quantum_dipole(steps=48)
+        >>> problem.dimension, problem.data["target"].shape
+        (48, (14, 2))
     """
     steps = whole(steps, "steps", 1)
     resonance = frequency(2) - frequency(1)
@@ -47,8 +59,23 @@ def problem(steps: int = 384, key: int = 0) -> Problem:
 
 
 def examples(n: int, key: int = 0) -> dict[str, np.ndarray]:
-    """n real superpositions of the second and third state, their angle uniform: "target", shape (n, 14, 2)."""
-    parts = np.random.default_rng(key).standard_normal((whole(n, "n", 1), 2))
+    """n target states: real superpositions of the second and third state, their angle uniform.
+
+    Args:
+        n: how many, a whole number of at least 1.
+        key: a seed of NumPy's generator, a whole number of at least 0.
+    Returns:
+        dict: "target", shape (n, 14, 2), float32, the real and imaginary parts on the inner points of the box, in [y].
+    Raises:
+        ValueError: where n or key is none.
+    Source:
+        As of ``problem``.
+    Example:
+        >>> target = tw.problems.physics.quantum_dipole.examples(3)["target"]
+        >>> np.linalg.norm(target, axis=(1, 2)).round(3).tolist()
+        [1.0, 1.0, 1.0]
+    """
+    parts = np.random.default_rng(whole(key, "key", 0)).standard_normal((whole(n, "n", 1), 2))
     parts /= np.linalg.norm(parts, axis=1, keepdims=True)
     states = parts @ np.stack([eigenstate(2), eigenstate(3)])
     return {"target": np.stack([states, np.zeros_like(states)], axis=-1).astype(np.float32)}

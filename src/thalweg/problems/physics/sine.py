@@ -13,18 +13,29 @@ from thalweg.problems.composed import turned_sine
 
 
 def problem(xi: float = 1.0, phi: float = 0.0, scale: float = 10.0, key: int = 0) -> Problem:
-    """y = (sin(scale u0 / xi), scale xi u1) with u = R x, L = |y - y*|^2 / 2, where R turns x by ``phi`` degrees.
+    """y = (sin(scale u0 / xi), scale xi u1) with u = R x, L = |y - y*|^2 / 2, where R turns x by ``phi``.
 
     y* is that of one of ``examples``, with components from -1 to 1. Start (0, 0), where the Jacobian has the condition
-    number xi^2. The minima are u = ((s + 2 pi k) xi / scale, y1* / (scale xi)) and the same with pi - s for
-    s = arcsin y0*; those in the domain |x_i| <= pi max(xi, 1 / xi) / scale are stated, the nearest to the start first.
-    The inverse is the solution nearest to the guess; NaN for |y0| > 1. It is exact to rounding, but where y0 is near 1
-    or -1: the sine turns there, and scale u0 / xi is known to 5e-4 in float32 and 2e-8 in float64.
+    number xi^2, or its inverse. The minima are u = ((s + 2 pi k) xi / scale, y1* / (scale xi)) and the same with pi - s
+    for s = arcsin y0*; those in the domain |x_i| <= pi max(xi, 1 / xi) / scale are stated, the nearest to the start
+    first. The inverse is the solution nearest to the guess; NaN for |y0| > 1. It is exact to rounding, but where y0 is
+    near 1 or -1: the sine turns there, and scale u0 / xi is known to 5e-4 in float32 and 2e-8 in float64.
+    [x] = [y] = [L] = 1, pure numbers. With ``problems.sine`` it shares the shape: that one has its target scaled with
+    xi and no data.
 
-    ``xi`` and ``scale`` are positive and ``phi`` is finite; scale 10 suits the initial predictions of a network. With
-    ``problems.sine`` it shares the shape: that one has its target scaled with xi and no data.
-    Raises ValueError for other numbers. Source: Holl, Koltun and Thuerey 2022, arXiv:2109.15048, section 4.1 and its
-    code.
+    Args:
+        xi: by how much the components of y are scaled apart, positive and finite, a pure number.
+        phi: the angle of R in degrees, finite.
+        scale: of x, positive and finite, a pure number; 10 suits the initial predictions of a network.
+        key: a seed of NumPy's generator, a whole number of at least 0, which draws the example.
+    Raises:
+        ValueError: where xi or scale is not positive and finite, phi is not finite, or key is none.
+    Source:
+        Holl, Koltun and Thuerey (2022), arXiv:2109.15048, section 4.1 and its code.
+    Example:
+        >>> problem = tw.problems.physics.sine.problem(xi=4.0)
+        >>> bool(np.isclose(np.sin(10 / 4 * problem.minima[0][0]), problem.data["target"][0]))
+        True
     """
     for number, name in ((xi, "xi"), (scale, "scale")):
         positive(number, name)
@@ -52,11 +63,25 @@ def problem(xi: float = 1.0, phi: float = 0.0, scale: float = 10.0, key: int = 0
 
 
 def examples(n: int, key: int = 0) -> dict[str, np.ndarray]:
-    """n examples {"target": y}, shape (n, 2), float32, uniform in [-1, 1)^2, drawn with ``key``.
+    """n targets y, uniform in [-1, 1)^2; which x made them is not unique.
 
-    Which x made them is not unique; ``distance`` tells how far x is from the nearest.
+    ``distance`` tells how far x is from the nearest.
+
+    Args:
+        n: how many, a whole number of at least 1.
+        key: a seed of NumPy's generator, a whole number of at least 0.
+    Returns:
+        dict: "target", shape (n, 2), float32, in [y].
+    Raises:
+        ValueError: where n or key is none.
+    Source:
+        As of ``problem``.
+    Example:
+        >>> tw.problems.physics.sine.examples(5)["target"].shape
+        (5, 2)
     """
-    return {"target": np.random.default_rng(key).uniform(-1, 1, (whole(n, "n", 1), 2)).astype(np.float32)}
+    draw = np.random.default_rng(whole(key, "key", 0))
+    return {"target": draw.uniform(-1, 1, (whole(n, "n", 1), 2)).astype(np.float32)}
 
 
 def distance(problem: Problem, x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Nonlinear regression: fits whose best parameters NIST has certified to 11 digits."""
+"""Nonlinear regressions whose best parameters are certified to 11 digits: NIST's Statistical Reference Datasets."""
 
 import re
 from dataclasses import dataclass
@@ -62,7 +62,14 @@ _MISRA1A = NistFile(
 def read(path: str | Path) -> NistFile:
     """Read a file of the section nonlinear regression of NIST StRD, exactly as published.
 
-    Raises ValueError where there is no such file, or it is not complete.
+    Args:
+        path: of a file such as Misra1a.dat.
+    Returns:
+        A ``NistFile``, all numbers in float64.
+    Raises:
+        ValueError: where there is no such file, or it is not complete.
+    Source:
+        NIST Statistical Reference Datasets, nonlinear regression, itl.nist.gov/div898/strd.
     """
     try:
         return _parse(Path(path).read_text(encoding="ascii"))
@@ -79,13 +86,24 @@ def read(path: str | Path) -> NistFile:
 
 
 def nist(path: str | Path, start: int = 1) -> Problem:
-    """L(b) = sum of (y_i - model(x_i; b))^2, NIST's residual sum of squares, from a file that ``read`` reads.
+    """L(b) = sum of (y_i - model(x_i; b))^2, NIST's residual sum of squares, from a file as NIST publishes it.
 
-    x is the dict of the parameters b1, b2, …, and y the predicted responses. Start 1 of the file is far from the
-    minimum, start 2 near; the minimum is NIST's certified one, which need not be the only one. NIST states no domain;
-    here it is the smallest box around both starts and the minimum, widened by a tenth on each side.
-    Raises ValueError where ``read`` does, or unless ``start`` is 1 or 2.
-    Source: NIST Statistical Reference Datasets, nonlinear regression, itl.nist.gov/div898/strd.
+    x is the dict of the parameters b1, b2, …, each in its own [x], and y the predicted responses, in the [y] of the
+    observations; [L] = [y]^2. NIST states no units beside the numbers. The minimum is NIST's certified one, which need
+    not be the only one. NIST states no domain; here it is the smallest box around both starts and the minimum, widened
+    by a tenth on each side, and none where a parameter is the same in all three.
+
+    Args:
+        path: of a file of the section nonlinear regression, such as Misra1a.dat.
+        start: 1 for the start of the file that is far from the minimum, 2 for the near one.
+    Raises:
+        ValueError: where there is no such file, where it is not complete, or unless start is 1 or 2.
+    Source:
+        NIST Statistical Reference Datasets, nonlinear regression, itl.nist.gov/div898/strd.
+    Example:
+        >>> problem = tw.problems.misra1a(start=2)  # the same as tw.problems.nist("Misra1a.dat", start=2)
+        >>> problem.start.tolist()
+        [250.0, 0.0005]
     """
     return _problem(read(path), start)
 
@@ -94,8 +112,19 @@ def misra1a(start: int = 1) -> Problem:
     """L(b) = sum over 14 observations of (y_i - b1 (1 - exp(-b2 x_i)))^2: volume adsorbed against pressure.
 
     Start 1 is (500, 1e-4), start 2 (250, 5e-4); minimum (238.94212918, 5.5015643181e-4), L = 0.12455138894; domain as
-    in ``nist``. Of lower difficulty, though b1 and b2 differ by six orders of magnitude.
-    Source: Misra 1978, as NIST StRD publishes it.
+    in ``nist``. Of lower difficulty, though b1 and b2 differ by six orders of magnitude. b1 is a volume, in [y], and b2
+    the inverse of a pressure; together they are [x]; [L] = [y]^2. The units are not published.
+
+    Args:
+        start: 1 for the start that is far from the minimum, 2 for the near one.
+    Raises:
+        ValueError: unless start is 1 or 2.
+    Source:
+        Misra (1978), Dental Research: Monomolecular Adsorption Study, as NIST StRD publishes it.
+    Example:
+        >>> problem = tw.problems.misra1a()
+        >>> problem.start.tolist(), problem.minima.tolist()
+        ([500.0, 0.0001], [[238.94212918, 0.00055015643181]])
     """
     return _problem(_MISRA1A, start)
 

@@ -1,0 +1,125 @@
+"""The options of ``thalweg run`` and ``thalweg solve``, with their help and what they are by default."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, final
+
+from cyclopts import Parameter, Token
+
+MOST = 9 * 10**15  # a float still holds each whole number
+
+
+@final
+class Beginning(NamedTuple):
+    """Where paths begin, as it is typed: --start, --starts with --seed, and --range."""
+
+    start: str | None
+    starts: int | None
+    seed: int
+    ranges: tuple[str, ...] = ()
+
+
+def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
+    def convert(_: Any, tokens: Sequence[Token]) -> int:
+        word = tokens[0].value
+        try:
+            n = float(word)
+        except ValueError:
+            n = float("nan")
+        if not (least <= n <= MOST and n % 1 == 0):
+            raise ValueError(f"{word!r} is not a whole number from {least} to {MOST:.0e}.")
+        return int(n)
+
+    return convert
+
+
+def _start(told: str) -> Any:
+    return Parameter(allow_leading_hyphen=True, help=f"Where to begin: name=number,… or numbers between commas; {told}")
+
+
+Starts = Annotated[
+    int | None, Parameter(converter=_whole(1), help="Begin at this many random points of the problem's domain.")
+]
+Seed = Annotated[int, Parameter(converter=_whole(0), help="Seed of random starts and of random methods.")]
+PRECISION = Parameter(help="Precision of all numbers.")
+
+
+@Parameter(name="*")  # the fields are options, without a prefix
+@final
+@dataclass(frozen=True)
+class RunOptions:
+    """What ``thalweg run`` takes beside a problem and methods."""
+
+    steps: Annotated[int, Parameter(converter=_whole(0), help="How many steps each path takes.")] = 100
+    start: Annotated[str | None, _start("else the problem's own start (ones for a formula).")] = None
+    starts: Starts = None
+    seed: Seed = 0
+    every: Annotated[int, Parameter(converter=_whole(1), help="Record each such step only, and the last.")] = 1
+    dtype: Annotated[Literal["bfloat16", "float16", "float32", "float64"], PRECISION] = "float32"
+    out: Annotated[Path | None, Parameter(help="Write every path to this NetCDF file, for xarray.")] = None
+    figure: Annotated[
+        Path | None,
+        Parameter(
+            help="Draw the paths into this file (.png, .pdf, .svg), or the losses where x has over 2 components."
+        ),
+    ] = None
+
+    @property
+    def beginning(self) -> Beginning:
+        return Beginning(self.start, self.starts, self.seed)
+
+
+@Parameter(name="*")
+@final
+@dataclass(frozen=True)
+class SolveOptions:
+    """What ``thalweg solve`` takes beside a problem and methods."""
+
+    model: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="For a CSV file: the formula that predicts y; its names that are no columns are fitted.",
+        ),
+    ] = None
+    y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None
+    start: Annotated[
+        str | None, _start("else the problem's own start, and for a CSV file the middle of each range, or 1.")
+    ] = None
+    starts: Starts = None
+    ranges: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--range",
+            negative=(),
+            show_default=False,
+            help="Draw random starts of name from low to high: name=low:high.",
+        ),
+    ] = ()
+    seed: Seed = 0
+    gtol: Annotated[float | None, Parameter(help="Converged where no |dL/dx_i| is above this; 0 for never.")] = None
+    ftol: Annotated[float | None, Parameter(help="Or where a step changes L by less, relatively.")] = None
+    xtol: Annotated[float | None, Parameter(help="Or where a step changes every x_i by less, relatively.")] = None
+    max_steps: Annotated[int | None, Parameter(converter=_whole(0), help="How many steps each start may take.")] = None
+    max_seconds: Annotated[float | None, Parameter(help="How long all may take together.")] = None
+    dtype: Annotated[Literal["float32", "float64"], PRECISION] = "float64"
+    out: Annotated[Path | None, Parameter(help="Write every fit to this NetCDF file, for xarray.")] = None
+    figure: Annotated[
+        Path | None,
+        Parameter(help="Draw the best fit of a regression, or else the waterfall, into this file (.png, .pdf, .svg)."),
+    ] = None
+    waterfall: Annotated[
+        Path | None, Parameter(help="Draw the losses of all starts, sorted, into this file (.png, .pdf, .svg).")
+    ] = None
+
+    @property
+    def beginning(self) -> Beginning:
+        return Beginning(self.start, self.starts, self.seed, self.ranges)
+
+    @property
+    def budget(self) -> dict[str, Any]:
+        """Tolerances and bounds that were given, as keywords of ``solve``."""
+        budget = {"gtol": self.gtol, "ftol": self.ftol, "xtol": self.xtol}
+        budget |= {"max_steps": self.max_steps, "max_seconds": self.max_seconds}
+        return {name: value for name, value in budget.items() if value is not None}

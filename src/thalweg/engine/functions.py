@@ -1,0 +1,129 @@
+"""A method, and what a verb makes of it, as functions of one lane that are traced once."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol, final
+from weakref import WeakKeyDictionary
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.extend.core import jaxpr_as_fun
+
+from thalweg.chain.batches import Shuffle
+from thalweg.chain.problem import Problem
+from thalweg.engine.endings import Ending
+from thalweg.engine.evaluations import KINDS, UNKNOWN, counted, in_loops
+from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, point
+from thalweg.engine.sharing import varying_leaves
+from thalweg.methods.method import Method
+
+
+class Verb(Protocol):
+    """What becomes of one lane: in ``run`` it records every row, in ``solve`` it ends. ``advance`` takes a step, if one
+    is due, on a problem with the data that this step sees; ``kept`` is what is written, of a problem with all data."""
+
+    @property
+    def in_step(self) -> bool: ...  # all lanes begin and end together: what does not differ between them is kept once
+    @property
+    def single(self) -> bool: ...  # a row is written after every step
+    @property
+    def signature(self) -> Any: ...  # all that its programs depend on
+    def rules(self, dtype: np.dtype) -> Any: ...  # shapes of ``Settings.rules``
+    def memo(self, x: Array) -> Any: ...  # what a lane remembers at its start
+    def advance(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> Lane: ...
+    def kept(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> dict[str, Array]: ...
+    def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None: ...  # ValueError, if not the method's
+
+
+@final
+class Functions:
+    """``load(settings, item)`` and ``advance(settings, lane)`` give a lane, ``kept(settings, lane)`` what is written of
+    it; all are functions of one lane. ``axes`` tells which leaves of a lane differ between lanes; ``first`` and
+    ``each`` count the evaluations before the first step and of every step; ``programs`` are compiled from these.
+
+    ``swept`` tells which hyperparameters have one value per lane; ``case`` is one of the data sets, or None. Values of
+    hyperparameters, starts, data, keys, tolerances and budgets are arguments of the compiled program.
+    """
+
+    def __init__(
+        self, problem: Problem, method: Method, swept: tuple[bool, ...], case: Any, verb: Verb, dtype: np.dtype
+    ) -> None:
+        self.verb, self.problem, self.programs = verb, along_lanes(problem), Once()
+        self.shuffle = Shuffle(self.problem, dtype) if verb.in_step and problem.batch_size else None
+        sample = self.shuffle.sample() if self.shuffle else self._bound(case)
+        self.stepper = Stepper.of(sample, method, swept, dtype)
+        number, x = jax.ShapeDtypeStruct((), dtype), point(problem, dtype)[0]
+        shared = [number for own in swept if not own]
+        self.settings = Settings(shared, jax.ShapeDtypeStruct((), jnp.uint32), verb.rules(dtype))
+        data = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), case)
+        self.item = Item(jax.ShapeDtypeStruct((), jnp.int32), x, [number for own in swept if own], data)
+        self.load, load, self.lane, self.first = self._traced(self._load, self.settings, self.item)
+        self.advance, advance, _, self.each = self._traced(self._advance, self.settings, self.lane)
+        self.kept, _, self.row, _ = self._traced(self._kept, self.settings, self.lane)
+        self.transforms = "fft[" in str(advance)
+        if not self.stepper.reports:  # the last look, which no step follows
+            self.first = self.first + np.isin(KINDS, ("value", "gradient"))
+        if UNKNOWN in (*self.first, *self.each):
+            self.first = self.each = np.full(len(KINDS), UNKNOWN)
+        leaves, structure = jax.tree.flatten(self.lane)
+        common = len(jax.tree.leaves(self.settings))
+        self.varies = varying_leaves(load, advance, common) if verb.in_step else [True] * len(leaves)
+        self.axes: Any = structure.unflatten([0 if varies else None for varies in self.varies])
+
+    def _traced(self, f: Callable[..., Any], *shapes: Any) -> tuple[Callable[..., Any], Any, Any, np.ndarray]:
+        """f from its one trace, this trace, the shapes of what f gives, and how much of each kind it evaluates.
+
+        NumPy arrays in the trace become JAX's: else JAX 0.10.2 would give them, in the precision of this trace, to the
+        functions that read them whenever the user calls these, as long as the trace is kept.
+        """
+        self.counts: Counter[str] | None = None
+        traced, shape = jax.make_jaxpr(lambda *a: f(*a), return_shape=True)(*shapes)
+        counts = np.full(len(KINDS), UNKNOWN)
+        if self.counts is not None and not in_loops(traced.jaxpr):
+            counts = np.array([self.counts[kind] for kind in KINDS])
+        flat = jaxpr_as_fun(traced.replace(consts=[jnp.asarray(const) for const in traced.consts]))
+        structure = jax.tree.structure(shape)
+        return lambda *a: structure.unflatten(flat(*jax.tree.leaves(a))), traced.jaxpr, shape, counts
+
+    def _bound(self, case: Any) -> Problem:
+        return self.problem if case is None else self.problem.bind(case)
+
+    def _seen(self, case: Any, batches: Any) -> tuple[Problem, Any]:
+        """The problem that a step sees, and the examples of the next step."""
+        if self.shuffle:
+            batch, batches = self.shuffle.draw(batches)
+            return self.problem.bind(batch), batches
+        if self.verb.in_step:
+            return self.problem, batches
+        problem, self.counts = counted(self._bound(case))
+        return problem, batches
+
+    def _load(self, settings: Settings, item: Item) -> Lane:
+        """A lane at its start."""
+        key = jax.random.fold_in(jax.random.key(settings.seed), item.item)
+        batches = self.shuffle.start(settings.seed) if self.shuffle else ()
+        problem, _ = self._seen(item.case, batches)
+        state, none = self.stepper.init(problem, settings, item, key), jnp.zeros((), jnp.int32)
+        return Lane(*item, batches, state, none + Ending.RUNNING, none, self.verb.memo(item.x))
+
+    def _advance(self, settings: Settings, lane: Lane) -> Lane:
+        problem, batches = self._seen(lane.case, lane.batches)
+        return self.verb.advance(self.stepper, problem, settings, lane._replace(batches=batches))
+
+    def _kept(self, settings: Settings, lane: Lane) -> dict[str, Array]:
+        return self.verb.kept(self.stepper, self.problem, settings, lane)
+
+
+_functions: WeakKeyDictionary[Problem, Once] = WeakKeyDictionary()
+
+
+def functions(
+    problem: Problem, method: Method, swept: tuple[bool, ...], case: Any, verb: Verb, dtype: np.dtype
+) -> Functions:
+    """From the cache where the structure was traced before; they and their programs go with the problem."""
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(case))
+    signature = jax.tree.structure(method), swept, jax.tree.structure(case), shapes, verb.signature, dtype
+    once = _functions.setdefault(problem, Once())
+    return once(signature, lambda: Functions(problem, method, swept, case, verb, dtype))

@@ -1,0 +1,107 @@
+"""Every number that suits a machine, in one record: two instances, for CPUs and for GPUs.
+
+The figures of the CPU's record were measured on two cores (benchmarks/RESULTS.md). Those of the GPU's follow from what
+was seen on an H200: every launch costs microseconds and every look from the host stops the device, so one wide tile on
+one thread, long chunks, and no say in the order of memory, where a constraint cuts kernels apart.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import jax
+import numpy as np
+
+# Short formats round after every operation; else XLA would round once at the end of many that it fuses. LLVM may still
+# add a product of float16 unrounded.
+EXACT = ("xla_allow_excess_precision", False)
+# The CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
+LIBRARY = ("xla_cpu_experimental_ynn_fusion_type", "LIBRARY_FUSION_TYPE_DOT")
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@final
+@dataclass(frozen=True)
+class Hardware:
+    """What suits one kind of machine, by default a CPU. A tile is a number of lanes that one thread steps together."""
+
+    threads: int = CORES  # tiles under way at a time
+    order: Literal["lanes", "free"] = "lanes"  # of memory: lanes next to each other, or as XLA likes
+    options: tuple[tuple[str, Any], ...] = (LIBRARY, EXACT)  # to XLA; those it does not know are left out
+    lapack_in_turn: bool = True  # whether programs that call LAPACK must wait for each other (``xla.LAPACK``)
+    views: bool = True  # whether the host can read an array where it lies
+    vector: int = 16  # lanes of the widest vector instruction: tiles are multiples of it
+    smallest: int = 128  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
+    small: int = 1024  # components of all spaces up to which lanes are filled up to these, whatever they compute
+    small_bytes: int = 1 << 12  # likewise in ``solve``: bytes of a lane
+    worth: int = 512  # lanes of ``run`` that are worth a second thread
+    widest: int = 2048  # lanes of one tile of ``run``
+    tile_components: int = 1 << 17  # components of x in one tile of ``run``: its state stays in cache
+    widest_recycled: int = 512  # lanes of a tile of ``solve``
+    tile_bytes: int = 1 << 17  # of the state of a tile of ``solve``, which stays in cache
+    chunk_bytes: int = 12 << 20  # of what one call records; each call costs a quarter of a millisecond
+    most_steps: int = 500  # of one call of ``run``, so that Ctrl-C and the progress bar need not wait long
+    block: int = 8  # steps of ``solve`` between two looks for lanes that are done
+    most_blocks: int = 64  # of one call of ``solve``
+    most_places: int = 8  # in the queue of a tile, for each lane
+    chunk_seconds: float = 0.1  # of one call of ``solve``, for Ctrl-C, budgets and the progress bar
+    take_seconds: float = 0.0025  # of work that a tile takes at least, where a call costs a millisecond or two
+
+    def filled(self, width: int, dimension: int) -> int:
+        """The width with lanes to spare, so that all run through the same instructions and give the same bits among
+        others and alone."""
+        return -(-max(width, self.smallest // dimension) // self.vector) * self.vector
+
+    def width_in_step(self, lanes: int, dimension: int, components: int) -> int:
+        """Lanes of one tile of ``run``: as even as threads allow, no wider than the cache likes.
+
+        Widths are ``filled``, with copies of the last lane. Where points are so large that copies would cost time,
+        results depend on the width by rounding.
+        """
+        most = max(1, min(self.widest, self.tile_components // dimension))
+        tiles = -(-lanes // most)
+        if tiles == 1 and lanes >= self.worth:
+            tiles = self.threads
+        elif tiles > 1:
+            tiles = -(-tiles // self.threads) * self.threads
+        width = -(-lanes // tiles)
+        return width if components > self.small else self.filled(width, dimension)
+
+    def width_recycled(self, size: int, items: int, dimension: int) -> int:
+        """Lanes of a tile of ``solve``: as many lanes of ``size`` bytes as stay in cache, no more than there is work.
+
+        Small lanes are filled up, so that a start gives the same bits alone and among others.
+        """
+        most = int(np.clip(self.tile_bytes // size, 1, self.widest_recycled))
+        share = -(-items // self.threads)
+        if size > self.small_bytes:
+            return min(most, share)
+        width = self.filled(1, dimension)
+        while width < min(most, share):  # doubled, so that few widths are compiled
+            width *= 2
+        return width
+
+
+CPU = Hardware()
+GPU = Hardware(
+    threads=1,
+    order="free",
+    options=(EXACT,),
+    lapack_in_turn=False,
+    views=False,
+    vector=32,
+    worth=1 << 30,
+    widest=1 << 20,
+    tile_components=1 << 26,
+    widest_recycled=1 << 16,
+    tile_bytes=1 << 28,
+    chunk_bytes=256 << 20,
+    block=32,
+    most_places=4,
+    chunk_seconds=0.25,
+)
+
+
+def present() -> Hardware:
+    """The record for the machine that JAX computes on."""
+    return CPU if jax.devices()[0].platform == "cpu" else GPU

@@ -1,0 +1,88 @@
+"""What a verb was asked to do, and the plan for each of its methods: whatever cannot be done is refused here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from thalweg.chain.batches import batch_of
+from thalweg.chain.problem import Problem
+from thalweg.engine.functions import Functions, Verb, functions
+from thalweg.engine.hardware import Hardware
+from thalweg.engine.program import Program, program, size
+from thalweg.engine.room import check_workspace
+from thalweg.engine.supply import Items
+from thalweg.methods.method import Method
+from thalweg.numerics.reading import first_line
+
+
+@final
+class Task(NamedTuple):
+    """What a person gave, read once. After its plans nobody but the compiled programs sees ``problem``."""
+
+    verb: str  # as the person calls it, for sentences
+    problem: Problem
+    methods: dict[str, Method]
+    points: np.ndarray  # starts, (n, d), in dtype
+    cases: Any  # data sets, a pytree of arrays with one leading axis, or None
+    key: int
+    dtype: np.dtype
+
+    @property
+    def x64(self) -> bool:
+        return self.dtype == np.float64
+
+
+@final
+class Plan(NamedTuple):
+    """How one method of a task is computed."""
+
+    name: str
+    items: Items
+    of: Functions
+    width: int  # lanes of a tile
+    hardware: Hardware
+    problem: str  # its name, for sentences
+
+    def build(self) -> Program:
+        """The compiled program."""
+        with refused(self.name, self.problem):
+            return program(self.of, self.width, self.hardware)
+
+
+def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> Plan:
+    """The plan for the method called so. ValueError where it cannot take a step on the problem, where something that it
+    should observe cannot be, and where its matrices would not fit in memory."""
+    problem, method, dtype = task.problem, task.methods[name], task.dtype
+    items = Items(method, task.points, task.cases, task.key, rules)
+    with refused(name, problem.name):
+        try:
+            of = functions(problem, method, items.swept, items.first_case(), verb, dtype)
+        except Exception:
+            verb.blame(problem, method, dtype)
+            raise
+    if any(len(seen.shape) > 1 for seen in of.row.values()):
+        verb.blame(problem, method, dtype)
+    if verb.in_step:
+        components, bound = sum(space.size for space in problem.inner_spaces), batch_of(problem)
+        width = hardware.width_in_step(items.total, problem.dimension, components)
+    else:
+        bound = problem if task.cases is None else problem.bind(items.first_case())
+        width = hardware.width_recycled(size(of.lane), items.total, problem.dimension)
+    check_workspace(bound, name, method, min(hardware.threads * width, items.total), dtype)
+    return Plan(name, items, of, width, hardware, problem.name)
+
+
+@contextmanager
+def refused(name: str, problem: str) -> Iterator[None]:
+    """Whatever a method raises on this problem, as one sentence that names it."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"method {name!r} cannot take a step on {problem!r}; write it with jax.numpy and give it numbers "
+            f"({type(error).__name__}: {first_line(error)})."
+        ) from error
