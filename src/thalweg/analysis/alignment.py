@@ -29,9 +29,17 @@ def _to_nearest(trace: xr.Dataset, problem: Problem) -> np.ndarray:
 
 
 def distance(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
-    """|x - x*| to the nearest known minimum x*, dims (variant, start, step), in [x]; NaN where x is not finite.
+    """|x - x*| to the nearest known minimum x*.
 
-    Raises ValueError where the problem states no minima.
+    Args:
+        trace: what ``run`` returned, or a selection of it.
+        problem: the problem that was run, which states minima.
+    Returns:
+        The distance, dims (variant, start, step), in [x]; NaN where x is not finite.
+    Raises:
+        ValueError: where the problem states no minima, and for a Dataset without x by variant, start and step.
+    Cost:
+        One pass over x for each minimum.
     """
     trace = judged_paths(trace, "x")
     values = np.linalg.norm(_to_nearest(trace, problem), axis=-1)
@@ -39,13 +47,22 @@ def distance(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
 
 
 def alignment(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
-    """The cosine of each recorded update with the direction to the solution, dims (variant, start, step), in -1 … 1.
+    """The cosine of each recorded update with the direction to the solution: u.s / |u||s|.
 
-    With u = x_(k+1) - x_k and s = x* - x_k, x* the known minimum nearest to x_k, it is u.s / |u||s|; the row of a step
-    holds the update that starts there, so that the last row is NaN, as are rows without a move. On the diagonal of two
-    dimensions the dot product with (1, 1), used in lectures, is sqrt(2) times this.
+    u = x_(k+1) - x_k and s = x* - x_k, where x* is the known minimum nearest to x_k; the row of a step holds the update
+    that starts there. On the diagonal of two dimensions the dot product with (1, 1), used in lectures, is sqrt(2) times
+    this.
 
-    Raises ValueError where the problem states no minima.
+    Args:
+        trace: what ``run`` returned, or a selection of it.
+        problem: the problem that was run, which states minima.
+    Returns:
+        The cosine, dims (variant, start, step), a pure number in -1 … 1; NaN in the last row and in rows without a
+        move.
+    Raises:
+        ValueError: where the problem states no minima, and for a Dataset without x by variant, start and step.
+    Cost:
+        One pass over x for each minimum.
     """
     trace = judged_paths(trace, "x")
     x = np.asarray(trace["x"], np.float64)

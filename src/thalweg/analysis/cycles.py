@@ -16,12 +16,20 @@ def at_rest(x: np.ndarray) -> np.ndarray:
 
 
 def final_period(x: np.ndarray, most: int = 32) -> np.ndarray:
-    """The period with which paths x (…, step, d) in [x] end, in rows, shape (…): 1 at rest, p on a cycle of p points.
+    """The period with which paths end, in rows: 1 at rest, p on a cycle of p points.
 
     It is 1 where the last move is within 100 roundings of x; else the smallest p from 2 to ``most`` for which the last
     p rows lie within 1e-3 of the largest move between them of the p rows before, which takes 2 p + 1 rows; else 0, as
     for chaos, for paths still on their way, and where the last rows are not finite. Rows are those given: of a path
-    recorded every second step, a cycle of two looks like rest. Cost: the last 2 ``most`` rows, ``most`` / 2 times.
+    recorded every second step, a cycle of two looks like rest.
+
+    Args:
+        x: paths, shape (…, step, d), in [x].
+        most: the longest period to look for, at least 1.
+    Returns:
+        The periods, shape (…), whole numbers from 0 to ``most``.
+    Cost:
+        The last 2 ``most`` rows, ``most`` / 2 times.
     """
     rest, last = at_rest(x), x[..., -2 * most - 1 :, :].astype(np.float64)
     period = np.zeros(last.shape[:-2], int)

@@ -31,7 +31,7 @@ def lyapunov(
     copies: int = 16,
     dtype: Any = None,
 ) -> xr.DataArray:
-    """The largest Lyapunov exponents of the update of a method, per step, dims (variant, exponent), the largest first.
+    """The largest Lyapunov exponents of the update of a method, per step.
 
     The update maps z = (x, state) to the next z. Tangent vectors are taken along by its derivative (jvp), and made
     orthonormal after every step (QR); an exponent is the mean logarithm of the growth of one of them. Positive: chaos;
@@ -44,13 +44,18 @@ def lyapunov(
         start: one point in [x]; ``problem.start`` if None.
         steps: over how many steps the mean is taken, 1 or more.
         exponents: how many, at most the number of components of x and of the real numbers of the state.
-        transient: steps before those.
+        transient: steps before those, 0 or more.
         copies: paths to average over, one from the start and the others from within the square root of rounding of it,
             where chaos soon makes them independent.
         dtype: as in ``run``.
-
-    Cost per step and copy: that of a step, and ``exponents`` times as much for its tangents.
-    Source: Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-30.
+    Returns:
+        The exponents, dims (variant, exponent), the largest first, in 1/step.
+    Raises:
+        ValueError: for more exponents than z has numbers, for several starts, and as ``run`` does.
+    Cost:
+        For each step and copy that of a step, and ``exponents`` times as much for its tangents.
+    Source:
+        Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-30.
     """
     steps, transient = whole(steps, "steps", 1), whole(transient, "transient", 0)
     count, copies = whole(exponents, "exponents", 1), whole(copies, "copies", 1)

@@ -16,8 +16,7 @@ Function = Callable[[jax.Array], jax.Array]
 
 
 def stationary_points(problem: Problem, points: int = 2001) -> xr.Dataset:
-    """Every x of the domain with dL/dx = 0, ascending: a Dataset with the dim ``point`` and the variables ``x`` in [x],
-    ``loss`` in [L], ``curvature`` d2L/dx2 in [L]/[x]^2, and ``kind``, one of ``KINDS`` as an integer with flags.
+    """Every x of the domain with dL/dx = 0, of a problem of one component.
 
     Between the roots of d2L/dx2 dL/dx is monotone. Both are bisected in float64 between the ``points`` of an even grid
     over the domain, so that no stationary point is missed where neighboring points have at most one root of d2L/dx2
@@ -26,8 +25,17 @@ def stationary_points(problem: Problem, points: int = 2001) -> xr.Dataset:
     not from the curvature, which is 0 at a degenerate minimum such as that of x^4. A level stretch counts once, by its
     middle.
 
-    For a problem of one component with a finite domain; ValueError otherwise. Cost: some 100 gradients and Hessians for
-    each point of the grid at most; memory points times the number of roots of d2L/dx2.
+    Args:
+        problem: a problem of one component with a finite domain.
+        points: of the grid, at least 3.
+    Returns:
+        A Dataset with the dim ``point``, ascending: ``x`` in [x], ``loss`` in [L], ``curvature`` d2L/dx2 in [L]/[x]^2,
+        and ``kind``, one of ``KINDS`` as an integer with flags.
+    Raises:
+        ValueError: for several components, for a domain that is missing or not finite, and for fewer than 3 points.
+    Cost:
+        Some 100 gradients and Hessians for each point of the grid at most; memory points times the number of roots of
+        d2L/dx2.
     """
     low, high = _interval(problem)
     grid = np.linspace(low, high, whole(points, "points", 3))
