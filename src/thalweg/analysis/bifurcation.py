@@ -11,7 +11,7 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis.cycles import final_period
-from thalweg.analysis.lyapunov import one_start, point
+from thalweg.analysis.lyapunov import flattened, one_start
 from thalweg.chain.problem import Problem
 from thalweg.engine.plan import Task
 from thalweg.methods.sweeps import hyperparameters, leaf_name
@@ -137,13 +137,13 @@ def _search(problem: Problem, method: Any, name: str, steps: int) -> Callable[..
 
     def round_trip(value: Array, lane: Any, z: Array, p: Array) -> Array:
         """F^p(z)."""
-        x, state = jax.lax.fori_loop(0, p, lambda _, lane: at(value).step(problem, *lane), point(*lane)[1](z))
-        return point(x, state)[0]
+        x, state = jax.lax.fori_loop(0, p, lambda _, lane: at(value).step(problem, *lane), flattened(*lane)[1](z))
+        return flattened(x, state)[0]
 
     @jax.jit
     def search(low: Array, high: Array, x: Array, p: Array) -> Array:
         lane = settle(low, x)
-        z = point(*lane)[0]
+        z = flattened(*lane)[0]
         one = jnp.eye(len(z))
 
         def cycle(value: Array, z: Array) -> tuple[Array, Array]:

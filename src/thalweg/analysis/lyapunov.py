@@ -104,7 +104,7 @@ class Tangents:
 
     def init(self, problem: Problem, x: Array, key: Array) -> Any:
         state = self.method.init(problem, x, key)
-        size = point(x, state)[0].size
+        size = flattened(x, state)[0].size
         if self.exponents > size:
             raise ValueError(
                 f"exponents is {self.exponents}, but x and the state have {size} real numbers; ask for at most as many."
@@ -114,11 +114,11 @@ class Tangents:
 
     def step(self, problem: Problem, x: Array, state: Any) -> tuple[Array, Any]:
         state, vectors, sums = state
-        z, back = point(x, state)
+        z, back = flattened(x, state)
 
         def update(z: Array) -> tuple[Array, Any]:
             after = self.method.step(problem, *back(z))
-            return point(*after)[0], after
+            return flattened(*after)[0], after
 
         def push(v: Array) -> Array:
             return jax.jvp(update, (z,), (v,), has_aux=True)[1]
@@ -128,7 +128,7 @@ class Tangents:
         return x, (state, vectors, sums + jnp.log(lengths))
 
 
-def point(x: Array, state: Any) -> tuple[Array, Callable[[Array], tuple[Array, Any]]]:
+def flattened(x: Array, state: Any) -> tuple[Array, Callable[[Array], tuple[Array, Any]]]:
     """z, the real numbers of x and of the state in one vector, and what makes x and the state of another z."""
     leaves, treedef = jax.tree.flatten((x, state))
     leaves = [jnp.asarray(leaf) for leaf in leaves]

@@ -59,14 +59,17 @@ def animate(
 
     Args:
         trace: what ``run`` returned, or a selection of it.
-        problem: the problem that was run; None draws paths, points and predictions alone.
+        problem: the problem that was run, or what ``analysis.landscape`` returned of it; None draws paths, points and
+            predictions alone.
         view: one view or several.
         space: the space of paths and points.
         components: for a space of more than two components, the pair to draw, by label or index.
         t, observed: for predictions, one number each for every component of the last space.
-
-    Raises ValueError for an unknown view, a surface without problem or of one component, a curve of two components,
-    predictions without ``t`` and ``observed``, and where ``plot.paths`` and ``plot.predictions`` do.
+    Returns:
+        The ``Movie``: ``movie.save(path)`` writes it, and a notebook shows it.
+    Raises:
+        ValueError: for an unknown view, a surface without problem or of one component, a curve of two components,
+            predictions without ``t`` and ``observed``, and where ``plot.paths`` and ``plot.predictions`` do.
     """
     trace = judged_paths(trace, "loss")
     views = (view,) if isinstance(view, str) else tuple(view)

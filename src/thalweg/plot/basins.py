@@ -45,9 +45,11 @@ def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
     Args:
         labels: what ``analysis.basins`` returned.
         variant: the variant to draw; None draws all.
-
-    Raises ValueError for a Dataset without labels and starting points, for a variant that is not there, for more than
-    six variants in two components, and for starts of more than two components.
+    Returns:
+        The figure: one panel, or one for each variant.
+    Raises:
+        ValueError: for a Dataset without labels and starting points, for a variant that is not there, for more than
+            six variants in two components, and for starts of more than two components.
     """
     labels = _checked(labels)
     chosen = _chosen(labels, variant)

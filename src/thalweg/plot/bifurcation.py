@@ -43,9 +43,11 @@ def bifurcation(
         lyapunov: what ``analysis.lyapunov`` returned, dims variant and exponent, swept over the same hyperparameter.
         component: which component of x to draw, by label or index; None where there is one.
         doublings: values of the hyperparameter to draw a thin line at.
-
-    Raises ValueError for a Dataset of other dims, for fewer than three values of the hyperparameter, for a component
-    that does not exist, and for exponents without the hyperparameter.
+    Returns:
+        The figure: the iterates in [x], and below them the exponents in 1/step, where they are given.
+    Raises:
+        ValueError: for a Dataset of other dims, for fewer than three values of the hyperparameter, for a component
+            that does not exist, and for exponents without the hyperparameter.
     """
     swept = _swept(diagram)
     words, points = _iterates(diagram, component)

@@ -57,9 +57,11 @@ def curves(
         against: what one step of each variant costs, dim ``variant``, such as ``analysis.step_seconds(problem,
             methods, starts)``; the horizontal axis is then the step times this, so that each variant has its own end.
             Where costs differ by more than a factor of ten, the axis is logarithmic beyond the first recorded row.
-
-    Raises ValueError for a variable, component or scale that does not exist, for a vector without ``component``, for
-    scale="log" without a positive value, and for costs that are not positive or miss a variant.
+    Returns:
+        The figure, the variable upward in its own units.
+    Raises:
+        ValueError: for a variable, component or scale that does not exist, for a vector without ``component``, for
+            scale="log" without a positive value, and for costs that are not positive or miss a variant.
     """
     trace = judged_paths(trace)
     values, words = _column(trace, variable, component)

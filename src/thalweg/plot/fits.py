@@ -32,8 +32,10 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
         fits: what ``solve`` returned, or a selection of it such as ``fits.sel(variant=…)``; or what ``analysis.fitted``
             returned, which needs no problem.
         problem: the problem that was solved.
-
-    Raises ValueError where ``analysis.best_fit`` and ``analysis.uncertainty`` do.
+    Returns:
+        The figure: the fit in [y], and below it the residuals in [y].
+    Raises:
+        ValueError: where ``analysis.best_fit`` and ``analysis.uncertainty`` do.
     """
     best = fits if problem is None else fitted(fits, problem)
     if not {"observed", "predicted", "standard_error"} <= set(getattr(best, "data_vars", ())):

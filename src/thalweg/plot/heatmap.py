@@ -42,9 +42,11 @@ def heatmap(trace: xr.Dataset, x: str = "learning_rate", y: str = "momentum", va
         x: the hyperparameter along the horizontal axis.
         y: the other one.
         variable: "loss", or an observer that records one number.
-
-    Raises ValueError for a hyperparameter or variable that does not exist or was not swept, and where variants differ
-    in more than the two.
+    Returns:
+        The figure, a panel for each method that has both hyperparameters.
+    Raises:
+        ValueError: for a hyperparameter or variable that does not exist or was not swept, and where variants differ
+            in more than the two.
     """
     trace = judged_paths(trace)
     known = [str(name) for name, column in trace.items() if column.dims == ("variant", "start", "step")]

@@ -42,9 +42,11 @@ def landscape(
             first known minimum, or at the start where no minimum is known.
         stationary: what ``analysis.stationary_points`` returned, for one component: maxima are marked by triangles that
             point down, minima by those that point up, inflections by squares, and there are no stars.
-
-    Raises ValueError for an unknown space, kind or component, for more than two dimensions without ``components``,
-    where no finite domain is known, and for stationary points in more than one.
+    Returns:
+        The figure, with the components in the units of their space and the loss in [L].
+    Raises:
+        ValueError: for an unknown space, kind or component, for more than two dimensions without ``components``,
+            where no finite domain is known, and for stationary points in more than one.
     """
     if kind not in ("contour", "surface"):
         raise ValueError(f"kind is {kind!r}, but a landscape is a 'contour' or a 'surface'; choose one.")

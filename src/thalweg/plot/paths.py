@@ -56,13 +56,16 @@ def paths(
 
     Args:
         trace: what ``run`` returned, or a selection of it.
-        problem: the problem that was run; None draws the paths alone.
+        problem: the problem that was run; or, for one space, what ``analysis.landscape`` returned of it, whose box is
+            then that of the figure, and nothing is computed; None draws the paths alone.
         space: the name of a space, or several for panels side by side.
         components: for spaces of more than two components, the pair to draw, by label or index. The contours are then
             a slice through the best point of the trace.
-
-    Raises ValueError where the trace or the problem does not have the space, and for a space of more than two
-    components without ``components``.
+    Returns:
+        The figure, a panel for each space, in the units of that space.
+    Raises:
+        ValueError: for a Dataset without loss by step, where the trace or the problem does not have the space, and for
+            a space of more than two components without ``components``.
     """
     trace = judged_paths(trace, "loss")
     names = [space] if isinstance(space, str) else list(space)

@@ -43,8 +43,10 @@ def predictions(
         space: the name of the space that predicts, "y" in a problem of one stage.
         variant: whose path; None takes the variant whose last loss is lowest.
         start: from which start, a value of the trace's coordinate.
-
-    Raises ValueError for a space, variant or start that is not there, and for t or observed of another length.
+    Returns:
+        The figure, in the units of the space.
+    Raises:
+        ValueError: for a space, variant or start that is not there, and for t or observed of another length.
     """
     trace = judged_paths(trace, "loss")
     t, observed = read_observations(trace, t, observed, space)

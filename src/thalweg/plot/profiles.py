@@ -43,8 +43,10 @@ def profile(data: xr.DataArray) -> Figure:
 
     Args:
         data: what ``performance_profile``, ``data_profile`` or ``ecdf`` returned, or some of its solvers.
-
-    Raises ValueError for anything else.
+    Returns:
+        The figure: shares, pure numbers in 0 … 1, upward.
+    Raises:
+        ValueError: for anything else.
     """
     at = next((str(dim) for dim in getattr(data, "dims", ()) if dim in COSTS), "")
     if not at or not {at} <= set(data.dims) <= {at, COSTS[at]}:
@@ -99,8 +101,10 @@ def waterfall(fits: xr.Dataset) -> Figure:
 
     Args:
         fits: what ``solve`` returned, or a selection of it that has the dim start; of several cases, one.
-
-    Raises ValueError as ``analysis.waterfall`` does.
+    Returns:
+        The figure, losses in [L].
+    Raises:
+        ValueError: as ``analysis.waterfall`` does.
     """
     data = ranked(fits)
     style, loss, ranks = look(data), data.loss.values.astype(float), data["rank"].values

@@ -37,8 +37,10 @@ def rates(rates: xr.Dataset) -> Figure:
     Args:
         rates: what ``analysis.rates`` returned: error by variant, start and step; rate, order, theory_rate and
             theory_order.
-
-    Raises ValueError for anything else, and where no error is positive.
+    Returns:
+        The figure, errors in [x].
+    Raises:
+        ValueError: for anything else, and where no error is positive.
     """
     if not {"error", "rate"} <= set(getattr(rates, "data_vars", ())):
         raise ValueError("the Dataset has no error and rate, but both are drawn; give what analysis.rates returned.")

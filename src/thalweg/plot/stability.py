@@ -35,8 +35,10 @@ def stability(stability: xr.Dataset) -> Figure:
     Args:
         stability: what ``analysis.stability`` returned: sharpness(variant, start, step), limit(variant) and
             crossing(variant, start), the step, negative where there is none.
-
-    Raises ValueError for anything else.
+    Returns:
+        The figure, sharpness in [L]/[x]^2.
+    Raises:
+        ValueError: for anything else.
     """
     if not {"sharpness", "limit", "crossing"} <= set(getattr(stability, "data_vars", ())):
         raise ValueError(

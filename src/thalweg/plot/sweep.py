@@ -43,9 +43,11 @@ def sweep(values: xr.Dataset | xr.DataArray, x: str, variable: str = "loss") -> 
             distance(method, xi), with or without ``start``.
         x: the hyperparameter along the horizontal axis: a numeric coordinate of the variants, or a dim.
         variable: of a trace, "loss" or an observer that records one number.
-
-    Raises ValueError for a hyperparameter or variable that does not exist, for fewer than two values of x, and for a
-    DataArray in which rows or components are left.
+    Returns:
+        The figure, the result in its own units, such as [L] of a loss.
+    Raises:
+        ValueError: for a hyperparameter or variable that does not exist, for fewer than two values of x, and for a
+            DataArray in which rows or components are left.
     """
     results, words, worst = _results(values, variable)
     points, lines, line = _lines(results, x)

@@ -62,9 +62,11 @@ def training_step(
             ``{"y": (0, 3)}``; without, the first two.
         targets: where examples should be, such as ``{"y": data["target"]}``: points like those of the space, with a
             leading axis of the first batch or of all examples. Black crosses, with thin lines to where arrows begin.
-
-    Raises ValueError for a problem that is not over examples, a trace of another problem, a step that was not recorded
-    or is the last, and for a space, component or targets that do not exist or fit.
+    Returns:
+        The figure, a panel for x and one for each space behind it.
+    Raises:
+        ValueError: for a problem that is not over examples, a trace of another problem, a step that was not
+            recorded or is the last, and for a space, component or targets that do not exist or fit.
     """
     trace = judged_paths(trace, "x", "loss")
     if not problem.examples:
