@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test slow lint bench clean
+.PHONY: demo test slow lint bench bench-quick clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
@@ -32,6 +32,9 @@ bench: .venv/installed
 	for part in machine trace solve growth geometry dynamics learn nist; do $(BIN)/python benchmarks/$$part.py || exit 1; done > benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/cutest.py --figure docs/cutest.png >> benchmarks/RESULTS.md
 	cat benchmarks/RESULTS.md
+
+bench-quick: .venv/installed
+	$(BIN)/python benchmarks/quick.py
 
 clean:
 	rm -rf .venv demo

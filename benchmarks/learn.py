@@ -17,9 +17,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 import thalweg as tw
-from thalweg.chain.batches import Shuffle
 
 EXAMPLES, ROUNDS = 4096, 5
 
@@ -39,13 +39,12 @@ def network(sizes: tuple[int, ...], activation: Callable[..., Any], key: int) ->
     return control, start
 
 
-def experts(problem: tw.Problem, truncation: float) -> dict[str, Callable[..., Any]]:
+def experts(physics: tw.Problem, control: Callable[..., Any], start: Any, truncation: float) -> dict[str, Any]:
     """A step of half-inverse gradients by the full singular value decomposition, from two ways to the Jacobian."""
-    (first, second), _ = problem.given
-    unravel = problem.inner_spaces[0].unravel
+    unravel = ravel_pytree(start)[1]
 
     def outcome(x: Any, example: Any) -> Any:
-        return second.forward(first.forward(unravel(x), example), example)
+        return physics.bind(example).forward(control(unravel(x), example))
 
     def half_inverse(y: Any, j: Any, batch: Any) -> Any:
         g = 2 * (y - batch["target"].ravel()) / len(batch["target"])
@@ -68,6 +67,8 @@ def experts(problem: tw.Problem, truncation: float) -> dict[str, Callable[..., A
 
 def batches(problem: tw.Problem, steps: int) -> list[Any]:
     """Those that ``run`` draws."""
+    from thalweg.chain.batches import Shuffle  # no public name: here, so that the rest runs with other versions
+
     shuffle = Shuffle(problem, np.dtype(np.float32))
     state, drawn, draw = shuffle.start(np.uint32(0)), [], jax.jit(shuffle.draw)
     for _ in range(steps):
@@ -97,7 +98,7 @@ def measure(
     def run(steps: int) -> float:
         return tw.run(problem, method, steps=steps, every=steps).attrs["run_seconds"]
 
-    steps, drawn = experts(problem, truncation), batches(problem, short)
+    steps, drawn = experts(physics, control, start, truncation), batches(problem, short)
     for step in steps.values():
         loop(step, x, drawn[:1])
     run(short), run(4 * short)

@@ -18,6 +18,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,13 @@ def groove(x: jax.Array) -> jax.Array:
     return jnp.where(x[0] > 10, spiral, rosenbrock(x))
 
 
+def endless() -> np.ndarray:
+    """Starts of which one in a hundred never ends."""
+    starts = np.random.default_rng(0).uniform(-2, 2, (8192, 2))
+    starts[::100] += [110.0, 0.0]
+    return starts
+
+
 def seconds(f: Callable[[], object]) -> float:
     began = time.perf_counter()
     f()
@@ -61,21 +69,27 @@ def medians(repeats: int, *calls: Callable[[], object]) -> list[float]:
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
+def optimistix_bfgs(loss: Callable[[jax.Array], jax.Array], max_steps: int) -> Callable[[jax.Array], jax.Array]:
+    """From many starts to where optimistix's BFGS ends."""
+    solver = optimistix.BFGS(rtol=TOLERANCE, atol=TOLERANCE)
+
+    def one(x: jax.Array) -> jax.Array:
+        return optimistix.minimise(lambda y, _: loss(y), solver, x, max_steps=max_steps, throw=False).value
+
+    return jax.jit(jax.vmap(one))
+
+
+def our_bfgs(loss: Callable[[jax.Array], jax.Array], starts: np.ndarray, max_steps: int) -> Callable[[], Any]:
+    problem = tw.Problem(loss=loss, start=starts[0])
+    return partial(tw.solve, problem, tw.methods.BFGS(), starts, gtol=TOLERANCE, max_steps=max_steps, dtype="float64")
+
+
 def many_bfgs(loss: Callable[[jax.Array], jax.Array], starts: np.ndarray, max_steps: int, repeats: int) -> list[float]:
     """Seconds of optimistix, ours, and SciPy scaled; and the gradients of the first two where they ended."""
-    solver = optimistix.BFGS(rtol=TOLERANCE, atol=TOLERANCE)
     with jax.enable_x64(True):
-        batch = jnp.asarray(starts)
-        vmapped = jax.jit(
-            jax.vmap(
-                lambda x: optimistix.minimise(lambda y, _: loss(y), solver, x, max_steps=max_steps, throw=False).value
-            )
-        )
+        batch, vmapped = jnp.asarray(starts), optimistix_bfgs(loss, max_steps)
         gradients = jax.jit(jax.vmap(jax.grad(loss)))
-        both, problem = jax.jit(jax.value_and_grad(loss)), tw.Problem(loss=loss, start=starts[0])
-        ours = partial(
-            tw.solve, problem, tw.methods.BFGS(), starts, gtol=TOLERANCE, max_steps=max_steps, dtype="float64"
-        )
+        both, ours = jax.jit(jax.value_and_grad(loss)), our_bfgs(loss, starts, max_steps)
         theirs, mine = medians(repeats, lambda: jax.block_until_ready(vmapped(batch)), ours)
         at_end = np.abs(np.asarray(gradients(vmapped(batch)))).max(axis=1)
 
@@ -111,7 +125,8 @@ def newton(repeats: int) -> list[float]:
     return [theirs, mine, float(np.nanquantile(error, 0.99))]
 
 
-def fits(method: tw.methods.GaussNewton | tw.methods.LevenbergMarquardt, repeats: int) -> list[float]:
+def fits(method: tw.methods.GaussNewton | tw.methods.LevenbergMarquardt) -> tuple[Callable[[], Any], ...]:
+    """SciPy's fits of a part of the data sets, and ours of all."""
     draw = np.random.default_rng(0)
     x = np.array([77.6, 114.9, 141.1, 190.8, 239.9, 289.0, 332.8, 378.4, 434.8, 477.3, 536.8, 593.1, 689.1, 760.0])
     truth = np.array([238.9, 5.5e-4]) * draw.uniform(0.8, 1.25, (DATA_SETS, 2))
@@ -125,6 +140,11 @@ def fits(method: tw.methods.GaussNewton | tw.methods.LevenbergMarquardt, repeats
             scipy.optimize.curve_fit(lambda x, a, b: a * (1 - np.exp(-b * x)), x, one, start)[0] for one in y[:PART]
         ]
 
+    return loop, ours
+
+
+def many_fits(method: tw.methods.GaussNewton | tw.methods.LevenbergMarquardt, repeats: int) -> list[float]:
+    loop, ours = fits(method)
     theirs, mine = medians(repeats, loop, ours)
     found = ours()
     error = np.abs(found.x.values[0, :PART, 0] / np.array(loop()) - 1).max()
@@ -152,9 +172,7 @@ def main() -> None:
     for name, loss, side in (("Rosenbrock", rosenbrock, 2.0), ("Rastrigin", rastrigin, 5.12)):
         for d, n in ((2, 8192), (10, 2048)):
             ratios.append(row(name, loss, np.random.default_rng(0).uniform(-side, side, (n, d)), 1000))
-    starts = np.random.default_rng(0).uniform(-2, 2, (8192, 2))
-    starts[::100] += [110.0, 0.0]
-    row("1 % without end", groove, starts, 5000)
+    row("1 % without end", groove, endless(), 5000)
     print(
         f"\nGeometric mean of the first four {math.prod(ratios) ** (1 / len(ratios)):.1f}, lowest {min(ratios):.1f}.\n"
     )
@@ -163,7 +181,7 @@ def main() -> None:
     print(f"| Newton | {theirs:.3f} s | {mine:.4f} s | {theirs / mine:.1f} | {error:.0e} |")
     shares = []
     for method in (tw.methods.GaussNewton(), tw.methods.LevenbergMarquardt()):
-        theirs, mine, error, share = fits(method, repeats)
+        theirs, mine, error, share = many_fits(method, repeats)
         name = f"{DATA_SETS} fits, {type(method).__name__}"
         print(f"| {name} | {theirs:.1f} s | {mine:.4f} s | {theirs / mine:.0f} | {error:.0e} |")
         shares.append(f"{share:.2%}")

@@ -1,5 +1,6 @@
 """``solve``: lanes that are taken again, tolerances, outcomes, evaluations, cases."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -13,7 +14,6 @@ import scipy.optimize
 
 import thalweg as tw
 from thalweg import tolerances
-from thalweg.engine import recycling, supply
 
 STARTS = tw.starts.uniform((-2.0, 2.0), 150, key=1)[:, :1] * [1.0, -1.0] + [0.3, 0.1]
 FINISHERS = {
@@ -29,48 +29,29 @@ def residuals(x):
     return jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
 
 
-def rosenbrock():
-    """A problem of its own for each test, so that nothing is compiled yet."""
-    return tw.Problem(residuals, loss=tw.SquaredError(), start=[-1.2, 1.0], minima=[[1.0, 1.0]])
+ROSENBROCK = tw.Problem(residuals, loss=tw.SquaredError(), start=[-1.2, 1.0], minima=[[1.0, 1.0]])
 
 
-@pytest.fixture(scope="module")
-def finished():
-    problem = rosenbrock()
-    return problem, tw.solve(problem, FINISHERS, STARTS, dtype="float64")
+def steepest(problem, points):
+    """max_i |dL/dx_i| at points of shape (..., d)."""
+    with jax.enable_x64(True):
+        gradients = jax.vmap(problem.gradient)(points.reshape(-1, points.shape[-1]))
+    return np.abs(gradients).max(axis=-1).reshape(points.shape[:-1])
 
 
-def test_every_start_reaches_the_minimum(finished):
-    problem, fits = finished
+@pytest.mark.parametrize(
+    "names", [["bfgs", "marquardt"], pytest.param(["trust", "lbfgs", "cg"], marks=pytest.mark.slow)]
+)
+def test_every_start_reaches_the_minimum(names):
+    fits = tw.solve(ROSENBROCK, {name: FINISHERS[name] for name in names}, STARTS, dtype="float64")
     assert fits.x.dims == ("variant", "start", "x_dim") and fits.sizes["start"] == 150
     assert (fits.outcome == 0).all() and (fits.reason == fits.reason.attrs["flag_meanings"].split().index("gtol")).all()
     assert fits.reason.attrs["flag_meanings"].split()[1] == "gtol"
     np.testing.assert_allclose(fits.x, 1.0, atol=1e-5)
-    with jax.enable_x64(True):
-        gradients = jax.vmap(jax.vmap(problem.gradient))(fits.x.values)
-    np.testing.assert_allclose(fits.gradient_norm, np.abs(gradients).max(axis=-1), atol=1e-12)
+    np.testing.assert_allclose(fits.gradient_norm, steepest(ROSENBROCK, fits.x.values), atol=1e-12)
     assert (fits.gradient_norm <= 1e-6).all()
     np.testing.assert_array_equal(fits.x, fits.last_x)
-    assert list(fits.variant.values) == list(FINISHERS)
-
-
-@pytest.mark.parametrize(
-    "names", [["bfgs"], pytest.param(["trust", "lbfgs", "cg", "marquardt"], marks=pytest.mark.slow)]
-)
-def test_results_do_not_depend_on_lanes_chunks_or_threads(names, finished, monkeypatch):
-    """All starts in narrow lanes, with a look after every step, one block to a chunk and one thread; and few alone."""
-    fits, methods = finished[1].sel(variant=names), {name: FINISHERS[name] for name in names}
-    monkeypatch.setattr(recycling, "WIDEST", 64)
-    monkeypatch.setattr(recycling, "BLOCK", 1)
-    monkeypatch.setattr(supply, "MOST_BLOCKS", 1)
-    monkeypatch.setattr("thalweg.engine.shards.CORES", 1)
-    narrow = tw.solve(rosenbrock(), methods, STARTS, dtype="float64")
-    few = tw.solve(rosenbrock(), methods, STARTS[:3], dtype="float64")
-    for other, some in ((narrow, fits), (few, fits.isel(start=slice(3)))):
-        for name in ("outcome", "reason", "steps", "evaluations"):
-            np.testing.assert_array_equal(other[name], some[name])
-        for name in ("x", "last_x"):
-            np.testing.assert_allclose(other[name], some[name], rtol=1e-10)
+    assert list(fits.variant.values) == names
 
 
 def hostile(x):
@@ -79,26 +60,31 @@ def hostile(x):
     return jnp.where(x[0] < -10, jnp.nan, jnp.where(x[0] > 10, -x[0], wells))
 
 
-def test_bad_lanes_leave_the_others_unchanged():
-    methods = {name: FINISHERS[name] for name in ("trust", "bfgs", "lbfgs", "cg")}
-    problem = tw.Problem(loss=hostile, start=[0.0, 0.0])
+HOSTILE = tw.Problem(loss=hostile, start=[0.0, 0.0])
+
+
+@pytest.mark.parametrize("names", [["trust", "bfgs"], pytest.param(["lbfgs", "cg"], marks=pytest.mark.slow)])
+def test_bad_lanes_leave_the_others_unchanged(names):
+    methods = {name: FINISHERS[name] for name in names}
     good = tw.starts.uniform((-2.0, 2.0), 40, key=3)[:, :1] * [1.0, 0.5]
     bad = [[-11.0, 0.0], [20.0, 1.0], [0.0, 0.0], [0.0, 1.0]]
-    alone = tw.solve(problem, methods, good, dtype="float64", max_steps=300)
-    among = tw.solve(problem, methods, np.vstack([bad, good]), dtype="float64", max_steps=300)
+    alone = tw.solve(HOSTILE, methods, good, dtype="float64", max_steps=300)
+    among = tw.solve(HOSTILE, methods, np.vstack([bad, good]), dtype="float64", max_steps=300)
     for name in alone.data_vars:
         np.testing.assert_array_equal(among[name].isel(start=slice(len(bad), None)), alone[name])
     outcome = among.outcome.values
     assert (outcome[:, 0] == 2).all() and (among.steps.values[:, 0] == 0).all()
     assert np.isnan(among.loss.values[:, 0]).all()
     assert set(outcome[:, 1]) <= {1, 3} and (among.steps.values[:, 1] > 100).all()
-    assert outcome[0, 2] == outcome[0, 3] == 0  # the trust region leaves the saddle; the rest is content with it
-    np.testing.assert_allclose(np.abs(among.x.values[0, 2:4]), [[1, 0], [1, 0]], atol=1e-6)
-    np.testing.assert_array_equal(among.x.values[1:, 2], 0)
+    for name, at_saddle in zip(names, outcome[:, 2:4], strict=True):  # the trust region leaves it, others are content
+        assert (at_saddle == 0).all()
+        x = among.x.sel(variant=name).values[2:4]
+        np.testing.assert_allclose(np.abs(x), [[name == "trust", 0]] * 2, atol=1e-6)
+    np.testing.assert_allclose(among.gradient_norm[:, 1:], steepest(HOSTILE, among.x.values[:, 1:]), atol=1e-12)
 
 
 def test_a_saddle_of_many_components_is_left():
-    d = recycling.MOST_BLOCKS * 5
+    d = 320
     curvatures = jnp.linspace(0.5, 2.0, d - 1)
     problem = tw.Problem(loss=lambda x: (x[7] ** 2 - 1) ** 2 + jnp.sum(curvatures * x[1:] ** 2), start=np.zeros(d))
     fits = tw.solve(problem, tw.methods.TrustRegion(), dtype="float64")
@@ -109,28 +95,28 @@ def test_a_saddle_of_many_components_is_left():
 
 
 def test_tolerances_combine_and_are_told_apart():
-    problem = tw.problems.quadratic([1.0])
-    method = tw.methods.gradient_descent(learning_rate=0.015)  # each step multiplies x by 0.985
-    g, f, x = tolerances.gtol(1e-3), tolerances.ftol(0.02), tolerances.xtol(1e-3)
-
-    def ends(until):
-        fits = tw.solve(problem, method, [[1.0]], until=until, dtype="float64", max_steps=5000)
-        meaning = fits.reason.attrs["flag_meanings"].split()[fits.reason.item()]
-        return fits.steps.item(), meaning
-
-    path = tw.run(problem, method, [[1.0]], steps=5000, dtype="float64")
-    at, loss = path.x.values[0, 0], path.loss.values[0, 0]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        measured = {
-            "gtol": np.abs(at).max(-1) <= 1e-3,
-            "ftol": np.append(False, np.abs(np.diff(loss)) / np.maximum(loss[1:], loss[:-1]) <= 0.02),
-            "xtol": np.append(False, (np.abs(np.diff(at, axis=0)) / np.abs(at[:-1])).max(-1) <= 1e-3),
-        }
-    assert ends(g) == (measured["gtol"].argmax(), "gtol")
-    assert ends(g | f) == (min((measured["gtol"].argmax(), "gtol"), (5001, "ftol")))
-    assert not measured["xtol"].any() and ends(x | g)[1] == "gtol"
-    assert ends(g & x) == (5000, "max_steps") == ends(f)
-    assert ends(tolerances.xtol(0.02) & g) == (measured["gtol"].argmax(), "xtol_and_gtol")
+    """Against their definitions along the path, where x and L are far from 0 and from 1: relative is not absolute."""
+    problem = tw.Problem(loss=lambda x: (x[0] - 2.0) ** 2 / 2 + 100.0, start=[1.0])
+    method = tw.methods.gradient_descent(learning_rate=0.015)  # each step multiplies x - 2 by 0.985
+    path = tw.run(problem, method, steps=1000, dtype="float64")
+    at, loss = path.x.values[0, 0, :, 0], path.loss.values[0, 0]
+    g = np.abs(at - 2) <= 1e-3
+    f = np.append(False, np.abs(np.diff(loss)) / np.maximum(loss[1:], loss[:-1]) <= 1e-6)
+    x = np.append(False, np.abs(np.diff(at) / at[:-1]) <= 1e-3)
+    assert 1 < x.argmax() < f.argmax() < g.argmax()
+    gtol, ftol, xtol = tolerances.gtol(1e-3), tolerances.ftol(1e-6), tolerances.xtol(1e-3)
+    for until, met, reason in (
+        (ftol, f, "ftol"),
+        (xtol | gtol & ftol, x, "xtol"),
+        (gtol & ftol | xtol & ftol, f & x, "xtol_and_ftol"),
+    ):
+        fits = tw.solve(problem, method, until=until, dtype="float64")
+        meanings = fits.reason.attrs["flag_meanings"].split()
+        assert (fits.steps.item(), meanings[fits.reason.item()]) == (met.argmax(), reason)
+        few = tw.solve(problem, method, until=until, max_steps=met.argmax() - 1, dtype="float64")
+        assert (few.outcome.item(), meanings[few.reason.item()]) == (3, "max_steps")
+    short = tw.solve(problem, method, gtol=1e-3, max_steps=1000, dtype="float64")
+    assert (short.steps.item(), short.reason.item()) == (g.argmax(), 1)
 
 
 def test_what_ends_a_start_without_a_tolerance():
@@ -147,6 +133,7 @@ def test_what_ends_a_start_without_a_tolerance():
     assert list(fits.steps.values[[0, 2], 0]) == [3000, 0]
     assert fits.loss.values[1, 0] == problem.value(jnp.ones(2)) and fits.last_loss.values[1, 0] == np.inf
     np.testing.assert_array_equal(fits.x.values[1, 0], [1.0, 1.0])
+    np.testing.assert_allclose(fits.gradient_norm, steepest(problem, fits.x.values))  # there, not where it ended
     none = tw.solve(problem, tw.methods.Newton(), gtol=0, max_steps=0, dtype="float64")
     assert none.steps.item() == 0 and none.loss.item() == problem.value(problem.start)
 
@@ -161,27 +148,92 @@ def test_a_search_that_cannot_improve_is_stalled():
     np.testing.assert_allclose(fits.x, 0.1, atol=1e-7)
 
 
-@pytest.mark.slow
-def test_evaluations_are_those_that_were_made():
-    """Counted by a callback in the loss; the trust region has a gradient and a Hessian at each trial."""
-    problem = tw.problems.rosenbrock(2)
-    methods = {
-        "gd": tw.methods.gradient_descent(1e-3),
-        "newton": tw.methods.Newton(),
-        "search": tw.methods.from_optax(optax.lbfgs),
-        **{name: FINISHERS[name] for name in ("trust", "bfgs", "cg")},
-    }
-    fits = tw.solve(problem, methods, [[-1.2, 1.0]], dtype="float64", max_steps=50)
-    steps = fits.steps.sel(variant=list(methods)).values[:, 0]
-    counts = {name: fits.evaluations.sel(variant=name).values[0].tolist() for name in methods}
+class Counting:
+    """Derivatives by JAX that tell the host of each that is computed."""
+
+    def __init__(self):
+        self.kinds, self.made = {}, []
+
+    def gradient(self, f, x):
+        jax.debug.callback(lambda: self.made.append("gradient"))
+        return jax.grad(f)(x)
+
+    def value_and_gradient(self, f, x):
+        jax.debug.callback(lambda: self.made.extend(["value", "gradient"]))
+        return jax.value_and_grad(f)(x)
+
+    def hessian(self, f, x):
+        jax.debug.callback(lambda: self.made.append("hessian"))
+        return jax.hessian(f)(x)
+
+    def hessian_product(self, f, x, v):
+        jax.debug.callback(lambda: self.made.extend(["value", "gradient", "product"]))
+        (value, gradient), (_, product) = jax.jvp(jax.value_and_grad(f), (x,), (v,))
+        return value, gradient, product
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Often:
+    """Three steps of gradient descent in one, in a loop or written out."""
+
+    learning_rate: float
+    loop: bool = dataclasses.field(default=True, metadata={"static": True})
+
+    def init(self, problem, x, key):
+        return ()
+
+    def step(self, problem, x, state):
+        def once(_, x):
+            return x - self.learning_rate * problem.gradient(x)
+
+        return (jax.lax.fori_loop(0, 3, once, x) if self.loop else once(2, once(1, once(0, x)))), state
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        FINISHERS["bfgs"],
+        Often(1e-3, loop=False),
+        *(
+            pytest.param(method, marks=pytest.mark.slow)
+            for method in (tw.methods.gradient_descent(1e-3), tw.methods.Newton(), FINISHERS["trust"], FINISHERS["cg"])
+        ),
+    ],
+    ids=lambda method: type(method).__name__,
+)
+def test_evaluations_are_those_that_were_made(method):
+    """Counted on the host by callbacks in the derivatives, in a loop over the steps of one start."""
+    fits = tw.solve(ROSENBROCK, method, [[-1.2, 1.0]], dtype="float64", max_steps=20)
     assert list(fits.evaluation.values) == ["value", "gradient", "product", "jacobian", "hessian"]
-    n = dict(zip(methods, steps, strict=True))
-    assert counts["gd"] == [n["gd"] + 1, n["gd"] + 1, 0, 0, 0]
-    assert counts["newton"] == [n["newton"] + 1, n["newton"] + 1, 0, 0, n["newton"]]
-    assert counts["trust"] == [n["trust"] + 1, n["trust"] + 1, 0, 0, n["trust"] + 1]
-    assert counts["bfgs"] == [n["bfgs"] + 1, n["bfgs"] + 1, 0, 0, 0]
-    assert counts["cg"] == [n["cg"] + 1, n["cg"] + 1, n["cg"], 0, 0]
-    assert counts["search"] == [-1] * 5  # its line search is a loop inside a step
+    counting = Counting()
+    problem = tw.Problem(residuals, loss=tw.SquaredError(), start=[-1.2, 1.0], derivatives=counting)
+    with jax.enable_x64(True):
+        x = jnp.asarray(problem.start)
+        state = jax.jit(lambda x: method.init(problem, x, jax.random.key(0)))(x)
+        step = jax.jit(lambda x, state: method.step(problem, x, state))
+        for _ in range(fits.steps.item()):
+            x, state = step(x, state)
+        if not hasattr(method, "report"):  # then each look at a point costs a value and a gradient
+            look = jax.jit(problem.value_and_gradient)
+            for _ in range(fits.steps.item() + 1):
+                look(x)
+        jax.effects_barrier()
+    np.testing.assert_allclose(fits.last_x[0, 0], x, rtol=1e-8)
+    made = [counting.made.count(kind) for kind in fits.evaluation.values]
+    shared = 0 if hasattr(method, "report") else fits.steps.item()  # the gradient of a look, which the step has too
+    assert fits.evaluations[0, 0].values.tolist() == [made[0], made[1] - shared, *made[2:]]
+
+
+def test_evaluations_in_a_loop_of_a_method_cannot_be_counted():
+    fits = tw.solve(ROSENBROCK, Often(1e-3), [[-1.2, 1.0]], dtype="float64", max_steps=20)
+    assert (fits.evaluations == -1).all()
+
+
+@pytest.mark.slow
+def test_evaluations_in_a_line_search_of_optax_cannot_be_counted():
+    search = tw.methods.from_optax(optax.lbfgs)
+    assert (tw.solve(ROSENBROCK, search, dtype="float64", max_steps=3).evaluations == -1).all()
 
 
 def decay(x, data):
@@ -229,8 +281,12 @@ def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
     cut = short.reason.values == meanings.index("max_seconds")
     assert cut.any() and (short.outcome.values[cut] == 3).all()
     never = short.steps.values == 0
-    assert np.isnan(short.loss.values[never & cut]).all()
-    np.testing.assert_array_equal(short.x.values[never], np.broadcast_to(starts, short.x.shape)[never])
+    assert (never & cut).any()
+    for name in ("loss", "last_loss", "gradient_norm"):
+        assert np.isnan(short[name].values[never & cut]).all()
+    assert (short.evaluations.values[never & cut] == 0).all()
+    for name in ("x", "last_x"):
+        np.testing.assert_array_equal(short[name].values[never], np.broadcast_to(starts, short.x.shape)[never])
 
     timer = threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
@@ -257,12 +313,12 @@ BOUNDED = {"trust": tw.methods.TrustRegion(bounded=True), "lbfgs": tw.methods.LB
 def test_a_call_is_not_changed_by_those_before(compiled):
     """Lanes are used again, also those in which something went wrong; those that were left running are not."""
     starts = np.random.default_rng(0).uniform(-2, 2, (300, 2))
-    expected = tw.solve(tw.Problem(loss=hostile, start=[0.0, 0.0]), tw.methods.BFGS(), starts, max_steps=60)
     problem = tw.Problem(loss=hostile, start=[0.0, 0.0])
+    expected = tw.solve(problem, tw.methods.BFGS(), starts, max_steps=60)
+    before = len(compiled)
     spoiled = tw.solve(problem, tw.methods.BFGS(), starts - 20.0, max_steps=60)
     cut = tw.solve(problem, tw.methods.BFGS(), starts + 20.0, max_steps=10**6, max_seconds=0.05)
     assert (cut.steps > 60).any()
-    before = len(compiled)
     after = tw.solve(problem, tw.methods.BFGS(), starts, max_steps=60)
     assert len(compiled) == before
     assert (spoiled.outcome == 2).all() and after.equals(expected)
@@ -291,18 +347,18 @@ def test_bounded_methods_find_the_constrained_minimum(d):
 
 
 def test_bounded_methods_on_a_curved_valley():
-    problem = tw.Problem(loss=ROSENBROCK, start=[-1.2, 1.0], domain=([-2.0, -2.0], [0.5, 2.0]))
+    problem = tw.Problem(loss=valley, start=[-1.2, 1.0], domain=([-2.0, -2.0], [0.5, 2.0]))
     fits = tw.solve(problem, BOUNDED, tw.starts.uniform(problem.domain, 50, key=2), gtol=1e-8, dtype="float64")
     assert (fits.outcome == 0).all()
     np.testing.assert_allclose(fits.x, np.broadcast_to([0.5, 0.25], fits.x.shape), atol=1e-6)
 
 
-def ROSENBROCK(x):
+def valley(x):
     return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
 
 
 def test_gradient_free_of_finite_differences_serves_solve():
-    problem = tw.Problem(loss=ROSENBROCK, start=[-1.2, 1.0], derivatives=tw.FiniteDifference())
+    problem = tw.Problem(loss=valley, start=[-1.2, 1.0], derivatives=tw.FiniteDifference())
     fits = tw.solve(problem, FINISHERS["cg"], gtol=1e-4, dtype="float64")
     assert (fits.outcome == 0).all()
     np.testing.assert_allclose(fits.x, 1.0, atol=1e-3)
