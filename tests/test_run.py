@@ -1,11 +1,12 @@
 """The engine: lanes do not know of each other, hyperparameters are data, and only what is asked for is held."""
 
-import collections
 import dataclasses
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,15 @@ import psutil
 import pytest
 
 import thalweg as tw
-from thalweg.engine import lanes, recording
-from thalweg.engine.sharing import state_axes
+from thalweg.engine.functions import functions
+from thalweg.engine.hardware import CPU
+from thalweg.engine.memory import Pool
+from thalweg.engine.program import program as compiled_program
+from thalweg.engine.recording import Recording
+from thalweg.engine.recycling import Finishing
+from thalweg.engine.supply import Items
 
+GTOL = tw.tolerances.gtol(1e-6)
 FIRST_ORDER = {
     "GD": tw.methods.gradient_descent(1e-3),
     "momentum": tw.methods.momentum(1e-3),
@@ -96,8 +103,9 @@ def test_a_second_run_with_other_values_compiles_nothing(compiled):
 def test_a_thousand_learning_rates_are_one_program():
     problem = tw.problems.rosenbrock(2)
     rates = np.geomspace(1e-6, 1e-2, 1000)
-    trace = tw.run(problem, tw.sweep(tw.methods.adam(0.1), learning_rate=rates), steps=20, dtype="float64")
-    assert len([key for key in lanes._compiled[problem] if not isinstance(key[0], str)]) == 1
+    swept = tw.sweep(tw.methods.adam(0.1), learning_rate=rates)
+    trace = tw.run(problem, swept, steps=20, dtype="float64")
+    assert len(traced(problem, swept, dtype="float64").programs) == 1
     np.testing.assert_array_equal(trace.learning_rate, rates)
     assert trace.sizes["variant"] == len(set(trace.variant.values)) == 1000
     for k in (0, 500, 999):
@@ -106,12 +114,14 @@ def test_a_thousand_learning_rates_are_one_program():
 
 
 def test_programs_go_with_their_problem():
-    problem = tw.problems.rosenbrock(2)
-    tw.run(problem, FIRST_ORDER["GD"], steps=1)
-    before = len(lanes._compiled)
-    assert problem in lanes._compiled
+    problem, method = tw.problems.rosenbrock(2), FIRST_ORDER["GD"]
+    tw.run(problem, method, steps=1)
+    tw.solve(problem, method, max_steps=1)
+    recorded, finished = weakref.ref(traced(problem, method)), weakref.ref(traced(problem, method, Finishing(GTOL)))
+    assert len(recorded().programs) == len(finished().programs) == 1
     del problem
-    assert len(lanes._compiled) == before - 1
+    gc.collect()
+    assert recorded() is finished() is None
 
 
 @pytest.mark.parametrize(
@@ -146,13 +156,13 @@ def test_every_holds_no_more_than_it_records():
 
 
 def test_only_small_record_buffers_are_kept(monkeypatch):
-    monkeypatch.setattr(recording, "_spare", kept := collections.deque())
+    monkeypatch.setattr("thalweg.engine.program.SPARE", kept := Pool(4))
     tw.run(tw.problems.rosenbrock(2), FIRST_ORDER["GD"], steps=20)
     assert 1 <= len(kept) <= 2  # the one that is filled and the one on its way home
-    kept.clear()
-    monkeypatch.setattr(recording, "CHUNK_BYTES", 100)
+    monkeypatch.setattr("thalweg.engine.program.SPARE", kept := Pool(4))
+    monkeypatch.setattr("thalweg.verbs.run.present", lambda: dataclasses.replace(CPU, chunk_bytes=100))
     tw.run(tw.problems.rosenbrock(3), FIRST_ORDER["GD"], steps=20)
-    assert not kept
+    assert len(kept) == 0
 
 
 def test_schema_of_the_trace():
@@ -229,19 +239,23 @@ def test_keys_belong_to_lanes_and_not_to_tiles():
     assert not np.array_equal(trace.x, other.x)
 
 
+def traced(problem, method, verb=None, dtype="float32"):
+    """The functions of one lane that a call of ``run``, or of another verb, has made."""
+    items = Items(method, problem.start[None].astype(dtype), None, 0)
+    return functions(problem, method, items.swept, None, verb or Recording((), True), np.dtype(dtype))
+
+
 def test_shared_state_stays_shared():
     """Adam's step count is one number for all lanes, also in a sweep; the means are one vector per lane."""
-    problem, dtype = tw.problems.rosenbrock(2), np.dtype("float32")
-    adam = lanes.stepper(problem, tw.methods.adam(0.1), dtype)
-    assert state_axes(problem, adam, [False, False, False, True], dtype) == [None, 0, 0]
-    noise = lanes.stepper(problem, Noise(0.1), dtype)
-    assert state_axes(problem, noise, [False, False], dtype) == [None, 0]
+    problem = tw.problems.rosenbrock(2)
+    adam = traced(problem, tw.sweep(tw.methods.adam(0.1), learning_rate=[0.1, 0.2])).axes
+    assert adam.state == [None, 0, 0] and adam.hyper == [0] and adam.x == 0
+    assert traced(problem, Noise(0.1)).axes.state == [None, 0]
 
 
 def test_lanes_are_minor_in_the_compiled_loop():
     """No transpose or copy of the state between steps: the body holds lanes fastest, layout {0,1}, throughout."""
-    problem = tw.problems.rosenbrock(10)
-    program = recording.program(problem, tw.methods.adam(0.1), [False] * 4, (), 512, np.dtype("float32"), True)
+    program = compiled_program(traced(tw.problems.rosenbrock(10), tw.methods.adam(0.1)), 512, CPU)
     text = program.chunk.as_text()
     body = max((part for part in text.split("\n\n") if "get-tuple-element" in part and "ENTRY" not in part), key=len)
     moved = [line for line in body.splitlines() if (" copy(" in line or " transpose(" in line) and "[512,10]" in line]

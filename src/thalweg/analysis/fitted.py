@@ -39,7 +39,7 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     """
     best = best_fit(fits)
     spread = uncertainty(best, problem)
-    x, space = np.asarray(best["x"], np.float64), problem.inner_spaces[-1]
+    x, space = np.asarray(best["x"], np.float64), problem.chain.spaces[-1]
     model = _model(problem)
     predictor = _only_predictor(model)
     known = model.predictors[predictor] if model and predictor else np.empty(0)
@@ -78,7 +78,7 @@ def _drawn(problem: Problem, model: Model | None, predictor: str) -> Callable[[A
     """A function of x and of values of the predictor: what is predicted, what was observed, and the curve."""
 
     def at(x: Array, grid: Array) -> tuple[Array, ...]:
-        observed = problem.newton_in_y(jnp.zeros(problem.inner_spaces[-1].size))  # the step from 0 to the target
+        observed = problem.newton_in_y(jnp.zeros(problem.chain.spaces[-1].size))  # the step from 0 to the target
         curve = grid
         if model is not None:
             parameters = dict(zip(model.parameters, x, strict=True))

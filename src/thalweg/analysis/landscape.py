@@ -101,10 +101,10 @@ def landscape(
 
 def find_space(problem: Problem, name: str) -> Space:
     """The space of that name; ValueError where there is none."""
-    names = [space.name for space in problem.inner_spaces]
+    names = [space.name for space in problem.chain.spaces]
     if name not in names:
         raise ValueError(f"space is {name!r}, but {problem.name!r} has {', '.join(names)}; choose one of them.")
-    return problem.inner_spaces[names.index(name)]
+    return problem.chain.spaces[names.index(name)]
 
 
 def images(problem: Problem, space: str) -> Images:
@@ -118,10 +118,10 @@ def images(problem: Problem, space: str) -> Images:
 
 def loss_from(problem: Problem, space: str, u: Array) -> Array:
     """The loss at a point u of a space: of the rest of the chain from there on."""
-    names = [place.name for place in problem.inner_spaces]
+    names = [place.name for place in problem.chain.spaces]
     for i in range(names.index(space), len(problem.stages)):
         u = problem.link(i)(u)
-    return jnp.asarray(problem.loss(problem.inner_spaces[-1].unravel(u)))
+    return problem.chain.loss_at(u)
 
 
 def _box(problem: Problem, place: Space, domain: Any, picked: list[int]) -> tuple[np.ndarray, np.ndarray]:

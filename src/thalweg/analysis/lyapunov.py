@@ -1,18 +1,18 @@
 """Whether nearby paths part: Lyapunov exponents of the update of a method, an optimizer taken as a dynamical system."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.plan import Task
+from thalweg.methods.method import called, method, static
 from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import starting_points, task
 from thalweg.verbs.run import follow
@@ -85,24 +85,17 @@ def growth(problem: Problem, x: Array, method: "Tangents", state: Any) -> Array:
     return state[2]
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class Tangents:
     """A method that takes tangent vectors of its update along; its state is (state, vectors, growth)."""
 
     method: Any
-    exponents: int = field(metadata={"static": True})
+    exponents: int = static()
 
-    @property
-    def rule(self) -> Any:
-        return getattr(self.method, "rule", type(self.method))  # by which the trace tells what kind it is
+    def called(self) -> tuple[str, ...]:
+        return called(self.method)
 
-    @property
-    def options(self) -> Any:
-        return getattr(self.method, "options", ())
-
-    def init(self, problem: Problem, x: Array, key: Array) -> Any:
+    def init(self, problem: Objective, x: Array, key: Array) -> Any:
         state = self.method.init(problem, x, key)
         size = flattened(x, state)[0].size
         if self.exponents > size:
@@ -112,7 +105,7 @@ class Tangents:
         vectors = jax.random.normal(jax.random.key(0), (self.exponents, size), x.dtype)
         return state, orthonormal(vectors, vectors)[0], jnp.zeros(self.exponents, x.dtype)
 
-    def step(self, problem: Problem, x: Array, state: Any) -> tuple[Array, Any]:
+    def step(self, problem: Objective, x: Array, state: Any) -> tuple[Array, Any]:
         state, vectors, sums = state
         z, back = flattened(x, state)
 

@@ -80,7 +80,7 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
         )
     x = fits["x"].transpose(..., "x_dim")
     points, dims = np.asarray(x, np.float64), [str(dim) for dim in x.dims[:-1]]
-    x_space, y_space = problem.inner_spaces[0], problem.inner_spaces[-1]
+    x_space, y_space = problem.chain.spaces[0], problem.chain.spaces[-1]
     m, d = y_space.size, x_space.size
     freedom = m - d if m > d else math.nan
 

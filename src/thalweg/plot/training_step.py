@@ -69,14 +69,14 @@ def training_step(
             recorded or is the last, and for a space, component or targets that do not exist or fit.
     """
     trace = judged_paths(trace, "x", "loss")
-    if not problem.examples:
+    if not problem.examples.mapped:
         raise ValueError(
             f"{problem.name!r} is not a network over examples, whose training steps are drawn; "
             "give a training.problem, or draw plot.paths."
         )
     rows = _rows(trace, step)
     first = trace.isel(start=0, step=rows)
-    spaces = [space.of_one() for space in problem.inner_spaces[1:]]
+    spaces = [space.of_one() for space in problem.chain.spaces[1:]]
     _check_names({"components": components, "targets": targets}, [space.name for space in spaces])
     moves = [_examples(first, problem, space) for space in spaces]
     batch = moves[0].shape[2]
@@ -140,7 +140,7 @@ def _examples(first: xr.Dataset, problem: Problem, one: Space) -> np.ndarray:
     """The points of each example of the batch, shape (variant, 2, example, component)."""
     values = first[one.name].values.astype(float) if one.name in first else np.empty(0)
     batch = values.shape[-1] // one.size
-    if not batch or values.shape[-1] != batch * one.size or batch > (problem.examples or 0):
+    if not batch or values.shape[-1] != batch * one.size or batch > problem.examples.count:
         raise ValueError(
             f"the trace has {values.shape[-1]} components of {one.name}, which are no batch of {problem.name!r}; give "
             "the problem that was run."
