@@ -83,6 +83,10 @@ class Space:
         """The space of one example, where points have a leading axis of examples."""
         return type(self)(self.name, self.treedef, tuple(shape[1:] for shape in self.shapes), self.keys)
 
+    def leaves(self, tree: Any) -> list[np.ndarray]:
+        """The arrays of a tree, in the order of the components, whatever their shapes."""
+        return [np.asarray(leaf, float) for leaf in jax.tree.leaves(tree)]
+
     def ravel(self, tree: Any) -> Array:
         leaves = jax.tree.leaves(tree)
         return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]) if len(leaves) != 1 else jnp.ravel(leaves[0])

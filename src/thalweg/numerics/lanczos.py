@@ -178,6 +178,23 @@ def lanczos_power(product: Callable[[Array], Array], b: Array, f: Callable[[Arra
     ``f`` takes all Ritz values, shape (k,), those beyond an invariant space as zeros, and gives a factor for each.
     Memory: ``products`` vectors. Zero where b is. Source: Higham (2008), section 13.2.1.
     """
+    norm, basis, values, parts = _projected(product, b, products)
+    return norm * ((parts @ (f(values) * parts[0])) @ basis)
+
+
+def spectral_measure(product: Callable[[Array], Array], b: Array, products: int) -> tuple[Array, Array]:
+    """Ritz values and weights, shapes (k,), with b^T f(A) b ~ sum f(values) weights: Gauss quadrature.
+
+    Exact where k products reach all that b has parts along; else, for f(z) = 1 / z and a positive definite A, a lower
+    bound, and what k steps of conjugate gradients find. Values beyond an invariant space are zeros of weight 0.
+    Memory: ``products`` vectors. Source: Golub and Meurant (2010), chapter 7.
+    """
+    norm, _, values, parts = _projected(product, b, products)
+    return values, (norm * parts[0]) ** 2
+
+
+def _projected(product: Callable[[Array], Array], b: Array, products: int) -> tuple[Array, Array, Array, Array]:
+    """|b|, a basis from b on, and the eigenvalues and vectors of the operator on it."""
     m = min(whole(products, "products", 1), b.shape[0])
     norm = _length(b)
 
@@ -194,8 +211,7 @@ def lanczos_power(product: Callable[[Array], Array], b: Array, f: Callable[[Arra
     square = jnp.zeros((m, m), b.dtype)
     begin = jnp.zeros((m, b.shape[0]), b.dtype), square, first, jnp.zeros((), b.dtype)
     basis, projected, _, _ = jax.lax.fori_loop(0, m, extended, begin)
-    values, parts = jnp.linalg.eigh(projected)
-    return norm * ((parts @ (f(values) * parts[0])) @ basis)
+    return norm, basis, *jnp.linalg.eigh(projected)
 
 
 def _orthogonal(new: Array, basis: Array) -> tuple[Array, Array]:
