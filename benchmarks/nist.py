@@ -47,7 +47,7 @@ def report(files: list[Path]) -> None:
         began = time.perf_counter()
         many = tw.solve(problem, method, points, max_steps=1000, **common).isel(variant=0)
         seconds = time.perf_counter() - began
-        data = np.linalg.norm(problem.newton_in_y(np.zeros(problem.inner_spaces[-1].size)))
+        data = np.linalg.norm(problem.newton_in_y(np.zeros(problem.chain.spaces[-1].size)))
         ceiling = (np.sqrt(file.residual_sum_of_squares * (1 + 1e-6)) + 1e-9 * data) ** 2
         share = np.mean(many.loss.values / problem.loss.factor <= ceiling)
         print(

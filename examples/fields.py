@@ -111,7 +111,7 @@ def train(physics, network, parameters, draw, batch_size, learning_rate, steps):
 
     def error(problem, parameters):
         """[x]"""
-        weights = problem.inner_spaces[0].unravel(parameters)
+        weights = problem.chain.spaces[0].unravel(parameters)
         return jnp.mean(jnp.abs(jax.vmap(network, (None, 0))(weights, others) - others["truth"]))
 
     adam = tw.methods.adam(learning_rate)
@@ -136,7 +136,7 @@ def guesses(title, network, trace, problem, example, limits):
     """A figure of y, the x wanted and what each of the networks says."""
     fields = {"y*": example["target"], "x": example["truth"]}
     for name in trace.variant.values:
-        weights = problem.inner_spaces[0].unravel(jnp.asarray(trace.x.sel(variant=name)[-1].values))
+        weights = problem.chain.spaces[0].unravel(jnp.asarray(trace.x.sel(variant=name)[-1].values))
         fields[str(name)] = np.asarray(network(weights, example))
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     for ax, (name, field) in zip(figure.subplots(1, len(fields)), fields.items(), strict=True):

@@ -81,7 +81,7 @@ def train(xi, phi=45):
 
     def distance(problem, x):
         """[x]"""
-        weights = problem.inner_spaces[0].unravel(x)
+        weights = problem.chain.spaces[0].unravel(x)
         said = jax.vmap(network, (None, 0))(weights, others)
         return jnp.mean(jnp.linalg.norm(said - jax.vmap(inverse)(jnp.asarray(others["target"], x.dtype), said), axis=1))
 

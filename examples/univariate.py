@@ -25,8 +25,8 @@ from thalweg.methods import (
     gradient_descent,
     gradient_flow,
     momentum,
-    newtonian_momentum,
 )
+from thalweg.methods.flow import newtonian_momentum
 
 FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else "figures")
 FOLDER.mkdir(parents=True, exist_ok=True)

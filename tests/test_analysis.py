@@ -1,7 +1,9 @@
 """What is said of paths, on paths whose fate is known."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import thalweg as tw
 from thalweg.analysis import OUTCOMES
@@ -40,10 +42,50 @@ def test_convergence_does_not_depend_on_units():
     assert fates(problem, {"GN": tw.methods.GaussNewton()}, problem.minima, steps=3, dtype="float64") == ["converged"]
 
 
-def test_large_problems_are_judged_by_their_gradients():
-    problem = tw.problems.quadratic(np.ones(150))
-    methods = {"good": tw.methods.gradient_descent(0.5), "slow": tw.methods.gradient_descent(1e-3)}
-    assert fates(problem, methods, steps=60) == ["converged", "moving"]
+WON = {"little": 0.945, "nothing": 1 - 1e-9, "all": 1e-8}  # what is left of the distance after each path
+
+
+def paths_to(scale: float, d: int, dtype: str):
+    """Straight paths of 40 steps toward the minimum of scale |x|^2_h / 2, h from 1 to 100, made by hand."""
+    h = np.geomspace(1, 100, d)
+    problem = tw.Problem(loss=lambda x: jnp.sum((scale * h).astype(x.dtype) * x**2) / 2, start=np.ones(d))
+    left = np.stack([np.linspace(1, end, 41) for end in WON.values()])[:, None, :, None]
+    x = (left * np.ones(d)).astype(dtype)
+    loss = scale * np.sum(h * x.astype(float) ** 2, -1) / 2
+    dims = ("variant", "start", "step")
+    columns = {"x": ((*dims, "x_dim"), x), "loss": (dims, loss.astype(dtype))}
+    return xr.Dataset(columns, {"variant": list(WON), "start": [0], "step": range(41)}), problem
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 1e-9), ("float64", 1e-12)])
+@pytest.mark.parametrize("d", [100, 101])
+def test_outcomes_do_not_depend_on_the_unit_of_the_loss(d, dtype, scale):
+    """A path that has won 11 % of the decrease is moving whatever L is measured in, with the whole Hessian or not."""
+    trace, problem = paths_to(scale, d, dtype)
+    assert 1 - trace.loss[0, 0, -1] / trace.loss[0, 0, 0] == pytest.approx(0.107, abs=1e-3)
+    found = tw.analysis.outcome(trace, problem).values.ravel()
+    assert [OUTCOMES[code] for code in found] == ["moving", "stalled", "converged"]
+
+
+@pytest.mark.parametrize(("d", "scale"), [(3, 1e-12), (3, 1e12), (101, 1e6)])
+def test_a_saddle_is_one_in_all_units_of_x_and_of_the_loss(d, scale):
+    """Gradient descent that comes to rest where two components whose Hessian has no diagonal cross."""
+    size = np.ones(d)
+    size[:2] = [1e-3, 1e3] if d <= 100 else 1
+
+    def loss(x):
+        z = x / jnp.asarray(size, x.dtype)
+        return scale * (z[0] * z[1] + jnp.sum(z[2:] ** 2))
+
+    problem = tw.Problem(loss=loss, start=np.append(np.zeros(2), np.ones(d - 2)))
+    assert fates(problem, tw.methods.gradient_descent(0.4 / scale), steps=100, dtype="float64") == ["stalled"]
+
+
+def test_stalled_is_what_a_thousand_quarters_would_not_finish():
+    """Of a parabola the last quarter of 100 steps wins 50 times the learning rate of what is left."""
+    rates = {"moving": 1e-4, "stalled": 1e-5}
+    swept = tw.sweep(tw.methods.gradient_descent(0.1), learning_rate=rates.values())
+    assert fates(tw.problems.quadratic([1.0]), swept, steps=100, dtype="float64") == list(rates)
 
 
 def test_alignment_and_distance_go_by_the_nearest_minimum():

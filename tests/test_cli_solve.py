@@ -160,7 +160,7 @@ def test_the_rows_of_other_problems_are_those_of_the_fits(call, solved):
 )
 def test_start_and_range_of_parameters(line, start, low, high, request_of):
     problem, methods, starts, others = request_of(f"{DECAY} {line}")
-    assert problem.inner_spaces[0].labels == ("a", "k") and list(methods) == ["levenberg_marquardt"] and starts is None
+    assert problem.chain.spaces[0].labels == ("a", "k") and list(methods) == ["levenberg_marquardt"] and starts is None
     np.testing.assert_allclose(problem.start, start)
     np.testing.assert_allclose(problem.domain, (low, high))
     assert others == {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000, "key": 0, "dtype": "float64"}

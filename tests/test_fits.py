@@ -70,8 +70,8 @@ def test_file_and_problem_agree(nist, name):
     for start in (1, 2):
         problem = problems.nist(nist(name), start)
         assert problem.name == name
-        assert problem.inner_spaces[0].labels == file.names
-        assert [(space.name, space.size) for space in problem.inner_spaces] == [("x", d), ("y", m)]
+        assert problem.chain.spaces[0].labels == file.names
+        assert [(space.name, space.size) for space in problem.chain.spaces] == [("x", d), ("y", m)]
         np.testing.assert_array_equal(problem.start, file.starts[start - 1])
         np.testing.assert_array_equal(problem.minima, [file.certified])
         low, high = problem.domain

@@ -9,7 +9,8 @@ import pytest
 import scipy.integrate
 
 import thalweg as tw
-from thalweg.methods import damped_newtonian, gradient_descent, gradient_flow, momentum, newtonian_momentum
+from thalweg.methods import damped_newtonian, gradient_descent, gradient_flow, momentum
+from thalweg.methods.flow import newtonian_momentum
 
 PARABOLA = tw.problems.quadratic([1.0])
 RUGGED = tw.Problem(loss=lambda x: jnp.sum(x**2 + 0.05 * jnp.sin(30 * x) - 0.2), start=[0.3], name="rugged")

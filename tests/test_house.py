@@ -111,8 +111,9 @@ def test_files_are_small_and_final(file):
     assert file.stem not in ("utils", "helpers", "common", "base", "core")
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ClassDef):
-            assert all(ast.unparse(base) in ("Protocol", "NamedTuple") for base in node.bases), node.name
-            final = any(ast.unparse(decorator) == "final" for decorator in node.decorator_list)
+            assert all(ast.unparse(base) in ("Protocol", "NamedTuple", "IntEnum") for base in node.bases), node.name
+            final = any(ast.unparse(decorator) in ("final", "method") for decorator in node.decorator_list)
+            final = final or [ast.unparse(base) for base in node.bases] == ["IntEnum"]  # Python lets nobody extend it
             assert final or [ast.unparse(base) for base in node.bases] == ["Protocol"], node.name
 
 

@@ -1,4 +1,4 @@
-"""Stationary points against the lecture's figures and closed forms."""
+"""The loss on a grid, and stationary points against the lecture's figures and closed forms."""
 
 import math
 
@@ -108,3 +108,73 @@ def test_misuse_is_named():
             tw.analysis.stationary_points(open_ended)
     with pytest.raises(ValueError, match="points is 2, but it must be a whole number of at least 3"):
         tw.analysis.stationary_points(problems.rugged(), points=2)
+
+
+# the loss on a grid
+
+
+@pytest.fixture(scope="module")
+def chain():
+    def stretched(x):
+        return jnp.array([2 * x[0], x[1] ** 2, x[2]])
+
+    units = {"x": "m", "y": "K", "loss": "J"}
+    return tw.Problem(
+        tw.Stage(stretched), loss=lambda y: jnp.sum((y - 1) ** 2), start=[3.0, 2.0, 0.0], minima=[[0.5, 1.0, 1.0]],
+        name="chain", units=units,
+    )  # fmt: skip
+
+
+def test_a_landscape_is_the_loss_along_two_components(chain):
+    found = tw.analysis.landscape(chain, ([0.0, -1.0], [1.0, 1.0]), components=(0, 1), points=5)
+    first, second = np.linspace(0, 1, 5), np.linspace(-1, 1, 5)
+    np.testing.assert_array_equal(found.first, first)
+    expected = (2 * first[:, None] - 1) ** 2 + (second**2 - 1) ** 2  # through the minimum, where the third part is 0
+    np.testing.assert_allclose(found.loss, expected, rtol=1e-6)
+    assert found.loss.dims == ("first", "second") and found.loss.units == "J"
+    assert (found.second.component, found.second.index, found.second.units) == ("1", 1, "m")
+    np.testing.assert_array_equal(found.minimum, [[0.5, 1, 1]])
+    assert found.minimum_loss.values == [0] and found.attrs == {"problem": "chain", "space": "x"}
+    at = tw.analysis.landscape(chain, (0.0, 1.0), components=(1, 2), at=[1.5, 0.0, 0.0], points=2)
+    np.testing.assert_allclose(at.loss, [[4 + 1 + 1, 4 + 1], [4 + 1, 4]])
+
+
+def test_a_landscape_in_y_has_the_images_of_the_minima(chain):
+    found = tw.analysis.landscape(chain, (0.0, 2.0), "y", ("0", "2"), points=3)
+    np.testing.assert_array_equal(found.minimum, [[1, 1, 1]])
+    np.testing.assert_allclose(found.loss, [[2, 1, 2], [1, 0, 1], [2, 1, 2]])
+    assert found.minimum.dims == ("point", "y_dim") and found.minimum.units == "K"
+
+
+def test_what_is_not_finite_is_nan_and_without_a_minimum_the_start_is_kept():
+    problem = tw.Problem(loss=lambda x: jnp.log(x[0]) + x[1] + x[2], start=[1.0, 2.0, 5.0], domain=(-1.0, 1.0))
+    found = tw.analysis.landscape(problem, components=(0, 1), points=3)
+    np.testing.assert_array_equal(found.loss, [[np.nan] * 3, [np.nan] * 3, [4, 5, 6]])
+    assert found.sizes["point"] == 0 and found.at.values.tolist() == [1, 2, 5]
+    line = tw.analysis.landscape(problems.rugged())
+    assert line.loss.dims == ("first",) and line.sizes["first"] == 4000
+
+
+def test_a_landscape_is_compiled_once_for_a_problem(chain, compiled):
+    def find(low):
+        return tw.analysis.landscape(chain, (low, 1.0), components=(0, 1), points=4)
+
+    find(0.0)
+    before = len(compiled)
+    find(-1.0)
+    assert len(compiled) == before
+
+
+def test_a_landscape_that_cannot_be_had_is_named(chain):
+    refused = {
+        "but a landscape needs a finite box": {"domain": (0.0, np.inf)},
+        "no domain of x is known": {},
+        "space is 'z', but 'chain' has x, y": {"space": "z"},
+        "x has 3 components, but a landscape has two": {"domain": (0.0, 1.0), "components": None},
+        r"at has shape \(2,\), but x has shape \(3,\)": {"domain": (0.0, 1.0), "at": [1.0, 2.0]},
+        "points is 1, but it must be a whole number of at least 2": {"domain": (0.0, 1.0), "points": 1},
+        "low must be below high": {"domain": ([1.0, 1.0], [2.0, 0.0])},
+    }
+    for words, given in refused.items():
+        with pytest.raises(ValueError, match=words):
+            tw.analysis.landscape(chain, **{"components": (0, 1), **given})

@@ -62,7 +62,7 @@ def test_what_is_stated_is_true(name):
 def test_stages_follow_the_dtype_and_can_be_mapped(name, dtype):
     with jax.enable_x64(dtype == "float64"):
         problem, draw = SMALL[name](), np.random.default_rng(0)
-        stage, space = problem.stages[0], problem.inner_spaces[0]
+        stage, space = problem.stages[0], problem.chain.spaces[0]
         low, high = problem.domain
         flat = jnp.asarray(draw.uniform(0.9 * low, 0.9 * high, (5, problem.dimension)), dtype)
         x = jax.vmap(space.unravel)(flat)

@@ -1,9 +1,11 @@
 """Figures: what is drawn is what the Dataset holds, in a frame a person would choose."""
 
+import ast
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 import jax.numpy as jnp
 import matplotlib
@@ -17,7 +19,7 @@ from matplotlib.contour import ContourSet
 
 import thalweg as tw
 from thalweg import methods, plot
-from thalweg.plot.landscape import LEVELS, contour_levels, evaluate, loss_from
+from thalweg.plot.landscape import LEVELS, contour_levels
 from thalweg.plot.style import PALETTE, axis_label, frame
 
 SQUARE = tw.Stage(
@@ -264,7 +266,7 @@ def test_paths_refuses_what_it_cannot_draw(physics, trace, bowl, deep):
         plot.paths(trace, bowl, space="y")
     with pytest.raises(ValueError, match="x has 2 components in the trace, which are not the 5 of 'deep'"):
         plot.paths(trace, deep)
-    with pytest.raises(ValueError, match=r"need the loss by step; give a trace"):
+    with pytest.raises(ValueError, match=r"no loss by variant, start, step; give a Dataset that run returned"):
         plot.paths(trace.isel(step=0), physics)
 
 
@@ -412,7 +414,7 @@ def test_curves_refuses_what_it_cannot_draw(trace, physics):
         plot.curves(trace, scale="cubic")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="loss has no positive value; choose scale='linear'"):
         plot.curves(recorded([[[-1.0, -2.0]]]), scale="log")
-    with pytest.raises(ValueError, match="need the loss by step"):
+    with pytest.raises(ValueError, match="no loss by variant, start, step; give a Dataset that run"):
         plot.curves(trace.isel(step=0))
 
 
@@ -449,13 +451,9 @@ def test_landscape_as_surface_and_as_line(bowl):
 
 def test_landscape_of_a_later_space_is_the_loss_of_the_rest(deep, physics):
     point = np.array([0.3, -0.2, 0.7, 1.1])
-    expected = np.sum((point[:2] * point[2:] - 1) ** 2)
-    np.testing.assert_allclose(loss_from(deep, "mid")(jnp.asarray(point)), expected, rtol=1e-6)
-    np.testing.assert_allclose(loss_from(physics, "y")(jnp.array([3.0, 9.0])), 90)
-    np.testing.assert_allclose(loss_from(physics, "x")(jnp.array([3.0, 3.0])), 90)
-    sides, values = evaluate(loss_from(deep, "mid"), point, [3, 0], np.array([0.0, 1.0]), np.array([2.0, 4.0]))
-    expected = (sides[1][:, None] * 0.7 - 1) ** 2 + (-0.2 * sides[0][None, :] - 1) ** 2
-    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
+    found = tw.analysis.landscape(deep, ([0.0, 1.0], [2.0, 4.0]), "mid", (3, 0), at=point, points=50)
+    expected = (found.second * 0.7 - 1) ** 2 + (-0.2 * found.first - 1) ** 2
+    np.testing.assert_allclose(found.loss, expected.transpose("first", "second"), rtol=1e-4, atol=1e-5)
     ax = rendered(plot.landscape(physics, domain=([0.0, 0.0], [4.0, 10.0]), space="y")).axes[0]
     assert (ax.get_xlabel(), ax.get_ylim()) == ("y0", (0, 10))
 
@@ -539,6 +537,28 @@ def test_axis_labels():
     assert axis_label("y1", "0", "") == "y1[0]"
     assert axis_label("x", "0,1", "m") == "x[0,1] [m]"
     assert axis_label("x", "b1", "s") == "b1 [s]"
+
+
+def test_plots_import_no_jax():
+    for file in Path(plot.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "jax" for name in names), file.name
+
+
+def test_paths_over_a_landscape_that_was_given(physics, trace, bowl):
+    """The box, the relief and the stars are those of the landscape; the paths those of the trace."""
+    ground = tw.analysis.landscape(physics, ([-1.0, -1.0], [4.0, 4.0]))
+    ax = rendered(plot.paths(trace, ground)).axes[0]
+    assert (*ax.get_xlim(), *ax.get_ylim()) == (-1, 4, -1, 4) and len(relief(ax)) == 2
+    np.testing.assert_array_equal(line(ax, "minimum").get_xydata(), [[0, 0]])
+    np.testing.assert_array_equal(lines(ax, "_steps")[0].get_xydata(), trace.x.values[0, 0])
+    assert rendered(plot.landscape(ground)).axes[0].get_xlim() == (-1, 4)
+    with pytest.raises(ValueError, match=r"the landscape is in x of 'problem', which is not y of the trace; give ana"):
+        plot.paths(trace, ground, space="y")
+    with pytest.raises(ValueError, match="the Dataset is no landscape, with loss, minimum and minimum_loss; give the"):
+        plot.paths(trace, trace)
 
 
 def test_figures_do_not_need_pyplot_or_change_its_settings(trace, physics):

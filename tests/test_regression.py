@@ -31,7 +31,7 @@ def fitted(problem, points, loss=None):
             "variant": [f"v{i}" for i in range(points.shape[0])],
             "method": ("variant", ["m"] * points.shape[0]),
             "start": range(points.shape[1]),
-            "x_dim": list(problem.inner_spaces[0].labels),
+            "x_dim": list(problem.chain.spaces[0].labels),
         },
     )
 
@@ -161,7 +161,7 @@ def test_a_table_is_the_same_problem_as_the_file_of_nist(name, nist, tmp_path):
     near = dict(zip(file.names, file.starts[1].tolist(), strict=True))
     for data in (tmp_path / f"{name}.csv", columns, pd.DataFrame(columns)):
         ours = problems.regression(data, file.model, "y", start=near)
-        assert ours.inner_spaces[0].labels == theirs.inner_spaces[0].labels
+        assert ours.chain.spaces[0].labels == theirs.chain.spaces[0].labels
         np.testing.assert_array_equal(ours.start, file.starts[1])
         with jax.enable_x64(True):
             for x in (*file.starts, file.certified):
@@ -185,7 +185,7 @@ def test_ten_parameters_are_in_the_order_of_people():
     model = " + ".join(f"b{i + 1}*x**{i}" for i in reversed(range(11)))
     ranges = {f"b{i + 1}": (i - 1.0, i + 3.0) for i in range(11)}
     problem = problems.regression(columns, model, "y", start={"b10": 9.5}, domain=ranges)
-    assert problem.inner_spaces[0].labels == tuple(f"b{i + 1}" for i in range(11))
+    assert problem.chain.spaces[0].labels == tuple(f"b{i + 1}" for i in range(11))
     np.testing.assert_array_equal(problem.start, [*range(1, 10), 9.5, 11])
     np.testing.assert_array_equal(problem.domain, [np.arange(11) - 1, np.arange(11) + 3])
     with jax.enable_x64(True):
@@ -208,8 +208,8 @@ def test_start_and_domain_of_each_parameter():
 
 def test_what_looks_like_a_column_is_a_parameter_where_it_is_declared():
     for given in ({"start": {"tmp": 2.0}}, {"domain": {"tmp": (1.0, 3.0)}}):
-        assert problems.regression(LETTERS, "tmp*x", "y", **given).inner_spaces[0].labels == ("tmp",)
-    assert problems.regression(LETTERS, "X*x", "y").inner_spaces[0].labels == ("X",)  # x itself is used
+        assert problems.regression(LETTERS, "tmp*x", "y", **given).chain.spaces[0].labels == ("tmp",)
+    assert problems.regression(LETTERS, "X*x", "y").chain.spaces[0].labels == ("X",)  # x itself is used
     assert problems.regression({"y": np.arange(5.0)}, "mean", "y").dimension == 1  # there is no other column
 
 

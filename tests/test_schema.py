@@ -231,7 +231,7 @@ def test_reasons_are_those_of_the_page(fits):
 
 def test_evaluations_are_those_of_the_page(fits):
     said = [row["evaluation"] for row in TABLES["Evaluations"]]
-    assert said == list(fits.data.evaluation.values) == list(evaluations.KINDS)
+    assert said == list(fits.data.evaluation.values) == list(evaluations.EVALUATIONS)
 
 
 def test_what_is_missing_on_either_side_is_found(trace, fits):

@@ -398,8 +398,7 @@ def test_bad_cases_and_methods_are_one_sentence():
         tw.solve(problem, tw.methods.LevenbergMarquardt(), cases={"t": ["a"], "y": [1.0]})
     with pytest.raises(ValueError, match="stage 'y', decay, cannot take input"):
         tw.solve(problem, tw.methods.LevenbergMarquardt(), cases={"u": np.ones((3, 4))})
-    free = tw.problems.quadratic([1.0, 3.0])
-    free.domain = None
+    free = tw.problems.quadratic([1.0, 3.0]).within(None)
     with pytest.raises(ValueError, match="has no domain, but a bounded method stays in one"):
         tw.solve(free, tw.methods.LBFGS(bounded=True))
     with pytest.raises(ValueError, match="takes a Problem"):

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 import thalweg as tw
 from thalweg.chain import stages
+from thalweg.chain.examples import Examples
 
 A = np.array([[1.0, 0.0], [0.0, 50.0], [2.0, 1.0]])
 N, B = 12, 4
@@ -64,7 +65,7 @@ def test_its_loss_is_the_mean_over_examples_of_what_the_physics_says():
         )
     assert repr(problem) == "Problem(learning problem: x[12] -> u[24] -> y[48] -> loss)"
     assert problem.units == {"u": "N", "y": "m", "loss": "J"}
-    assert problem.examples == N and physics().examples is None
+    assert problem.examples == Examples(N, mapped=True) and physics().examples == Examples()
 
 
 def test_its_jacobian_taken_example_by_example_is_that_of_the_whole():
@@ -156,7 +157,7 @@ def test_observers_say_what_they_are_defined_as():
         away = np.linalg.norm(u - examples()["shift"][:, :1] * truth, axis=1).mean()
         assert_allclose(trace.distance_u[0, 0, 0], away, rtol=1e-12)
         assert_allclose(trace.saturation[0, 0, 0], np.mean(np.abs(u[:B]) > 0.5), rtol=1e-12)
-        over_u = tw.Problem(lambda u: problem.link(1)(u), loss=lambda y: problem._loss(y), start=np.zeros(2 * N))
+        over_u = tw.Problem(lambda u: problem.link(1)(u), loss=problem.chain.loss_at, start=np.zeros(2 * N))
         g_y = np.linalg.norm(problem.loss_gradient(problem.forward(x)))
         expected = [np.linalg.norm(g) / g_y for g in (problem.gradient(x), over_u.gradient(u.ravel()))]
         assert_allclose(trace.gradient_ratios[0, 0, 0], expected, rtol=1e-10)
@@ -299,7 +300,7 @@ def test_equinox_modules_train_through_the_run_and_through_a_loop_of_ones_own():
         model, state = step(model, state)
     problem = tw.training.problem(inverted(), lambda p, e: eqx.combine(p, static)(e["input"]), arrays, data)
     trace = tw.run(problem, tw.methods.InverseSimulator(inner=tw.methods.adam(1e-2)), steps=20)
-    ours = problem.inner_spaces[0].unravel(jnp.asarray(trace.x.values[0, 0, -1]))
+    ours = problem.chain.spaces[0].unravel(jnp.asarray(trace.x.values[0, 0, -1]))
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(eqx.filter(model, eqx.is_array)), strict=True):
         assert_allclose(a, b, atol=2e-5)
     proxies = [jnp.mean(jax.vmap(f)(jax.vmap(m)(data["input"]), data)) for m in (model, eqx.combine(arrays, static))]

@@ -39,10 +39,10 @@ def test_the_difference_of_a_long_and_a_short_run_in_turn(bowl, monkeypatch):
     asked = []
     costs = {0.01: 2.0, 0.02: 3.0, 1.0: 5.0}
 
-    def follow(problem, methods, starts, steps, since, every, **_):
-        ((name, method),) = methods.items()
+    def follow(task, steps, since, every, **_):
+        ((name, method),) = task.methods.items()
         rate = hyperparameters(method)["learning_rate"].item()
-        assert problem is bowl and (since, every) == (steps, 1)
+        assert task.problem is bowl and (since, every) == (steps, 1)
         asked.append((name, rate, steps))
         disturbed = 1000 * (len(asked) in (10, 11, 12))
         return SimpleNamespace(attrs={"run_seconds": 7 + steps * costs[rate] + disturbed})

@@ -2,20 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from thalweg.chain.problem import Problem
+from thalweg.methods.method import Method, Preconditions
 from thalweg.numerics.lanczos import Eigenpairs, lanczos, largest
 from thalweg.numerics.linalg import EIGH, eigh
 from thalweg.numerics.reading import whole
-
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
-    from thalweg.methods.method import Method
 
 __all__ = ["condition", "lanczos", "preconditioned_sharpness", "sharpness", "spectrum"]
 
@@ -31,35 +29,73 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def sharpness(problem: "Problem", x: ArrayLike) -> Array:
-    """The largest (algebraic) eigenvalue of the Hessian d2L/dx2, a scalar in [L]/[x]^2.
+def sharpness(problem: Problem, x: ArrayLike) -> Array:
+    """The largest (algebraic) eigenvalue of the Hessian d2L/dx2.
 
-    Gradient descent is stable at a minimum below a learning rate of 2 / sharpness. Up to ``EXACT`` components from the
-    Hessian. Above, by ``lanczos``: to sqrt(eps) relative for d <= ``LARGE``; beyond, the best lower bound of at most
-    ``FEW`` products with the Hessian (32 gradients; memory of about 5 vectors of d components), to 1 % or so, to a few
-    where the largest eigenvalues stand close together. The start of the iteration is the same at every call.
-    Source: Cohen et al. (2021), arXiv:2103.00065, for its role in training.
+    Gradient descent is stable at a minimum below a learning rate of 2 / sharpness.
+
+    Args:
+        problem: the chain x -> y -> L.
+        x: one point, shape (d,), in [x].
+    Returns:
+        a scalar, in [L]/[x]^2. Up to ``EXACT`` components from the Hessian. Above, by ``lanczos``: to sqrt(eps)
+        relative for d <= ``LARGE``; beyond, the best lower bound of at most ``FEW`` products with the Hessian, to 1 %
+        or so, to a few where the largest eigenvalues stand close together.
+    Raises:
+        ValueError: where the problem has no data that it asks for.
+    Cost:
+        a Hessian of d passes up to ``EXACT`` components; above ``LARGE`` at most 32 gradients and memory of about 5
+        vectors of d components. The start of the iteration is the same at every call.
+    Source:
+        Cohen et al. (2021), arXiv:2103.00065, for its role in training.
+    Example:
+        >>> print(f"{tw.geometry.sharpness(tw.problems.quadratic([1.0, 3.0]), [2.0, 2.0]):.3f}")
+        3.000
     """
     return _largest(problem, jnp.asarray(x), 1)[0]
 
 
-def spectrum(problem: "Problem", x: ArrayLike, k: int) -> Array:
-    """The k largest (algebraic) eigenvalues of the Hessian d2L/dx2, descending, repeated ones as often as they are:
-    shape (k,), in [L]/[x]^2.
+def spectrum(problem: Problem, x: ArrayLike, k: int) -> Array:
+    """The k largest (algebraic) eigenvalues of the Hessian d2L/dx2, repeated ones as often as they are.
 
-    Computed as ``sharpness`` is, above ``LARGE`` with a basis of ``FEW`` + 2 (k - 1) vectors. Above ``EXACT``
-    components, copies of repeated eigenvalues are looked for from new starts at right angles to what is found, until
-    there is none: at least twice the products that one start takes. Raises ValueError where k is more than d.
+    Args:
+        problem: the chain x -> y -> L.
+        x: one point, shape (d,), in [x].
+        k: how many, 1 to d.
+    Returns:
+        shape (k,), descending, in [L]/[x]^2. Computed as ``sharpness`` is, above ``LARGE`` components with a basis of
+        ``FEW`` + 2 (k - 1) vectors.
+    Raises:
+        ValueError: where k is below 1 or more than d.
+    Cost:
+        as ``sharpness``; above ``EXACT`` components at least twice the products that one start takes, since copies of
+        repeated eigenvalues are looked for from new starts at right angles to what is found, until there is none.
+    Source:
+        Ky Fan (1949), for why no sum of the values exceeds the true one; those of ``lanczos``.
+    Example:
+        >>> print(np.asarray(tw.geometry.spectrum(tw.problems.quadratic([1.0, 3.0]), [2.0, 2.0], k=2)).round(3))
+        [3. 1.]
     """
     return _largest(problem, jnp.asarray(x), k)
 
 
-def condition(problem: "Problem", x: ArrayLike) -> Array:
-    """The ratio |lambda|_max / |lambda|_min of the eigenvalues of the Hessian d2L/dx2, a scalar, at least 1; infinite
-    where the Hessian is singular.
+def condition(problem: Problem, x: ArrayLike) -> Array:
+    """The ratio |lambda|_max / |lambda|_min of the eigenvalues of the Hessian d2L/dx2.
 
-    Exact, from the Hessian: d^2 numbers and about d^3 multiplications. Raises ValueError above ``LARGEST_MATRIX``
-    components.
+    Args:
+        problem: the chain x -> y -> L.
+        x: one point, shape (d,), in [x].
+    Returns:
+        a scalar, a pure number, at least 1; infinite where the Hessian is singular.
+    Raises:
+        ValueError: above ``LARGEST_MATRIX`` components.
+    Cost:
+        exact, from the Hessian: d passes, d^2 numbers and about d^3 multiplications.
+    Source:
+        Golub and Van Loan (2013), section 2.6.2.
+    Example:
+        >>> print(f"{tw.geometry.condition(tw.problems.quadratic([1.0, 3.0]), [2.0, 2.0]):.3f}")
+        3.000
     """
     x = jnp.asarray(x)
     if len(x) > LARGEST_MATRIX:
@@ -71,21 +107,37 @@ def condition(problem: "Problem", x: ArrayLike) -> Array:
     return jnp.max(size) / jnp.min(size)
 
 
-def preconditioned_sharpness(problem: "Problem", x: ArrayLike, method: "Method", state: Any) -> Array:
-    """The largest eigenvalue of P^(-1/2) (d2L/dx2) P^(-1/2), a scalar, with P = method.preconditioner(state).
+def preconditioned_sharpness(problem: Problem, x: ArrayLike, method: Method, state: Any) -> Array:
+    """The largest eigenvalue of P^(-1/2) (d2L/dx2) P^(-1/2), with P = method.preconditioner(state).
 
     P is the positive diagonal by which an adaptive method divides its step x <- x - learning_rate P^-1 (…), shape (d,)
-    or (); 1 where the method has no ``preconditioner``, and this is the sharpness. In [L]/[x]^2 over the units of P.
-    Computed as ``sharpness`` is. Source: Cohen et al. (2022), arXiv:2207.14484, section 3.
+    or (); 1 where the method has no ``preconditioner``, and this is the sharpness.
+
+    Args:
+        problem: the chain x -> y -> L.
+        x: one point, shape (d,), in [x].
+        method: such as ``methods.adam(0.1)``; as an observer of four arguments it gets the method that runs.
+        state: of the method at x.
+    Returns:
+        a scalar, in [L]/[x]^2 over the units of P, computed as ``sharpness`` is.
+    Raises:
+        ValueError: where the problem has no data that it asks for.
+    Cost:
+        that of ``sharpness``.
+    Source:
+        Cohen et al. (2022), arXiv:2207.14484, section 3.
+    Example:
+        >>> problem, method = tw.problems.quadratic([1.0, 3.0]), tw.methods.gradient_descent(0.1)
+        >>> print(f"{tw.geometry.preconditioned_sharpness(problem, [2.0, 2.0], method, ()):.3f}")
+        3.000
     """
     x = jnp.asarray(x)
-    preconditioner = getattr(method, "preconditioner", None)
-    if preconditioner is None:
+    if not isinstance(method, Preconditions):
         return sharpness(problem, x)
-    return _largest(problem, x, 1, jnp.broadcast_to(1 / jnp.sqrt(preconditioner(state)), x.shape))[0]
+    return _largest(problem, x, 1, jnp.broadcast_to(1 / jnp.sqrt(method.preconditioner(state)), x.shape))[0]
 
 
-def _largest(problem: "Problem", x: Array, k: int, scale: Array | None = None) -> Array:
+def _largest(problem: Problem, x: Array, k: int, scale: Array | None = None) -> Array:
     """The k largest eigenvalues of S H S, S = diag(scale)."""
     d = len(x)
     if whole(k, "k", 1) > d:
@@ -94,7 +146,7 @@ def _largest(problem: "Problem", x: Array, k: int, scale: Array | None = None) -
 
 
 @partial(jax.jit, static_argnums=(0, 2))  # called by itself each operation would be compiled for itself
-def _compiled(problem: "Problem", x: Array, k: int, scale: Array | None) -> Array:
+def _compiled(problem: Problem, x: Array, k: int, scale: Array | None) -> Array:
     d = len(x)
 
     def scaled(v: Array) -> Array:

@@ -61,8 +61,8 @@ def problem(
         >>> def network(weights, example):
         ...     return jnp.tanh(weights @ example["target"])
         >>> learning = tw.training.problem(physics, network, np.zeros((2, 2)), examples, batch_size=4)
-        >>> [space.name for space in learning.inner_spaces], learning.dimension, learning.batch_size
-        (['x', 'u', 'y'], 4, 4)
+        >>> learning.dimension, learning.batch_size, sorted(learning.spaces(learning.start))
+        (4, 4, ['loss', 'u', 'x', 'y'])
     """
     if not isinstance(physics, Problem):
         raise ValueError(
@@ -70,18 +70,17 @@ def problem(
             "Problem(Stage(forward, inverse), loss=…, start=…)."
         )
     first = jax.tree.map(lambda leaf: np.asarray(leaf)[0], examples)
-    given, taken = abstract(network, "network", parameters, first), physics.inner_spaces[0]
+    given, taken = abstract(network, "network", parameters, first), physics.chain.spaces[0]
     shapes = tuple(leaf.shape for leaf in jax.tree.leaves(given))
     if jax.tree.structure(given) != taken.treedef or shapes != taken.shapes:
         raise ValueError(
             f"network gives shape {shapes} for an example, but the physics {physics.name!r} takes {taken.shapes}; let "
             "it return an array like physics.start."
         )
-    chain, loss = physics.given
     return Problem(
         Stage(network, name="u", each=True),
-        *(Stage(stage.forward, stage.inverse, stage.name, each=True) for stage in chain),
-        loss=MeanLoss(loss),  # pyright: ignore[reportArgumentType]
+        *(Stage(stage.forward, stage.inverse, stage.name, each=True) for stage in physics.given.stages),
+        loss=MeanLoss(physics.given.loss),  # pyright: ignore[reportArgumentType]
         start=parameters,
         data=examples,
         batch_size=batch_size,
@@ -134,7 +133,7 @@ def proxy_loss(
             stages = [physics] if isinstance(physics, Stage) else physics
             start = jax.tree.map(lambda leaf: np.zeros(leaf.shape), fixed)
             one = Problem(*stages, loss=loss, start=start, data=example)  # pyright: ignore[reportArgumentType]
-        space = one.inner_spaces[0]
+        space = one.chain.spaces[0]
         u = space.ravel(fixed)
         target = jax.lax.stop_gradient(one.pull_back(method.target(one, u), u))
         return method.proxy_loss(space.ravel(prediction) - target)
@@ -184,10 +183,10 @@ def distance(truth: Callable[[Any], Any], space: str = "u", examples: Any = None
 
     def seen(problem: Problem, x: Array) -> Array:
         over = problem if examples is None else problem.bind(examples)
-        known = [one.name for one in over.inner_spaces]
+        known = [one.name for one in over.chain.spaces]
         if space not in known:
             raise ValueError(f"space is {space!r}, but {problem.name!r} has {', '.join(known)}; choose one of these.")
-        points = over.inner_spaces[known.index(space)].unravel(over.path(x)[known.index(space)])
+        points = over.chain.spaces[known.index(space)].unravel(over.path(x)[known.index(space)])
         miss = jax.tree.map(jnp.subtract, points, jax.vmap(truth)(over.data))
         squares = [jnp.sum(leaf.reshape(leaf.shape[0], -1) ** 2, axis=1) for leaf in jax.tree.leaves(miss)]
         return jnp.mean(jnp.sqrt(sum(squares, jnp.zeros(()))))
@@ -221,7 +220,7 @@ def saturation(hidden: Callable[[Any, Any], Any], limit: float = 0.95) -> Observ
 
     def seen(problem: Problem, x: Array) -> Array:
         batch = shown(problem)
-        activations = jax.vmap(hidden, (None, 0))(batch.inner_spaces[0].unravel(x), batch.data)
+        activations = jax.vmap(hidden, (None, 0))(batch.chain.spaces[0].unravel(x), batch.data)
         return jnp.mean(jnp.concatenate([jnp.ravel(jnp.abs(leaf) > limit) for leaf in jax.tree.leaves(activations)]))
 
     return _named("saturation", seen)

@@ -70,7 +70,7 @@ def test_inverse_simulator_with_full_step_lands_on_the_target(stages):
     stage = tw.Stage(lambda x: x**3 + x, tw.numerical_inverse(lambda x: x**3 + x).inverse)
     problem = tw.Problem(*[stage] * stages, loss=tw.SquaredError(target), start=[0.5, 1.5])
     trace = tw.run(problem, tw.methods.InverseSimulator(), steps=1, dtype="float64")
-    space = problem.inner_spaces[-1].name
+    space = problem.chain.spaces[-1].name
     np.testing.assert_allclose(trace[space].values[0, 0, 1], target, rtol=1e-9)
     assert float(trace.loss[0, 0, 1]) < 1e-15
 

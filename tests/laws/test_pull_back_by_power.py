@@ -157,7 +157,7 @@ def test_float64_within_a_float32_program_is_that_in_every_verb(m, d, stage):
     """``solve`` maps the trace of a step over lanes, ``run`` the step."""
     problem, method = chain(m, d, 3), tw.methods.JacobianPower(kappa=1.0, learning_rate=0.5)
     if stage == "saddle-free":
-        (given,), _ = problem.given
+        (given,) = problem.given.stages
         inverted = tw.saddle_free_inverse(given, max_decrease=1e9)
         problem = tw.Problem(inverted, loss=problem.loss, start=problem.start)
         method = tw.methods.InverseSimulator(0.1)

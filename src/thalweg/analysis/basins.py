@@ -7,10 +7,9 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import xarray as xr
 
-from thalweg.analysis.alignment import coordinates
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged
 from thalweg.numerics.reading import whole
 
-DIMS = ("variant", "start")
 ARRIVED = ("converged", "stalled", "finite")
 FRACTION = 1e-3  # of the extent of the starts: half a pixel of an image of 512
 OFFSET = 0.382  # of the cells, so that none ends at a round number, where minima like to be
@@ -35,33 +34,36 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
 
     Of fits, starts whose outcome is converged or stalled have arrived; of a trace, those whose last row is finite,
     wherever it is: let paths be long enough. Ends of all variants within ``radius`` of each other in every component
-    are one minimum, as is a chain of such ends; ends more than twice that apart are not linked.
+    are one minimum, as is a chain of such ends; ends more than twice that apart are not linked. The entropies are means
+    over boxes of ``box`` x ``box`` starts of S = -sum over labels of p log p, where p is the part of the box that has
+    the label (-1 counts as one).
 
     Args:
-        fits: what ``solve`` returned, of several cases one, or what ``run`` returned.
+        fits: what ``solve`` returned, of several cases one, or what ``run`` returned; or a selection of these.
         radius: in [x]; by default, for each component, a thousandth of the extent of the starts. Doubled as often as
             needed where millions of ends in a cloud of many components lie as close.
         box: side of the boxes of which entropies are means, in starts, at least 2.
+    Returns:
+        A Dataset with dims ``variant, start, basin, x_dim``:
 
-    Returns a Dataset with dims ``variant, start, basin, x_dim``:
+        - ``label`` (variant, start): the basin, -1 of starts that have not arrived; 0, 1, … are ordered by loss, equal
+          ones by position, for all variants alike;
+        - ``minimum`` (basin, x_dim) in [x] and ``loss`` (basin) in [L]: the end of lowest loss;
+        - ``share`` (variant, basin): the part of all starts that reach it, 0 … 1;
+        - ``basin_entropy`` (variant), 0 … log(box^2): the mean of S over all boxes; ``boundary_entropy`` (variant):
+          over boxes with more than one label, NaN where there are none. Above log 2 the boundary is fractal; below it
+          may be. NaN where the starts are not ``starts.grid`` of two components with sides of at least ``box``; starts
+          beyond the last whole box are left out;
+        - ``first_x`` (start, x_dim) in [x]: the starts.
 
-    - ``label`` (variant, start): the basin, -1 of starts that have not arrived; 0, 1, … are ordered by loss, equal ones
-      by position, for all variants alike;
-    - ``minimum`` (basin, x_dim) in [x] and ``loss`` (basin) in [L]: the end of lowest loss;
-    - ``share`` (variant, basin): the part of all starts that reach it, 0 … 1;
-    - ``basin_entropy`` (variant), 0 … log(box^2): the mean over boxes of ``box`` x ``box`` starts of
-      S = -sum over labels of p log p, where p is the part of the box that has the label (-1 counts as one);
-      ``boundary_entropy`` (variant): the mean of S over boxes with more than one label, NaN where there are none.
-      Above log 2 the boundary is fractal; below it may be (Daza, Wagemakers, Georgeot, Guéry-Odelin, Sanjuán 2016,
-      Sci. Rep. 6:31416, eqs. 4, 8). NaN where the starts are not ``starts.grid`` of two components with sides of at
-      least ``box``; starts beyond the last whole box are left out;
-    - ``first_x`` (start, x_dim): the starts. Attributes: ``radius`` used by component, ``box``, and ``grid`` = n where
-      the starts are such a grid, so that ``label[i].values.reshape(n, n)`` has the first component along its rows,
-      else 0.
-
-    Cost: sorts of all ends and a tree of the cells of size ``radius`` that they lie in.
-
-    Raises ValueError for another Dataset, several cases, a radius or box that does not fit, and where none has arrived.
+        Attributes: ``radius`` used by component, ``box``, and ``grid`` = n where the starts are such a grid, so that
+        ``label[i].values.reshape(n, n)`` has the first component along its rows, else 0.
+    Raises:
+        ValueError: for another Dataset, several cases, a radius or box that does not fit, and where none has arrived.
+    Cost:
+        Sorts of all ends and a tree of the cells of size ``radius`` that they lie in.
+    Source:
+        Daza, Wagemakers, Georgeot, Guéry-Odelin and Sanjuán (2016), Sci. Rep. 6:31416, eqs. 4 and 8, for the entropies.
     """
     box = whole(box, "box", 2)
     ends = _ends(fits)
@@ -91,7 +93,7 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
     x_units, loss_units = ({"units": array.attrs.get("units", "")} for array in (ends.x, ends.loss))
     return xr.Dataset(
         {
-            "label": (DIMS, label),
+            "label": (LANE_DIMS, label),
             "minimum": (("basin", "x_dim"), points[best], x_units),
             "loss": ("basin", losses[best], loss_units),
             "share": (("variant", "basin"), shares),
@@ -99,28 +101,25 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5) -> xr.Da
             "boundary_entropy": ("variant", entropies[:, 1]),
             "first_x": (("start", "x_dim"), ends.first, x_units),
         },
-        {**coordinates(ends.x, (*DIMS, "x_dim")), "basin": np.arange(len(best))},
+        {**coordinates(ends.x, (*LANE_DIMS, "x_dim")), "basin": np.arange(len(best))},
         {"problem": fits.attrs.get("problem", "problem"), "radius": size, "box": box, "grid": n},
     )
 
 
 def _ends(fits: Any) -> Ends:
     """What is needed of fits or of a trace, also where a single variant or start was selected."""
-    has = set(fits.variables) if isinstance(fits, xr.Dataset) else set()
-    run = "step" in has and "step" in fits.dims
-    if not {"x", "loss", "variant", "start", *(() if run else ("outcome", "first_x", "gradient_norm"))} <= has:
-        raise ValueError(
-            "what is given has no x and loss by variant and start, with outcome and first_x; give a Dataset that solve "
-            "or run returned."
-        )
-    if "case" in fits.dims:
+    if isinstance(fits, xr.Dataset) and "case" in fits.dims:
         raise ValueError(
             f"the fits have {fits.sizes['case']} cases, but each has minima of its own; give one, fits.isel(case=0)."
         )
-    fits = fits.expand_dims([dim for dim in DIMS if dim not in fits.dims])
-    last = (fits.isel(step=-1, drop=True) if run else fits).transpose(*DIMS, "x_dim", ...)
-    first = fits["x"].isel(step=0) if run else fits["first_x"]
-    first = (first.isel(variant=0) if "variant" in first.dims else first).transpose("start", "x_dim")
+    run = isinstance(fits, xr.Dataset) and "step" in fits.dims
+    if run:
+        trace = judged(fits, dict.fromkeys(("x", "loss"), PATH_DIMS), "solve or run")
+        last, first = trace.isel(step=-1, drop=True), trace["x"].isel(variant=0, step=0)
+    else:
+        names = ("x", "loss", "outcome", "gradient_norm")
+        last = judged(fits, {**dict.fromkeys(names, LANE_DIMS), "first_x": ("start",)}, "solve or run")
+        first = last["first_x"]
     if run:
         finite = np.isfinite(last["x"].values).all(-1) & np.isfinite(last["loss"].values)
         slope, fate = np.zeros(finite.shape), np.where(finite, "finite", "not finite")

@@ -1,109 +1,164 @@
-"""What a loss looks like: where it is level."""
+"""The loss over two components of a space, or over one, on a grid."""
 
-from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
 
-from thalweg import roots
+from thalweg.analysis.components import Components, looked_at
 from thalweg.chain.problem import Problem
+from thalweg.chain.space import Space
 from thalweg.numerics.reading import whole
 
-KINDS = ("minimum", "maximum", "inflection")
-Function = Callable[[jax.Array], jax.Array]
+RESOLUTION = 200  # points along each side of the grid
+LINE = 4000  # points along a line
+CHUNK = 4000  # points evaluated at once, so that a wide y does not fill the memory
+HUGE = 1e100  # beyond this a number is as good as infinite
+SIDES = ("first", "second")
 
 
-def stationary_points(problem: Problem, points: int = 2001) -> xr.Dataset:
-    """Every x of the domain with dL/dx = 0, ascending: a Dataset with the dim ``point`` and the variables ``x`` in [x],
-    ``loss`` in [L], ``curvature`` d2L/dx2 in [L]/[x]^2, and ``kind``, one of ``KINDS`` as an integer with flags.
+@final
+class Images(NamedTuple):
+    """Where the known minima of a problem lie in a space, and how low."""
 
-    Between the roots of d2L/dx2 dL/dx is monotone. Both are bisected in float64 between the ``points`` of an even grid
-    over the domain, so that no stationary point is missed where neighboring points have at most one root of d2L/dx2
-    between them. Where dL/dx vanishes at a root of d2L/dx2, to 1e-12 of its largest size, there is a stationary point
-    without a change of sign; likewise at the ends of the domain. The kind follows from the slopes beside the point, and
-    not from the curvature, which is 0 at a degenerate minimum such as that of x^4. A level stretch counts once, by its
-    middle.
+    points: np.ndarray  # (n, size of the space)
+    losses: np.ndarray  # (n,)
 
-    For a problem of one component with a finite domain; ValueError otherwise. Cost: some 100 gradients and Hessians for
-    each point of the grid at most; memory points times the number of roots of d2L/dx2.
+
+def landscape(
+    problem: Problem,
+    domain: tuple[Any, Any] | None = None,
+    space: str = "x",
+    components: Components | None = None,
+    *,
+    at: Any = None,
+    points: int | None = None,
+) -> xr.Dataset:
+    """The loss over a box in one of the spaces of a problem, which is what ``plot.landscape`` and ``plot.paths`` draw.
+
+    In x it is L(x), in a later space the loss of the rest of the chain from there on.
+
+    Args:
+        problem: the chain x -> y -> L.
+        domain: (low, high) in the units of the space, each a number, a point of the space, or one number for each of
+            the ``components``; ``problem.domain`` if None, which is a box in x.
+        space: "x", or a later space of the chain.
+        components: for a space of more than two components, the pair to vary, by label or index.
+        at: a point of the space, whose other components stay as they are; by default the first known minimum, or the
+            start where no minimum is known.
+        points: along each side, 2 or more; by default 200, and 4000 of a space of one component.
+    Returns:
+        A Dataset with the dims ``first`` and, of two components, ``second``, along which lie the values of the
+        components (attributes ``component``, the label, ``index`` and ``units``):
+
+        - ``loss`` (first, second) in [L], in JAX's default precision, NaN where it is not finite or above 1e100;
+        - ``minimum`` (point, <space>_dim), the known minima, in a later space their images, and ``minimum_loss``
+          (point) in [L];
+        - ``at`` (<space>_dim). Attributes: ``problem`` and ``space``.
+    Raises:
+        ValueError: for an unknown space or component, for more than two dimensions without ``components``, where no
+            finite domain is known, and for a point or domain that does not fit the space.
+    Cost:
+        One value of the loss for each point of the grid, and of the chain for each minimum.
     """
-    low, high = _interval(problem)
-    grid = np.linspace(low, high, whole(points, "points", 3))
-    with jax.enable_x64(True):
-
-        def slope(t: jax.Array) -> jax.Array:
-            return problem.gradient(t[None])[0]
-
-        def bend(t: jax.Array) -> jax.Array:
-            return problem.hessian(t[None])[0, 0]
-
-        slopes, bends = _over(slope, grid), _over(bend, grid)
-        turns = np.concatenate([_crossings(bend, grid, bends), grid[bends == 0]])
-        at_turns, negligible = _over(slope, turns), 1e-12 * np.nanmax(np.abs(slopes), initial=0)
-        at_turns[np.abs(at_turns) <= negligible] = 0
-        slopes[[0, -1]] = np.where(np.abs(slopes[[0, -1]]) <= negligible, 0, slopes[[0, -1]])
-        # Beside a level turn the slope is rounding alone.
-        apart = np.abs(grid[:, None] - turns[at_turns == 0]).min(axis=1, initial=np.inf) > 1e-3 * (grid[1] - grid[0])
-        nodes, first = np.unique(np.concatenate([turns, grid[apart]]), return_index=True)
-        slopes = np.concatenate([at_turns, slopes[apart]])[first]
-        stretches = _level(slopes)
-        x = np.concatenate([_crossings(slope, nodes, slopes), [(nodes[a] + nodes[b]) / 2 for a, b in stretches]])
-        kinds = [_kind(slopes[i], slopes[i + 1]) for i in np.flatnonzero(slopes[:-1] * slopes[1:] < 0)]
-        curvatures = _over(bend, x)
-        for (a, b), curvature in zip(stretches, curvatures[len(kinds) :], strict=True):
-            before = slopes[a - 1] if a > 0 else -curvature
-            after = slopes[b + 1] if b + 1 < len(nodes) else curvature
-            kinds.append(_kind(before, after))
-        losses = _over(lambda t: problem.value(t[None]), x)
-    order = np.argsort(x)
-    flags = {"flag_values": np.arange(len(KINDS), dtype=np.int8), "flag_meanings": " ".join(KINDS)}
+    place = find_space(problem, space)
+    picked = looked_at(place.labels, components, space)
+    low, high = _box(problem, place, domain, picked)
+    many = whole((RESOLUTION, LINE)[len(picked) == 1] if points is None else points, "points", 2)
+    minima = images(problem, space)
+    if at is not None:
+        center = place.ravel_point(at, "at", infinite=True)
+    elif len(minima.points):
+        center = minima.points[0]
+    else:
+        center = np.asarray(_path(problem, jnp.asarray(problem.start))[space])
+    sides = [np.linspace(a, b, many) for a, b in zip(low, high, strict=True)]
+    mesh = np.meshgrid(*sides, indexing="ij")
+    grid = jnp.asarray(np.stack([side.ravel() for side in mesh], axis=1))
+    values = np.asarray(_losses(problem, space, jnp.asarray(center, grid.dtype), jnp.asarray(picked), grid))
+    dims, units = SIDES[: len(picked)], problem.units.get(space, "")
+    loss = np.where(np.abs(values.astype(float)) < HUGE, values, np.nan).reshape(mesh[0].shape)
+    loss_units = {"units": problem.units.get("loss", "")}
+    coordinates: dict[str, Any] = {
+        dim: (dim, side, {"component": place.labels[i], "index": i, "units": units})
+        for dim, side, i in zip(dims, sides, picked, strict=True)
+    }
     return xr.Dataset(
         {
-            "x": ("point", x[order], {"units": problem.units.get("x", "")}),
-            "loss": ("point", losses[order], {"units": problem.units.get("loss", "")}),
-            "curvature": ("point", curvatures[order]),
-            "kind": ("point", np.array(kinds, np.int8)[order], flags),
+            "loss": (dims, loss, loss_units),
+            "minimum": (("point", f"{space}_dim"), minima.points, {"units": units}),
+            "minimum_loss": ("point", minima.losses, loss_units),
+            "at": (f"{space}_dim", np.asarray(center, float), {"units": units}),
         },
-        attrs={"problem": problem.name},
+        {**coordinates, f"{space}_dim": list(place.labels)},
+        {"problem": problem.name, "space": space},
     )
 
 
-def _interval(problem: Problem) -> tuple[float, float]:
-    if problem.dimension != 1:
+def find_space(problem: Problem, name: str) -> Space:
+    """The space of that name; ValueError where there is none."""
+    names = [space.name for space in problem.chain.spaces]
+    if name not in names:
+        raise ValueError(f"space is {name!r}, but {problem.name!r} has {', '.join(names)}; choose one of them.")
+    return problem.chain.spaces[names.index(name)]
+
+
+def images(problem: Problem, space: str) -> Images:
+    """The known minima in a space."""
+    place = find_space(problem, space)
+    if not len(problem.minima):
+        return Images(np.empty((0, place.size)), np.empty(0))
+    known = _paths(problem, jnp.asarray(problem.minima))
+    return Images(np.asarray(known[space], float), np.asarray(known["loss"], float))
+
+
+def loss_from(problem: Problem, space: str, u: Array) -> Array:
+    """The loss at a point u of a space: of the rest of the chain from there on."""
+    names = [place.name for place in problem.chain.spaces]
+    for i in range(names.index(space), len(problem.stages)):
+        u = problem.link(i)(u)
+    return problem.chain.loss_at(u)
+
+
+def _box(problem: Problem, place: Space, domain: Any, picked: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) of the components that are looked at."""
+    space = place.name
+    box: Any = problem.domain if domain is None and space == "x" else domain
+    if box is None:
         raise ValueError(
-            f"{problem.name!r} has {problem.dimension} components, but stationary points are found along a line; "
-            "give a problem of one."
+            f"no domain of {space} is known, but a landscape needs a box; give domain=(low, high)"
+            + (" or state it in the Problem." if space == "x" else f" in {space}.")
         )
-    if problem.domain is None or not np.all(np.isfinite(problem.domain)):
+    if place.size > 2 and isinstance(box, tuple) and all(np.shape(side) == (2,) for side in box):
+        low, high = Space.of(space, np.zeros(2)).ravel_box(box)
+    else:
+        low, high = (side[picked] for side in place.ravel_box(box))
+    if not np.all(np.isfinite([low, high])):
         raise ValueError(
-            f"{problem.name!r} has no finite domain, but stationary points are found in one; "
-            "give Problem(domain=(low, high))."
+            f"the domain of {space} is ({low.tolist()}, {high.tolist()}), but a landscape needs a finite box; "
+            "give domain=(low, high)."
         )
-    return float(problem.domain[0][0]), float(problem.domain[1][0])
+    return low, high
 
 
-def _over(f: Function, x: np.ndarray) -> np.ndarray:
-    return np.array(jax.jit(jax.vmap(f))(jnp.asarray(x, jnp.float64)))
+# Compiled once for a problem, and not for each figure of it.
+@partial(jax.jit, static_argnums=(0, 1))
+def _losses(problem: Problem, space: str, at: Array, picked: Array, points: Array) -> Array:
+    def loss(point: Array) -> Array:
+        return loss_from(problem, space, at.at[picked].set(point))
+
+    return jax.lax.map(loss, points, batch_size=min(CHUNK, len(points)))
 
 
-def _crossings(f: Function, nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Roots of f between nodes where its values have different sign, to the last digits."""
-    i = np.flatnonzero(values[:-1] * values[1:] < 0)
-    if not len(i):
-        return np.empty(0)
-    within = float(np.spacing(np.max(np.abs(nodes)))) / 4
-    return roots.bisection(f, nodes[i], nodes[i + 1], within, dtype="float64").root
+@partial(jax.jit, static_argnums=0)
+def _path(problem: Problem, x: Array) -> dict[str, Array]:
+    return problem.spaces(x)
 
 
-def _level(slopes: np.ndarray) -> list[tuple[int, int]]:
-    """First and last node of each stretch on which the slope is 0."""
-    level = np.concatenate([[0], (slopes == 0).astype(int), [0]])
-    edges = np.diff(level)
-    return [(int(a), int(b) - 1) for a, b in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True)]
-
-
-def _kind(before: float, after: float) -> int:
-    """From the slopes on both sides."""
-    return 0 if before < 0 < after else 1 if before > 0 > after else 2
+@partial(jax.jit, static_argnums=0)
+def _paths(problem: Problem, points: Array) -> dict[str, Array]:
+    return jax.lax.map(problem.spaces, points)

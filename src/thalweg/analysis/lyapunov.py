@@ -1,18 +1,18 @@
 """Whether nearby paths part: Lyapunov exponents of the update of a method, an optimizer taken as a dynamical system."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.plan import Task
+from thalweg.methods.method import called, method, static
 from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import starting_points, task
 from thalweg.verbs.run import follow
@@ -31,7 +31,7 @@ def lyapunov(
     copies: int = 16,
     dtype: Any = None,
 ) -> xr.DataArray:
-    """The largest Lyapunov exponents of the update of a method, per step, dims (variant, exponent), the largest first.
+    """The largest Lyapunov exponents of the update of a method, per step.
 
     The update maps z = (x, state) to the next z. Tangent vectors are taken along by its derivative (jvp), and made
     orthonormal after every step (QR); an exponent is the mean logarithm of the growth of one of them. Positive: chaos;
@@ -44,13 +44,18 @@ def lyapunov(
         start: one point in [x]; ``problem.start`` if None.
         steps: over how many steps the mean is taken, 1 or more.
         exponents: how many, at most the number of components of x and of the real numbers of the state.
-        transient: steps before those.
+        transient: steps before those, 0 or more.
         copies: paths to average over, one from the start and the others from within the square root of rounding of it,
             where chaos soon makes them independent.
         dtype: as in ``run``.
-
-    Cost per step and copy: that of a step, and ``exponents`` times as much for its tangents.
-    Source: Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-30.
+    Returns:
+        The exponents, dims (variant, exponent), the largest first, in 1/step.
+    Raises:
+        ValueError: for more exponents than z has numbers, for several starts, and as ``run`` does.
+    Cost:
+        For each step and copy that of a step, and ``exponents`` times as much for its tangents.
+    Source:
+        Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-30.
     """
     steps, transient = whole(steps, "steps", 1), whole(transient, "transient", 0)
     count, copies = whole(exponents, "exponents", 1), whole(copies, "copies", 1)
@@ -80,26 +85,19 @@ def growth(problem: Problem, x: Array, method: "Tangents", state: Any) -> Array:
     return state[2]
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class Tangents:
     """A method that takes tangent vectors of its update along; its state is (state, vectors, growth)."""
 
     method: Any
-    exponents: int = field(metadata={"static": True})
+    exponents: int = static()
 
-    @property
-    def rule(self) -> Any:
-        return getattr(self.method, "rule", type(self.method))  # by which the trace tells what kind it is
+    def called(self) -> tuple[str, ...]:
+        return called(self.method)
 
-    @property
-    def options(self) -> Any:
-        return getattr(self.method, "options", ())
-
-    def init(self, problem: Problem, x: Array, key: Array) -> Any:
+    def init(self, problem: Objective, x: Array, key: Array) -> Any:
         state = self.method.init(problem, x, key)
-        size = point(x, state)[0].size
+        size = flattened(x, state)[0].size
         if self.exponents > size:
             raise ValueError(
                 f"exponents is {self.exponents}, but x and the state have {size} real numbers; ask for at most as many."
@@ -107,13 +105,13 @@ class Tangents:
         vectors = jax.random.normal(jax.random.key(0), (self.exponents, size), x.dtype)
         return state, orthonormal(vectors, vectors)[0], jnp.zeros(self.exponents, x.dtype)
 
-    def step(self, problem: Problem, x: Array, state: Any) -> tuple[Array, Any]:
+    def step(self, problem: Objective, x: Array, state: Any) -> tuple[Array, Any]:
         state, vectors, sums = state
-        z, back = point(x, state)
+        z, back = flattened(x, state)
 
         def update(z: Array) -> tuple[Array, Any]:
             after = self.method.step(problem, *back(z))
-            return point(*after)[0], after
+            return flattened(*after)[0], after
 
         def push(v: Array) -> Array:
             return jax.jvp(update, (z,), (v,), has_aux=True)[1]
@@ -123,7 +121,7 @@ class Tangents:
         return x, (state, vectors, sums + jnp.log(lengths))
 
 
-def point(x: Array, state: Any) -> tuple[Array, Callable[[Array], tuple[Array, Any]]]:
+def flattened(x: Array, state: Any) -> tuple[Array, Callable[[Array], tuple[Array, Any]]]:
     """z, the real numbers of x and of the state in one vector, and what makes x and the state of another z."""
     leaves, treedef = jax.tree.flatten((x, state))
     leaves = [jnp.asarray(leaf) for leaf in leaves]

@@ -4,80 +4,138 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
 
-from thalweg.analysis.alignment import PATH_DIMS, coordinates
 from thalweg.analysis.cycles import at_rest, final_period
 from thalweg.analysis.divergence import divergence
+from thalweg.analysis.selection import LANE_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
+from thalweg.engine.endings import OUTCOMES, Outcome
+from thalweg.numerics.lanczos import spectral_measure
 
-OUTCOMES = ("converged", "stalled", "diverged", "cycling", "moving")
-EXACT_HESSIAN = 100  # above this many components the Hessian of every end point would cost too much
+EXACT = 100  # components up to which the Hessian of every end point is formed
+PRODUCTS = 100  # with the Hessian beyond, from the gradient, and as many from elsewhere
+BATCH_BYTES = 2**26  # of Hessians, or of Lanczos bases, that are held together
+BALANCING = 30  # rounds, each of which halves the logarithm of what the units of x do to the Hessian
+SMALL = {True: 1e-10, False: 1e-6}  # of the decrease so far, by whether x is in float64
+PACE = 1e-3  # of the predicted decrease, which the last quarter of a path must gain or else it is stalled
 
 
 def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
-    """One of ``OUTCOMES`` per path as an integer with flag meanings, dims (variant, start); judged at the last row.
+    """What became of each path, one of ``OUTCOMES``, judged at its last row.
+
+    The first that holds:
 
     - diverged: x or loss is not finite, or the loss has ended above its start and its maximum rose in every quarter.
-    - converged: the decrease of L still predicted at the last point, g^T |H|^-1 g / 2 (half the squared Newton
-      decrement, Boyd and Vandenberghe 2004, section 9.5.1), is below 1e-6 (float64: 1e-10) of the decrease so far or
-      rounding, and H has no negative eigenvalue. It does not depend on the units of x. Above 100 components, where H
-      would be too large, the gradient has fallen below 1e-4 (1e-6) of its largest recorded bound instead.
+    - converged: the decrease of L that is still predicted at the last point, g^T |H|^-1 g / 2 (half the squared Newton
+      decrement), is below 1e-6 (float64: 1e-10) of the decrease so far or below rounding, 8 eps |L|. At a saddle, where
+      H has a negative eigenvalue, it is infinite; negative is what is below -sqrt(d eps) of the largest in size.
     - cycling: the last rows come back after 2 to 32 recorded steps to within 1e-3 of the moves between them.
     - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or did not move; so
       at this pace a thousand such quarters would not do. Saddle points count here.
     - moving: none of these.
 
-    The coordinate ``space`` (variant, start) says where a path diverged: the space of the chain that was first not
-    finite (see ``divergence``), "loss" where all stayed finite and the loss grew; "" where it did not diverge.
+    Up to 100 components the predicted decrease is that of all of H, and does not depend on the units of x or L. Beyond,
+    it is what 100 steps of conjugate gradients win on the quadratic model (Lanczos from g, orthogonalized): exact where
+    these reach all that g has parts along, and else the decrease that can be had at that price, a lower bound; a
+    negative eigenvalue is looked for there and from one other vector. This does not depend on the unit of L, but wants
+    components of x of like size. ``exhausted`` is said of fits alone.
+
+    Args:
+        trace: what ``run`` returned, or a selection of it.
+        problem: the problem that was run.
+    Returns:
+        Codes with ``flag_meanings``, dims (variant, start). The coordinate ``space`` (variant, start) says where a path
+        diverged: the space of the chain that was first not finite (see ``divergence``), "loss" where all stayed finite
+        and the loss grew; "" where it did not diverge.
+    Raises:
+        ValueError: for a Dataset without x and loss by variant, start and step.
+    Cost:
+        For each path one gradient and one Hessian, or 200 products with it and memory of 100 points.
+    Source:
+        Boyd and Vandenberghe (2004), section 9.5.1, for the Newton decrement; Golub and Meurant (2010), chapter 7, for
+        its value by Lanczos.
     """
-    x = np.asarray(trace.x.transpose(*PATH_DIMS, "x_dim"))
-    loss = np.asarray(trace.loss.transpose(*PATH_DIMS), np.float64)
+    trace = judged_paths(trace, "x", "loss")
+    x, loss = trace["x"].values, np.asarray(trace["loss"], np.float64)
+    gone = _diverged(x, loss)
+    predicted = np.full(gone.shape, np.inf)
+    predicted[~gone] = _predicted_decrease(problem, x[:, :, -1][~gone])
     with np.errstate(invalid="ignore", over="ignore"):
-        codes = _judge(x, loss, _predicted_decrease(problem, x[:, :, -1]))
+        codes = np.where(gone, Outcome.DIVERGED, _judge(x, loss, predicted)).astype(np.int8)
     first = divergence(trace)["space"].values
-    space = np.where(codes == OUTCOMES.index("diverged"), np.where(first == "", "loss", first), "")
+    space = np.where(gone, np.where(first == "", "loss", first), "")
     flags = {"flag_values": np.arange(len(OUTCOMES), dtype=np.int8), "flag_meanings": " ".join(OUTCOMES)}
-    known = {**coordinates(trace, PATH_DIMS[:2]), "space": (PATH_DIMS[:2], space)}
-    return xr.DataArray(codes, known, PATH_DIMS[:2], "outcome", flags)
+    known = {**coordinates(trace, LANE_DIMS), "space": (LANE_DIMS, space)}
+    return xr.DataArray(codes, known, LANE_DIMS, "outcome", flags)
 
 
-def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:
-    """g^T |H|^-1 g / 2 at each point, infinite at saddle points; for large problems |g|^2, which is only compared."""
-
-    def at(point: jax.Array) -> jax.Array:
-        g = problem.gradient(point)
-        if problem.dimension > EXACT_HESSIAN:
-            return g @ g
-        h = problem.hessian(point)
-        root = jnp.sqrt(jnp.abs(jnp.diag(h)))
-        root = jnp.where(root > 0, root, 1)  # scaled to a unit diagonal, so that units do not spoil the eigenvalues
-        eigenvalues, v = jnp.linalg.eigh(h / jnp.outer(root, root))
-        along = v.T @ (g / root)
-        small = x.shape[-1] * jnp.finfo(point.dtype).eps * jnp.max(jnp.abs(eigenvalues))
-        gain = jnp.sum(jnp.where(along == 0, 0, along**2 / jnp.maximum(jnp.abs(eigenvalues), small))) / 2
-        return jnp.where(eigenvalues[0] < -jnp.sqrt(small), jnp.inf, gain)
-
-    with jax.enable_x64(x.dtype == np.float64):
-        points = x.reshape(-1, x.shape[-1])
-        compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=1024))
-        return np.asarray(compute(points), np.float64).reshape(x.shape[:-1])
+def _diverged(x: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(loss).all(-1) & np.isfinite(x).all((-2, -1))
+    maxima = np.stack([part.max(-1) for part in np.array_split(loss, 4, axis=-1) if part.shape[-1]])
+    with np.errstate(invalid="ignore"):
+        grows = (loss[..., -1] > loss[..., 0]) & (np.diff(maxima, axis=0) > 0).all(0) & (len(maxima) > 1)
+    return ~finite | grows
 
 
 def _judge(x: np.ndarray, loss: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    start, end, eps = loss[..., 0], loss[..., -1], float(np.finfo(x.dtype).eps)
+    """What became of paths that have not diverged."""
+    start, end, eps = loss[..., 0], loss[..., -1], float(jnp.finfo(x.dtype).eps)
     quarter = max(1, loss.shape[-1] // 4)
-    finite = np.isfinite(loss).all(-1) & np.isfinite(x).all((-2, -1))
-    exact = x.shape[-1] <= EXACT_HESSIAN
-
-    maxima = np.stack([part.max(-1) for part in np.array_split(loss, 4, axis=-1) if part.shape[-1]])
-    diverged = ~finite | ((end > start) & (np.diff(maxima, axis=0) > 0).all(0) & (len(maxima) > 1))
-
-    rounding = 8 * eps * np.abs(end)
-    small = 1e-6 if eps > 1e-10 else 1e-10
-    converged = predicted <= (small * np.abs(start - end) + rounding if exact else small * np.abs(start - end))
-
-    cycling, still = final_period(x) > 1, at_rest(x)
     gained = loss[..., -1 - quarter] - end if loss.shape[-1] > quarter else np.zeros_like(end)
-    stalled = still | (exact & (np.abs(gained) < 1e-3 * predicted))
+    converged = predicted <= SMALL[x.dtype == np.float64] * np.abs(start - end) + 8 * eps * np.abs(end)
+    stalled = at_rest(x) | (np.abs(gained) < PACE * predicted)
+    tests = [converged, final_period(x) > 1, stalled]
+    return np.select(tests, [Outcome.CONVERGED, Outcome.CYCLING, Outcome.STALLED], Outcome.MOVING)
 
-    return np.select([diverged, converged, cycling, stalled], [2, 0, 3, 1], 4).astype(np.int8)
+
+def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """g^T |H|^-1 g / 2 at points (n, d), infinite at saddle points and where L goes down a straight line."""
+    d = x.shape[-1]
+    if not len(x):
+        return np.empty(0)
+
+    def at(point: Array) -> tuple[Array, Array]:
+        g = problem.gradient(point)
+        unit = jnp.max(jnp.abs(g))
+        g = g / jnp.where(unit > 0, unit, 1)  # the squares of 1e-20 would be lost in float32
+        if d <= EXACT:
+            values, weights, lowest = _whole_spectrum(problem.hessian(point), g)
+        else:
+
+            def product(v: Array) -> Array:
+                return problem.hessian_product(point, v)[2]
+
+            elsewhere = jax.random.normal(jax.random.key(0), g.shape, g.dtype)  # g may have no part along a descent
+            starts = jnp.stack([g, elsewhere])
+            values, weights = jax.lax.map(lambda start: spectral_measure(product, start, PRODUCTS), starts)
+            weights = weights.at[1].set(0)
+            lowest = jnp.min(values)
+        rounding = d * float(jnp.finfo(g.dtype).eps)
+        size = jnp.max(jnp.abs(values))
+        gain = jnp.sum(jnp.where(weights == 0, 0, weights / jnp.maximum(jnp.abs(values), rounding * size))) / 2
+        return unit, jnp.where(lowest < -(rounding**0.5) * size, jnp.inf, gain)
+
+    with jax.enable_x64(x.dtype == np.float64):
+        points = x.astype(np.result_type(x.dtype, np.float32))
+        batch = min(len(points), max(1, BATCH_BYTES // (points.itemsize * d * min(d, PRODUCTS))))
+        compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=batch))
+        unit, gain = (np.asarray(part, np.float64) for part in compute(points))
+        unit = np.where(np.isfinite(gain), unit, 1)  # at the saddle itself it is 0
+        return unit * (unit * gain)
+
+
+def _whole_spectrum(h: Array, g: Array) -> tuple[Array, Array, Array]:
+    """Eigenvalues of the Hessian with rows and columns scaled to one size, so that units of x do not spoil them, the
+    squared parts of the gradient along them, and the lowest; infinite parts where the model is a straight line."""
+    root = jnp.sqrt(jnp.abs(jnp.diag(h)))  # which does it alone where H is positive definite
+    root = jnp.where(root > 0, root, 1)
+
+    def balance(_: int, root: Array) -> Array:
+        largest = jnp.max(jnp.abs(h / root / root[:, None]), axis=1)
+        return root * jnp.where(largest > 0, jnp.sqrt(largest), 1)
+
+    root = jax.lax.fori_loop(0, BALANCING, balance, root)
+    straight = jnp.any((jnp.max(jnp.abs(h), axis=1) == 0) & (g != 0))
+    values, vectors = jnp.linalg.eigh(h / root / root[:, None])
+    return values, jnp.where(straight, jnp.inf, (vectors.T @ (g / root)) ** 2), values[0]

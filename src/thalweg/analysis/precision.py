@@ -21,14 +21,27 @@ def precision(
     dtypes: Sequence[Any] = ("bfloat16", "float16", "float32", "float64"),
     **settings: Any,
 ) -> xr.Dataset:
-    """What ``run`` gives in each of ``dtypes``, side by side along a dim ``dtype``; ``settings`` are those of ``run``.
+    """The same run in several precisions, and when their paths part.
 
-    Besides the variables of a trace, in the longest of the precisions: ``departure(dtype, variant, start, step)``, the
-    distance |x - x_ref| in [x] to the path in the last of ``dtypes``; and ``parted(dtype, variant, start)``, the first
-    recorded step at which it exceeds a hundredth of how far the reference path ever is from its start, or is not
-    finite where the reference is; -1 where it never is. Cost: one run for each precision.
+    Args:
+        problem: the problem to run.
+        methods: as in ``run``.
+        starts: as in ``run``, points in [x].
+        steps: how many.
+        dtypes: two precisions or more, the last of which is the reference.
+        settings: all else that ``run`` takes.
+    Returns:
+        What ``run`` gives in each of ``dtypes``, side by side along a dim ``dtype``, in the longest of the precisions;
+        besides
 
-    Raises ValueError as ``run`` does, and for fewer than two precisions.
+        - ``departure`` (dtype, variant, start, step): the distance |x - x_ref| in [x] to the path in the last
+          precision;
+        - ``parted`` (dtype, variant, start): the first recorded step at which it exceeds a hundredth of how far the
+          reference path ever is from its start, or is not finite where the reference is; -1 where it never is.
+    Raises:
+        ValueError: as ``run`` does, and for fewer than two precisions.
+    Cost:
+        One run for each precision.
     """
     if isinstance(dtypes, str) or len(dtypes) < 2:
         raise ValueError(f"dtypes is {dtypes!r}, but precisions are compared; give at least two, the reference last.")

@@ -7,29 +7,32 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from thalweg.analysis.alignment import PATH_DIMS, coordinates
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged, with_dims
 
 
 def performance_profile(table: pd.DataFrame | xr.DataArray, cost: str = "evaluations") -> xr.DataArray:
     """The share of problems that each solver solves at no more than tau times the cost of the best solver.
 
-    rho_s(tau) = |{p: r_ps <= tau}| / n_p with r_ps = t_ps / min over s of t_ps (Dolan and Moré 2002, eq. 2.1), a step
-    function, continuous from the right, with values in 0 … 1. rho_s(1) is the share of problems on which s is the best,
-    ties included, and the last value the share that s solves at all. A problem that no solver solves counts in n_p.
-    The best is the best of all solvers in the table: leave one out and the order of two others may turn (Gould and
-    Scott 2016).
+    rho_s(tau) = |{p: r_ps <= tau}| / n_p with r_ps = t_ps / min over s of t_ps, a step function, continuous from the
+    right, with values in 0 … 1. rho_s(1) is the share of problems on which s is the best, ties included, and the last
+    value the share that s solves at all. A problem that no solver solves counts in n_p. The best is the best of all
+    solvers in the table: leave one out and the order of two others may turn (Gould and Scott 2016).
 
     Args:
         table: cost t_ps > 0 in any unit, problems as rows and solvers as columns, or a DataArray with the dims problem
             and solver; NaN or infinite where a solver failed. Of fits whose starts are the problems it is
             ``fits.steps.where(fits.outcome == 0).rename(variant="solver", start="problem")``.
         cost: what was counted, in the plural; figures say it.
-
-    Returns dims (solver, ratio), ``ratio`` being 1 and every tau where a share rises; the value at any tau >= 1 is
-    ``profile.sel(ratio=tau, method="ffill")``. Cost: n_s n_p log(n_s n_p).
-
-    Raises ValueError for a table without a problem or solver, with other dims, with text, or with a cost that is not
-    positive.
+    Returns:
+        The share, dims (solver, ratio), a pure number; ``ratio`` is 1 and every tau where a share rises. The value at
+        any tau >= 1 is ``profile.sel(ratio=tau, method="ffill")``.
+    Raises:
+        ValueError: for a table without a problem or solver, with other dims, with text, or with a cost that is not
+            positive.
+    Cost:
+        n_s n_p log(n_s n_p).
+    Source:
+        Dolan and Moré (2002), Math. Program. 91, eq. 2.1.
     """
     costs = _costs(table)
     values = costs.to_numpy()
@@ -45,18 +48,22 @@ def data_profile(
 ) -> xr.DataArray:
     """The share of problems that each solver solves within the cost of alpha simplex gradients.
 
-    d_s(alpha) = |{p: t_ps / (n_p + 1) <= alpha}| / |P| (Moré and Wild 2009, eq. 2.8), where n_p is the dimension of
-    problem p, and n_p + 1 evaluations give the gradient on a simplex. It does not depend on the other solvers.
+    d_s(alpha) = |{p: t_ps / (n_p + 1) <= alpha}| / |P|, where n_p is the dimension of problem p, and n_p + 1
+    evaluations give the gradient on a simplex. It does not depend on the other solvers.
 
     Args:
         table: cost t_ps > 0 in evaluations, as in ``performance_profile``.
         dimension: n_p >= 1 by the problem's label in the table.
         cost: what was counted, in the plural; figures say it.
-
-    Returns dims (solver, simplex_gradients), the coordinate being 0 and every alpha where a share rises; the value at
-    any alpha >= 0 is ``profile.sel(simplex_gradients=alpha, method="ffill")``. Cost: n_s n_p log(n_s n_p).
-
-    Raises ValueError as ``performance_profile`` does, and for a dimension that is missing or no whole number >= 1.
+    Returns:
+        The share, dims (solver, simplex_gradients), a pure number in 0 … 1; the coordinate is 0 and every alpha where a
+        share rises. The value at any alpha >= 0 is ``profile.sel(simplex_gradients=alpha, method="ffill")``.
+    Raises:
+        ValueError: as ``performance_profile`` does, and for a dimension that is missing or no whole number >= 1.
+    Cost:
+        n_s n_p log(n_s n_p).
+    Source:
+        Moré and Wild (2009), SIAM J. Optim. 20, eq. 2.8.
     """
     costs = _costs(table)
     simplex = np.array([[_dimension(dimension, problem) + 1] for problem in costs.index])
@@ -72,21 +79,24 @@ def ecdf(
     """The share of all pairs of a start and a target that each variant reaches within so many steps.
 
     A pair is reached at the first recorded step whose loss is at or below the target; pairs of all starts, targets and
-    problems weigh the same. The result is the empirical distribution of these runtimes (Hansen et al. 2016,
-    arXiv:1605.03560), without their simulated restarts: what is not reached by the last step counts as never reached.
-    A loss that is not finite reaches nothing.
+    problems weigh the same. The result is the empirical distribution of these runtimes, without the simulated restarts
+    of COCO: what is not reached by the last step counts as never reached. A loss that is not finite reaches nothing.
 
     Args:
         trace: what ``run`` returned, or several by the name of their problem, all with the same variants.
         targets: losses in [L], with several traces a list for each name; COCO takes 51 between 100 and 1e-8 above the
             minimum, even in the logarithm.
-
-    Returns dims (variant, step) with the coordinates of the variants, ``step`` being the first and last recorded step
-    and every one where a share rises; the value at any step is ``share.sel(step=k, method="ffill")``. Cost: one pass
-    over the losses per target.
-
-    Raises ValueError for a Dataset without loss by variant, start and step, for targets that are none or not finite,
-    and for names or variants that do not agree.
+    Returns:
+        The share, dims (variant, step), a pure number in 0 … 1, with the coordinates of the variants; ``step`` is the
+        first and last recorded step and every one where a share rises. The value at any step is
+        ``share.sel(step=k, method="ffill")``.
+    Raises:
+        ValueError: for a Dataset without loss by variant, start and step, for targets that are none or not finite, and
+            for names or variants that do not agree.
+    Cost:
+        One pass over the losses for each target.
+    Source:
+        Hansen et al. (2016), arXiv:1605.03560.
     """
     several = isinstance(trace, Mapping) and not isinstance(trace, xr.Dataset)
     traces: Any = trace if several else {"": trace}
@@ -96,7 +106,7 @@ def ecdf(
             f"traces are given for {_names(traces)} and targets for {_names(goals)}; give both by the same names, "
             "e.g. ecdf({'ackley': trace}, {'ackley': [1.0, 0.1]})."
         )
-    losses = {name: _lanes(given, ("loss",), PATH_DIMS, "run").loss for name, given in traces.items()}
+    losses = {name: judged(given, {"loss": PATH_DIMS}, "run").loss for name, given in traces.items()}
     first = next(iter(losses.values()))
     for name, loss in losses.items():
         if loss.variant.values.tolist() != first.variant.values.tolist():
@@ -114,21 +124,25 @@ def ecdf(
 def waterfall(fits: xr.Dataset) -> xr.Dataset:
     """The starts of each variant, sorted by the loss that they ended with, so that minima found often are level.
 
-    The waterfall plot of multi-start fits (Raue et al. 2013). Losses that are not finite come last, as they are.
+    Losses that are not finite come last, as they are.
 
     Args:
-        fits: what ``solve`` returned, or a selection of it that has the dim start; of several cases, one.
-
-    Returns dims (variant, rank), ``rank`` 0 being the lowest loss: ``loss`` in [L], ``start``, the label of the start
-    that it belongs to, and ``outcome``. Cost: a sort per variant.
-
-    Raises ValueError for several cases, and for a Dataset without loss and outcome by variant and start.
+        fits: what ``solve`` returned, or a selection of it; of several cases, one.
+    Returns:
+        A Dataset with dims (variant, rank), ``rank`` 0 being the lowest loss: ``loss`` in [L], ``start``, the label of
+        the start that it belongs to, and ``outcome``.
+    Raises:
+        ValueError: for several cases, and for a Dataset without loss and outcome by variant and start.
+    Cost:
+        A sort for each variant.
+    Source:
+        Raue et al. (2013), PLoS ONE 8:e74335, for the plot of multi-start fits.
     """
     if isinstance(fits, xr.Dataset) and "case" in fits.dims:
         raise ValueError(
             f"the fits have {fits.sizes['case']} cases, but a waterfall is of one; select it, e.g. fits.isel(case=0)."
         )
-    fits = _lanes(fits, ("loss", "outcome"), ("variant", "start"), "solve")
+    fits = judged(fits, dict.fromkeys(("loss", "outcome"), LANE_DIMS), "solve")[["loss", "outcome"]]
     order = np.argsort(np.where(np.isfinite(fits.loss), fits.loss, np.inf), axis=1, kind="stable")
     ranked = fits.isel(start=xr.DataArray(order, dims=("variant", "rank"))).reset_coords("start")
     return ranked.assign_coords(rank=np.arange(order.shape[1]))
@@ -136,8 +150,9 @@ def waterfall(fits: xr.Dataset) -> xr.Dataset:
 
 def _costs(table: Any) -> pd.DataFrame:
     """The table with positive costs, infinite where a solver failed, and the names of the solvers as text."""
-    if isinstance(table, xr.DataArray) and set(table.dims) == {"problem", "solver"}:
-        table = table.transpose("problem", "solver").to_pandas()
+    dims = ("problem", "solver")
+    if isinstance(table, xr.DataArray) and set(table.dims) <= set(dims) <= {*table.dims, *table.coords}:
+        table = with_dims(table.to_dataset(name="cost"), {"cost": dims})["cost"].to_pandas()
     if not isinstance(table, pd.DataFrame):
         given = f"dims {', '.join(map(str, table.dims))}" if isinstance(table, xr.DataArray) else type(table).__name__
         raise ValueError(
@@ -186,17 +201,6 @@ def _targets(targets: Any) -> np.ndarray:
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
         raise ValueError(f"targets are {targets!r}, but they are a list of finite losses; give e.g. [1.0, 0.1, 0.01].")
     return values
-
-
-def _lanes(data: Any, names: Sequence[str], dims: Sequence[str], verb: str) -> xr.Dataset:
-    """The variables ``names`` with ``dims`` in this order, also where a single variant or start was selected."""
-    found = data[list(names)] if isinstance(data, xr.Dataset) and set(names) <= set(data) else xr.Dataset()
-    found = found.expand_dims([dim for dim in dims if dim in found.coords and dim not in found.dims])
-    if any(set(found[name].dims) != set(dims) for name in names if name in found) or not found:
-        raise ValueError(
-            f"what is given has no {' and '.join(names)} by {', '.join(dims)}; give a Dataset that {verb} returned."
-        )
-    return found.transpose(*dims)
 
 
 def _runtimes(loss: xr.DataArray, targets: np.ndarray) -> np.ndarray:

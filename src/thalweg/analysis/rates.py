@@ -9,7 +9,7 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis import theory
-from thalweg.analysis.alignment import PATH_DIMS, coordinates
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
 
 ROUNDINGS = 100  # of x below which a move says nothing
@@ -27,26 +27,32 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     e_k = |x_k - x*| in [x], with x* the known minimum nearest to where the path ends or, where the problem states none,
     the end of lowest loss over the whole trace (measured rates are then true only well above its own error).
 
-    Returns a Dataset with dims ``variant, start, step``:
+    Both are slopes over a tail: the second half, and at least four, of the rows above rounding, which are those before
+    the error first falls to the largest of the last tenth of all rows (to ten times that, if it leaves half of them) or
+    to 100 roundings of x, and whose move is above these, too. NaN where they are fewer than three, where the error does
+    not fall to a tenth of its largest, and where the path is not finite.
 
-    - ``error`` (variant, start, step): e_k;
-    - ``rate`` (variant, start): exp of the slope of log e_k against the step, by least squares over the tail; for
-      superlinear convergence it falls with every step more;
-    - ``order`` (variant, start): the slope of log e_(k+1) against log e_k over the tail, 1 for linear convergence;
-      steps that leave x where it is (refused trials, inner iterations) do not count. NaN unless all were recorded;
-    - ``theory_rate``, ``theory_order`` (variant): what theory knows of the method on the quadratic at the x* that most
-      starts of the variant end at (see ``theory.rate``).
+    Args:
+        trace: what ``run`` returned, or a selection of it.
+        problem: the problem that was run.
+    Returns:
+        A Dataset with dims ``variant, start, step``:
 
-    The tail is the second half, and at least four, of the rows above rounding: those before the error first falls to
-    the largest of the last tenth of all rows (to ten times that, if it leaves half of them) or to 100 roundings of x,
-    and whose move is above these, too. NaN where they are fewer than three, where the error does not fall to a tenth of
-    its largest, and where the path is not finite. Cost: the errors, and one Hessian for each x*; above 1000 components
-    theory is left out.
-
-    Raises ValueError for a trace without rules.
+        - ``error`` (variant, start, step): e_k in [x];
+        - ``rate`` (variant, start), a pure number: exp of the slope of log e_k against the step, by least squares; for
+          superlinear convergence it falls with every step more;
+        - ``order`` (variant, start), a pure number: the slope of log e_(k+1) against log e_k, 1 for linear convergence;
+          steps that leave x where it is (refused trials, inner iterations) do not count. NaN unless all were recorded;
+        - ``theory_rate``, ``theory_order`` (variant): what theory knows of the method on the quadratic at the x* that
+          most starts of the variant end at (see ``theory.rate``).
+    Raises:
+        ValueError: for a trace without rules, and for a Dataset without x and loss by variant, start and step.
+    Cost:
+        The errors, and one Hessian for each x*; above 1000 components theory is left out.
     """
+    trace = judged_paths(trace, "x", "loss")
     kinds = theory.variants_of(trace)
-    x = np.asarray(trace["x"].transpose(*PATH_DIMS, "x_dim"))
+    x = trace["x"].values
     eps, x, steps = np.finfo(x.dtype).eps, x.astype(np.float64), trace["step"].values
     minima = problem.minima if len(problem.minima) else _best_end(trace, x)
     with np.errstate(all="ignore"):
@@ -67,8 +73,8 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     return xr.Dataset(
         {
             "error": (PATH_DIMS, error, units),
-            "rate": (PATH_DIMS[:2], rate),
-            "order": (PATH_DIMS[:2], order),
+            "rate": (LANE_DIMS, rate),
+            "order": (LANE_DIMS, order),
             "theory_rate": ("variant", known[:, 0]),
             "theory_order": ("variant", known[:, 1]),
         },
@@ -79,7 +85,7 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
 
 def _best_end(trace: xr.Dataset, x: np.ndarray) -> np.ndarray:
     """The last point of lowest loss, shape (1, d)."""
-    loss = np.asarray(trace["loss"].transpose(*PATH_DIMS), np.float64)[..., -1]
+    loss = np.asarray(trace["loss"], np.float64)[..., -1]
     loss = np.where(np.isfinite(loss), loss, np.inf)
     return x[:, :, -1].reshape(-1, x.shape[-1])[[loss.argmin()]]
 

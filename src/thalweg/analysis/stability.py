@@ -7,8 +7,8 @@ import xarray as xr
 from jax import Array
 
 from thalweg import geometry
-from thalweg.analysis.alignment import PATH_DIMS, coordinates
 from thalweg.analysis.cycles import final_period
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 from thalweg.analysis.theory import is_adaptive, limit, variants_of
 from thalweg.chain.problem import Problem
 
@@ -19,24 +19,33 @@ RECORD = "record=[geometry.preconditioned_sharpness]"
 def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     """Sharpness along each path and the limit of its method: beyond it a step on the quadratic model grows.
 
-    Returns a Dataset with dims ``variant, start, step``:
+    Gradient descent trained to the edge of stability hovers about its limit 2 / learning_rate.
 
-    - ``sharpness`` (variant, start, step): the largest eigenvalue of the Hessian, in [L]/[x]^2, as recorded under this
-      name or else computed; of adam, adamw, rmsprop and adagrad that of P^-1/2 H P^-1/2, as recorded under
-      ``preconditioned_sharpness``. NaN where x is not finite;
-    - ``limit`` (variant): see ``theory.limit``, NaN where none is known;
-    - ``crossing`` (variant, start): the first recorded step whose sharpness is above the limit, -1 where none is;
-    - ``period`` (variant, start): the period of the end in rows, see ``final_period``.
+    Args:
+        trace: what ``run`` returned, or a selection of it; with adam, adamw, rmsprop or adagrad, of
+            ``run(record=[geometry.preconditioned_sharpness])``.
+        problem: the problem that was run.
+    Returns:
+        A Dataset with dims ``variant, start, step``:
 
-    Gradient descent trained to the edge of stability hovers about its limit 2 / learning_rate (Cohen et al. 2021,
-    arXiv:2103.00065). Cost, where it is not recorded: one ``geometry.sharpness`` for each row.
-
-    Raises ValueError for a trace without rules, and where an adaptive method has no ``preconditioned_sharpness``: its
-    state is not in the trace.
+        - ``sharpness`` (variant, start, step): the largest eigenvalue of the Hessian, in [L]/[x]^2, as recorded under
+          this name or else computed; of adam, adamw, rmsprop and adagrad that of P^-1/2 H P^-1/2, as recorded under
+          ``preconditioned_sharpness``. NaN where x is not finite;
+        - ``limit`` (variant), in the units of the sharpness: see ``theory.limit``, NaN where none is known;
+        - ``crossing`` (variant, start): the first recorded step whose sharpness is above the limit, -1 where none is;
+        - ``period`` (variant, start): the period of the end in rows, see ``final_period``.
+    Raises:
+        ValueError: for a trace without rules or without x by variant, start and step, and where an adaptive method has
+            no ``preconditioned_sharpness``: its state is not in the trace.
+    Cost:
+        One ``geometry.sharpness`` for each row, where it is not recorded.
+    Source:
+        Cohen et al. (2021), arXiv:2103.00065.
     """
+    trace = judged_paths(trace, "x")
     kinds = variants_of(trace)
     adaptive = np.array([is_adaptive(rule) for rule, _ in kinds])
-    x = np.asarray(trace["x"].transpose(*PATH_DIMS, "x_dim"))
+    x = trace["x"].values
     sharpness = np.empty(x.shape[:-1])
     if adaptive.any():
         if "preconditioned_sharpness" not in trace:
@@ -45,10 +54,10 @@ def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
                 f"the variant {str(first)!r} divides its gradients by what it remembers, so that its sharpness is not "
                 f"known from x; give run({RECORD})."
             )
-        recorded = trace["preconditioned_sharpness"].transpose(*PATH_DIMS).values
+        recorded = trace["preconditioned_sharpness"].values
         sharpness[adaptive] = recorded[adaptive]
     if "sharpness" in trace:
-        sharpness[~adaptive] = trace["sharpness"].transpose(*PATH_DIMS).values[~adaptive]
+        sharpness[~adaptive] = trace["sharpness"].values[~adaptive]
     elif not adaptive.all():
         sharpness[~adaptive] = _sharpness(problem, x[~adaptive])
 
@@ -59,8 +68,8 @@ def stability(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
         {
             "sharpness": (PATH_DIMS, sharpness),
             "limit": ("variant", limits),
-            "crossing": (PATH_DIMS[:2], crossing),
-            "period": (PATH_DIMS[:2], final_period(x)),
+            "crossing": (LANE_DIMS, crossing),
+            "period": (LANE_DIMS, final_period(x)),
         },
         coordinates(trace, PATH_DIMS),
         {"problem": trace.attrs.get("problem", problem.name)},

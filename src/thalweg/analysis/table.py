@@ -6,23 +6,34 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from thalweg.analysis.alignment import PATH_DIMS, alignment, distance
-from thalweg.analysis.outcome import OUTCOMES, outcome
+from thalweg.analysis.alignment import alignment, distance
+from thalweg.analysis.outcome import outcome
+from thalweg.analysis.selection import judged_paths
 from thalweg.chain.problem import Problem
+from thalweg.engine.endings import OUTCOMES
 
 
 def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> pd.DataFrame:
-    """One row per variant, in the order of the trace; over several starts each figure is the median.
+    """One row for each variant: who won, and how each ended; over several starts each figure is the median.
 
-    Columns: ``final_loss`` and ``best_loss`` in [L]; where minima are known, ``distance`` of the last point in [x] and
-    ``alignment``, the cosine of the first update with the direction to the solution; ``outcome``, with the
-    space where a path diverged in brackets, such as ``diverged (y)`` (counts over starts where they differ); ``steps``,
-    the first recorded step whose loss is at or below ``target``, infinite where none is.
-
-    ``target`` is a loss in [L]. By default it is one hundredth of the way from the lowest loss, known or found, to the
-    loss at the start, for each start: the step at which 99 % of the possible decrease is won.
+    Args:
+        trace: what ``run`` returned, or a selection of it.
+        problem: the problem that was run.
+        target: a loss in [L]. By default it is one hundredth of the way from the lowest loss, known or found, to the
+            loss at the start, for each start: the step at which 99 % of the possible decrease is won.
+    Returns:
+        A DataFrame with a row for each variant, in the order of the trace: ``final_loss`` and ``best_loss`` in [L];
+        where minima are known, ``distance`` of the last point in [x] and ``alignment``, the cosine of the first update
+        with the direction to the solution; ``outcome``, with the space where a path diverged in brackets, such as
+        ``diverged (y)`` (counts over starts where they differ); ``steps``, the first recorded step whose loss is at or
+        below the target, infinite where none is.
+    Raises:
+        ValueError: for a Dataset without x and loss by variant, start and step.
+    Cost:
+        That of ``outcome``, one value for each known minimum, and a pass over the trace.
     """
-    loss = np.asarray(trace.loss.transpose(*PATH_DIMS), np.float64)
+    trace = judged_paths(trace, "x", "loss")
+    loss = np.asarray(trace["loss"], np.float64)
     finite = np.where(np.isfinite(loss), loss, np.inf)
     if target is None:
         known = [float(problem.value(minimum)) for minimum in problem.minima]
@@ -31,7 +42,7 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     else:
         goal = np.full(loss.shape[1], float(target))
     reached = finite <= goal[None, :, None]
-    steps = np.where(reached.any(-1), trace.step.values[reached.argmax(-1)], np.inf)
+    steps = np.where(reached.any(-1), trace["step"].values[reached.argmax(-1)], np.inf)
 
     columns: dict[str, object] = {
         "final_loss": np.median(loss[..., -1], -1),
@@ -42,7 +53,7 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
         columns["alignment"] = np.median(alignment(trace, problem).values[..., 0], -1)
     columns["outcome"] = [_counts(fates) for fates in outcome(trace, problem)]
     columns["steps"] = np.median(steps, -1)
-    return pd.DataFrame(columns, index=pd.Index(trace.variant.values, name="variant"))
+    return pd.DataFrame(columns, index=pd.Index(trace["variant"].values, name="variant"))
 
 
 def _counts(fates: xr.DataArray) -> str:

@@ -26,25 +26,31 @@ def step_seconds(
     repeats: int = 5,
     dtype: Any = None,
 ) -> xr.DataArray:
-    """The seconds that one step of all starts takes, for each variant alone, dim ``variant``, in s.
+    """The seconds that one step of all starts takes, for each variant alone.
 
     For each variant, in turn and ``repeats`` times over, a run of 2 steps and one of 2 + ``steps`` steps are timed,
     neither of which records more than its ends: the difference, divided by ``steps``, is free of compiling, starting
-    and recording (of more than 500 steps each 500 look at one row). The median over the repeats is returned.
-
-    Args:
-        problem, methods, starts, dtype: as in ``run``.
-        steps: how many, 1 or more; without it, for each variant as many as last a quarter of a second, since timers and
-            start-up waver by about a millisecond.
-        repeats: how often, 1 or more.
+    and recording (of more than 500 steps each 500 look at one row).
 
     This is a measurement: it differs by some 10 % from one call to the next, by a factor of 2 or 3 where others use the
     machine, and between machines. Where the noise exceeds ``steps`` steps it comes out anyhow, zero or negative too. It
     is of the first steps from the starts, with all cores that ``run`` would use for this variant alone; a ``run`` of
     several shares these. What a method does before its first step is left out: of ``from_scipy`` that is everything.
-    Cost: a second or two for each variant, or repeats (steps + 4) steps of it.
 
-    Raises ValueError as ``run`` does; Ctrl-C raises KeyboardInterrupt.
+    Args:
+        problem: as in ``run``.
+        methods: as in ``run``.
+        starts: as in ``run``.
+        dtype: as in ``run``.
+        steps: how many, 1 or more; without it, for each variant as many as last a quarter of a second, since timers and
+            start-up waver by about a millisecond.
+        repeats: how often, 1 or more.
+    Returns:
+        The median over the repeats, dim ``variant``, in seconds.
+    Raises:
+        ValueError: as ``run`` does. Ctrl-C raises KeyboardInterrupt.
+    Cost:
+        A second or two for each variant, or repeats (steps + 4) steps of it.
     """
     steps, repeats = None if steps is None else whole(steps, "steps", 1), whole(repeats, "repeats", 1)
     given = task("step_seconds", problem, methods, starts, dtype=dtype, half=True)

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from jax import Array
 
-from thalweg.analysis.alignment import coordinates
+from thalweg.analysis.selection import coordinates
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 
@@ -18,10 +18,18 @@ DEPENDENT = 100  # roundings by which dependent columns may differ: a formula ma
 
 
 def best_fit(fits: xr.Dataset) -> xr.Dataset:
-    """The one fit of lowest loss over all variants and starts: ``fits`` without these two dims.
+    """The one fit of lowest loss over all variants and starts.
 
-    A loss that is not finite counts as above all others. For the best of one variant give
-    ``fits.sel(variant=…)``. Raises ValueError where the fits have another dim, such as case, to be selected first.
+    A loss that is not finite counts as above all others.
+
+    Args:
+        fits: what ``solve`` returned; for the best of one variant ``fits.sel(variant=…)``.
+    Returns:
+        ``fits`` without the dims variant and start.
+    Raises:
+        ValueError: where the fits have another dim, such as case, to be selected first.
+    Cost:
+        One look at each loss.
     """
     loss = fits["loss"]
     for dim in loss.dims:
@@ -38,21 +46,32 @@ def best_fit(fits: xr.Dataset) -> xr.Dataset:
 def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     """Standard errors and correlations of the parameters of each fit, from the Jacobian J of the m predictions y(x).
 
-    - ``residual_standard_deviation`` s = sqrt(|y - target|^2 / (m - d)) in [y], dims of the loss (variant, start);
-    - ``standard_error`` sqrt(C_ii) in [x] with the covariance C = s^2 (J^T J)^-1, dims (variant, start, x_dim);
-    - ``correlation`` C_ij / sqrt(C_ii C_jj), -1 … 1, dims (variant, start, x_dim, x_dim_2);
-    - ``degrees_of_freedom`` m - d.
+    With s^2 = |y - target|^2 / (m - d), the covariance of the parameters is C = s^2 (J^T J)^-1. These are the standard
+    deviations that NIST certifies for its regressions. They hold for independent errors of equal variance and a model
+    that is nearly linear in x within them, at a point x that is a minimum. All is computed in float64, whatever the
+    fits are in, by the singular values of J with columns scaled to length one, so that neither the units of x nor the
+    square of the condition number cost digits.
 
-    These are the standard deviations that NIST certifies for its regressions. They hold for independent errors of equal
-    variance and a model that is nearly linear in x within them, at a point x that is a minimum (Bates and Watts 1988,
-    section 2.3). All is computed in float64, whatever the fits are in, by the singular values of J with columns scaled
-    to length one, so that neither the units of x nor the square of the condition number cost digits.
+    Args:
+        fits: what ``solve`` returned, or a selection of it. Of a problem solved for many cases, give one case at a
+            time, ``fits.isel(case=…)`` and ``problem.bind(…)`` to its data.
+        problem: the problem that was solved, whose loss is a ``SquaredError``.
+    Returns:
+        A Dataset with the dims of the loss, such as (variant, start), and more where said:
 
-    NaN where x or J is not finite; where the columns of J are dependent to rounding, so that some combination of
-    parameters is not determined; and, but for the correlation, where m <= d. Cost per fit: one Jacobian and O(m d^2).
+        - ``residual_standard_deviation`` s in [y];
+        - ``standard_error`` sqrt(C_ii) in [x], and along x_dim;
+        - ``correlation`` C_ij / sqrt(C_ii C_jj), -1 … 1, and along x_dim, x_dim_2;
+        - ``degrees_of_freedom`` m - d, one number.
 
-    Of a problem solved for many cases, give one case at a time, ``fits.isel(case=…)`` and ``problem.bind(…)`` to its
-    data. Raises ValueError unless the loss of the problem is a ``SquaredError``.
+        NaN where x or J is not finite; where the columns of J are dependent to rounding, so that some combination of
+        parameters is not determined; and, but for the correlation, where m <= d.
+    Raises:
+        ValueError: unless the loss of the problem is a ``SquaredError``.
+    Cost:
+        For each fit one Jacobian and O(m d^2).
+    Source:
+        Bates and Watts (1988), section 2.3.
     """
     if not isinstance(problem.loss, SquaredError):
         raise ValueError(
@@ -61,7 +80,7 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
         )
     x = fits["x"].transpose(..., "x_dim")
     points, dims = np.asarray(x, np.float64), [str(dim) for dim in x.dims[:-1]]
-    x_space, y_space = problem.inner_spaces[0], problem.inner_spaces[-1]
+    x_space, y_space = problem.chain.spaces[0], problem.chain.spaces[-1]
     m, d = y_space.size, x_space.size
     freedom = m - d if m > d else math.nan
 
@@ -96,11 +115,20 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
 
 
 def fit_table(fits: xr.Dataset, problem: Problem) -> pd.DataFrame:
-    """The best of the fits as a table: a row for each parameter, with ``value`` and ``standard_error`` in [x].
+    """The best of the fits as a table, as NIST's are.
 
-    Below them, rows for the residual standard deviation in [y] and the degrees of freedom, as in NIST's tables; their
-    standard error is NaN. The correlations are ``uncertainty(best_fit(fits), problem).correlation.to_pandas()``.
-    Raises ValueError as ``best_fit`` and ``uncertainty`` do.
+    The correlations are ``uncertainty(best_fit(fits), problem).correlation.to_pandas()``.
+
+    Args:
+        fits: what ``solve`` returned, or a selection of it.
+        problem: the problem that was solved, whose loss is a ``SquaredError``.
+    Returns:
+        A DataFrame with a row for each parameter, with ``value`` and ``standard_error`` in [x]. Below them, rows for
+        the residual standard deviation in [y] and the degrees of freedom, whose standard error is NaN.
+    Raises:
+        ValueError: as ``best_fit`` and ``uncertainty`` do.
+    Cost:
+        One Jacobian.
     """
     best = best_fit(fits)
     spread = uncertainty(best, problem)

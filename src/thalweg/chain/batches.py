@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.chain.examples import count, first
 from thalweg.chain.problem import Problem
 
 _STREAM = 2**32 - 1  # of random numbers, apart from those of the lanes, which are numbered from 0
@@ -14,14 +15,12 @@ _STREAM = 2**32 - 1  # of random numbers, apart from those of the lanes, which a
 
 def shown(problem: Problem) -> Problem:
     """The problem whose spaces a trace holds: of a network over examples, those of its first batch alone."""
-    return batch_of(problem) if problem.examples else problem
+    return batch_of(problem) if problem.examples.mapped else problem
 
 
 def batch_of(problem: Problem) -> Problem:
     """The problem with its first batch, for shapes."""
-    if not problem.batch_size:
-        return problem
-    return problem.bind(jax.tree.map(lambda leaf: leaf[: problem.batch_size], problem.data))
+    return problem.bind(first(problem.data, problem.batch_size)) if problem.batch_size else problem
 
 
 @final
@@ -35,7 +34,7 @@ class Shuffle:
 
     def __init__(self, problem: Problem, dtype: np.dtype) -> None:
         self.problem, self.data = problem, jax.tree.map(lambda leaf: _in(dtype, leaf), problem.data)
-        self.examples = len(jax.tree.leaves(self.data)[0])
+        self.examples = count(self.data)
         self.size = problem.batch_size or self.examples
 
     def start(self, seed: Array) -> tuple[Array, Array, Array]:
@@ -56,7 +55,7 @@ class Shuffle:
 
     def sample(self) -> Problem:
         """The problem with some batch, for shapes."""
-        return self.problem.bind(jax.tree.map(lambda leaf: leaf[: self.size], self.data))
+        return self.problem.bind(first(self.data, self.size))
 
 
 def _in(dtype: np.dtype, leaf: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.chain.space import Space
+from thalweg.chain.links import Chain
 from thalweg.chain.stages import Stage
 
 
@@ -25,7 +25,7 @@ class Stated(Protocol):
     @property
     def stages(self) -> tuple[Stage, ...]: ...
     @property
-    def inner_spaces(self) -> tuple[Space, ...]: ...
+    def chain(self) -> Chain: ...
     @property
     def dimension(self) -> int: ...
     def value(self, x: ArrayLike) -> Array: ...
@@ -69,8 +69,8 @@ class Report:
         return "\n".join([f"{self.problem}: {'all passed' if self.passed else 'something is wrong'}", *lines])
 
 
-def check(problem: Stated, key: int = 0) -> Report:
-    """Test in float64, at the start and at points near it drawn with ``key``, what the problem states.
+def check(problem: Stated) -> Report:
+    """Test in float64, at the start and at some points near it, what the problem states.
 
     - The gradient: |L(x + h v) - L(x) - h v.dL/dx| falls as h^2 (slope at least 1.9 over the decades of h above
       rounding), v a random direction in units of x; the standard Taylor test.
@@ -81,7 +81,7 @@ def check(problem: Stated, key: int = 0) -> Report:
     Returns a ``Report``. Cost: some tens of values, a gradient and a Hessian per minimum.
     """
     with jax.enable_x64(True):
-        draw = np.random.default_rng(key)
+        draw = np.random.default_rng(0)
         size = np.where(problem.start != 0, np.abs(problem.start), 1.0)
         points = problem.start + 0.03 * size * draw.uniform(-1, 1, (3, problem.dimension))
         findings = [_slope(problem, points[0], size * draw.uniform(0.5, 1, problem.dimension))]
@@ -107,7 +107,7 @@ def _slope(problem: Stated, x: np.ndarray, v: np.ndarray) -> Finding:
 
 
 def _inverse(problem: Stated, i: int, points: np.ndarray) -> Finding | None:
-    stage, space, following = problem.stages[i], problem.inner_spaces[i], problem.inner_spaces[i + 1]
+    stage, space, following = problem.stages[i], problem.chain.spaces[i], problem.chain.spaces[i + 1]
     if stage.inverse is None:
         return None
     inverse, worst = stage.inverse, 0.0

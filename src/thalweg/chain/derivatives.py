@@ -48,10 +48,16 @@ class Derivatives(Protocol):
 @final
 @dataclass(frozen=True)
 class AutoDiff:
-    """Exact derivatives by JAX.
+    """Exact derivatives by JAX, in the units of what is differentiated over [x].
 
-    The gradient is one reverse pass; the Jacobian takes min(m, d) forward or reverse passes; the Hessian is forward
-    over reverse, d passes of the gradient, and its product with a vector one such pass.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for functions that JAX cannot differentiate.
+    Cost:
+        the gradient is one reverse pass; the Jacobian takes min(m, d) forward or reverse passes; the Hessian is forward
+        over reverse, d passes of the gradient, and its product with a vector one such pass.
+    Example:
+        >>> print(tw.AutoDiff().gradient(lambda x: x[0] ** 2 * x[1], jnp.array([3.0, 2.0])))
+        [12.  9.]
     """
 
     @property
@@ -91,16 +97,25 @@ class FiniteDifference:
     - forward: (f(x + h e_i) - f(x)) / h, error O(h), d + 1 values;
     - backward: (f(x) - f(x - h e_i)) / h, error O(h), d + 1 values;
 
-    and the second derivatives are the same difference taken twice (central: 2d^2 + 1 values; one-sided:
-    (d + 1)(d + 2)/2 values). The product of the Hessian with v is the central difference of two gradients along v.
+    and the second derivatives are the same difference taken twice. The product of the Hessian with v is the central
+    difference of two gradients along v.
 
-    ``step`` is h in units of [x]: one number, or one per component for variables of different size. Without it
-    h_i = max(1, |x_i|) * 2 eps^(1/p), with eps the rounding unit of x and p = 3 (central) or 2 (one-sided) for first
-    derivatives, 4 and 3 for second ones, which balances truncation against rounding. A fixed step of 1e-5 serves
-    first derivatives in float64 and is too small for float32 and for second derivatives.
-
-    Raises ValueError for an unknown scheme or a step that is not positive.
-    Source: Dennis and Schnabel (1983), sections 5.4 and 5.6; Nocedal and Wright (2006), section 8.1.
+    Args:
+        step: h in [x]: one number > 0, or one per component for variables of different size. Without it
+            h_i = max(1, |x_i|) * 2 eps^(1/p), with eps the rounding unit of x and p = 3 (central) or 2 (one-sided) for
+            first derivatives, 4 and 3 for second ones, which balances truncation against rounding. A fixed step of 1e-5
+            serves first derivatives in float64 and is too small for float32 and for second derivatives.
+        scheme: "central", "forward" or "backward".
+    Raises:
+        ValueError: for an unknown scheme or a step that is not positive.
+    Cost:
+        in values as above; of the Hessian 2d^2 + 1 values (central) or (d + 1)(d + 2)/2 (one-sided).
+    Source:
+        Dennis and Schnabel (1983), sections 5.4 and 5.6; Nocedal and Wright (2006), section 8.1.
+    Example:
+        >>> gradient = tw.FiniteDifference().gradient(lambda x: x[0] ** 2 * x[1], jnp.array([3.0, 2.0]))
+        >>> print(gradient.round(2))
+        [12.  9.]
     """
 
     step: float | tuple[float, ...] | None = None

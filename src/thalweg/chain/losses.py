@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.chain.signatures import asks
+from thalweg.chain.examples import count
+from thalweg.chain.signatures import asks, name_of
 
 
 @final
@@ -26,8 +27,20 @@ class SquaredError:
     """The loss L(y) = factor * |y - target|^2, units [L] = [factor] [y]^2.
 
     Written as this and not as a function of one's own, the loss tells methods that it is a sum of squares: the residual
-    is then sqrt(2 factor) (y - target), with L = |residual|^2 / 2, and no Hessian in y is ever formed. ``target`` is
-    an array or, for a problem with data, a function of them, target(data).
+    is then sqrt(2 factor) (y - target), with L = |residual|^2 / 2, and no Hessian in y is ever formed.
+
+    Args:
+        target: where y should be, in [y]: an array of its shape, or one that broadcasts to it, or, for a problem with
+            data, a function of them, target(data).
+        factor: in [L]/[y]^2, a plain number; 1/n makes it a mean over n components.
+    Raises:
+        ValueError: from ``Problem``, where the target has more dimensions or components than y.
+    Cost:
+        O(m), and no Hessian in y where a method would need one.
+    Example:
+        >>> problem = tw.Problem(lambda x: 2 * x, loss=tw.SquaredError([2.0], factor=0.5), start=[3.0])
+        >>> print(problem.value([3.0]), problem.residual([3.0]))
+        8.0 [4.]
     """
 
     target: ArrayLike | Callable[[Any], Any] = 0.0
@@ -50,7 +63,19 @@ class SquaredError:
 class MeanLoss:
     """L(y) = mean_i loss(y_i, example_i) over the examples i of the data, which y has as its leading axis.
 
-    ``loss`` is written for one example: a function of y_i, or of y_i and the example, or a ``SquaredError``.
+    Args:
+        loss: written for one example: a function of y_i, or of y_i and the example, to a scalar in [L]; or a
+            ``SquaredError``, whose target may be a function of the example.
+    Raises:
+        ValueError: from ``Problem``, where the loss of one example is no real scalar.
+    Cost:
+        one evaluation of ``loss`` for each example.
+    Example:
+        >>> stage = tw.Stage(lambda x, example: x * example["a"], each=True)
+        >>> mean = tw.MeanLoss(lambda y, example: (y[0] - example["b"]) ** 2)
+        >>> data = {"a": np.array([1.0, 2.0]), "b": np.array([1.0, 4.0])}
+        >>> print(tw.Problem(stage, loss=mean, start=[1.0], data=data).value([1.0]))
+        2.0
     """
 
     loss: Callable[..., Any]
@@ -80,11 +105,6 @@ def closed(loss: Any, data: Any) -> Any:
     return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y, data)))
 
 
-def count(data: Any) -> int:
-    """How many examples there are: the length of the leading axis, the same of all arrays of ``data``."""
-    return len(jax.tree.leaves(data)[0])
-
-
 def _handed(loss: Callable[..., Any], with_data: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    with_data.__name__ = getattr(loss, "__name__", "<lambda>")
+    with_data.__name__ = name_of(loss)
     return with_data

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from copy import copy
+from dataclasses import dataclass
 from typing import Any, final
 
 import jax
@@ -11,27 +11,24 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from thalweg.chain import losses, stages
+from thalweg.chain import examples
 from thalweg.chain.check import Report, check
 from thalweg.chain.derivatives import AutoDiff, Derivatives, Function
+from thalweg.chain.examples import Examples
+from thalweg.chain.links import Chain
 from thalweg.chain.losses import MeanLoss, SquaredError
-from thalweg.chain.signatures import asks
 from thalweg.chain.space import Space
 from thalweg.chain.stages import Stage
 from thalweg.numerics.linalg import solve
-from thalweg.numerics.reading import whole
-
-RESERVED = ("x", "loss", "variant", "start", "step", "method", "rule")
-
-
-def _between(forward: Callable[[Any], Any], before: Space, after: Space) -> Function:
-    """A stage's map between vectors."""
-    return lambda x: after.ravel(forward(before.unravel(x)))
 
 
 @final
+@dataclass(frozen=True, eq=False, init=False, repr=False)  # itself and no other: programs are kept for each problem
 class Problem:
     """A loss over a chain of stages, L(y(x)), with what is known of it.
+
+    It never changes: ``bind``, ``within`` and ``with_derivatives`` give another. Below, x is a vector of d components
+    and y one of m; L is a scalar. All methods can be traced, mapped and compiled.
 
     Args:
         *stages: ``Stage``s or plain callables (stages without an inverse), x -> y1 -> … -> y. With no stage at all, y
@@ -39,7 +36,7 @@ class Problem:
         loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares, ``MeanLoss`` for a loss of one example.
         start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this
             structure; methods see its ravelled vector of d components.
-        minima: known minima of L in x, a sequence of points like ``start``.
+        minima: known minima of L in [x], a sequence of points like ``start``.
         domain: (low, high), the box of interest in [x]; each a number, a vector or a pytree like ``start``.
         data: what functions that ask for one more argument get as their last one: stage(x, data), inverse(y, x, data),
             loss(y, data); any pytree of arrays. Without it, such a problem is open: ``bind`` and ``solve(cases=…)``
@@ -51,13 +48,30 @@ class Problem:
         derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``; every method takes its derivatives from here.
         name: for tables and figures.
         units: names of the units of spaces, such as ``{"x": "m", "loss": "J"}``; recorded in the trace.
-
-    Raises ValueError, before anything is compiled, where start is not finite, where a stage cannot take what the one
-    before it gives, where an inverse does not return the shape of its stage's input, where the loss is not a scalar,
-    and where minima or domain do not fit start.
-
-    Below, x is a vector of d components and y one of m; L is a scalar. All methods can be traced, mapped and compiled.
+    Raises:
+        ValueError: before anything is compiled, where start is not finite, where a stage cannot take what the one
+            before it gives, where an inverse does not return the shape of its stage's input, where the loss is not a
+            scalar, where minima or domain do not fit start, and where data has no batch of batch_size examples.
+    Cost:
+        a trace of each stage, inverse and the loss, of shapes alone; nothing is compiled or evaluated.
+    Example:
+        >>> problem = tw.Problem(lambda x: x**2, loss=tw.SquaredError([1.0, 4.0]), start=[3.0, 3.0], name="roots")
+        >>> problem
+        Problem(roots: x[2] -> y[2] -> loss)
+        >>> print(problem.value([3.0, 3.0]), problem.gradient([3.0, 3.0]))
+        89.0 [96. 60.]
     """
+
+    given: Chain  # as a person wrote it; functions may ask for data
+    chain: Chain  # the same with the data handed to them
+    start: np.ndarray
+    minima: np.ndarray
+    domain: tuple[np.ndarray, np.ndarray] | None
+    data: Any
+    batch_size: int | None
+    derivatives: Derivatives
+    name: str
+    units: dict[str, str]
 
     def __init__(
         self,
@@ -72,82 +86,98 @@ class Problem:
         name: str = "problem",
         units: dict[str, str] | None = None,
     ) -> None:
-        chain = [stage if isinstance(stage, Stage) else Stage(stage) for stage in stages]
-        defaults = ["y"] if len(chain) == 1 else [f"y{i + 1}" for i in range(len(chain))]
-        chain = [
-            Stage(stage.forward, stage.inverse, stage.name or default, stage.each)
-            for stage, default in zip(chain, defaults, strict=True)
-        ]
-        names = [stage.name for stage in chain]
-        for space in names:
-            if names.count(space) > 1 or space in RESERVED:
-                raise ValueError(
-                    f"a stage is named {space!r}, but the names of spaces must differ from each other and from "
-                    f"{', '.join(RESERVED)}; choose another name."
-                )
-        self.derivatives = derivatives or AutoDiff()
-        self.name = name
-        self.units = dict(units or {})
-        x_space = Space.of("x", start)
-        self.start = x_space.ravel_point(start, "start")
-        self.inner_spaces = (x_space,)
-        self.given = tuple(chain), loss
-        self.takes_data = losses.takes_data(loss) or any(
-            stage.each or asks(stage.forward, 1) or asks(stage.inverse, 2) for stage in chain
+        x = Space.of("x", start)
+        vector, given = x.ravel_point(start, "start"), Chain.written(stages, loss, x)
+        chain, size = _closed(given, data), None
+        if batch_size is not None:
+            size = examples.batch_size(batch_size, data, given.takes_data)
+            given.closed(examples.first(data, size))  # refuses functions that cannot take a batch
+        points = [x.ravel_point(point, "a minimum") for point in (() if minima is None else minima)]
+        vars(self).update(  # the one place, with ``_changed``, where a problem is written to
+            given=given,
+            chain=chain,
+            start=vector,
+            minima=np.array(points).reshape(-1, x.size),
+            domain=None if domain is None else x.ravel_box(domain),
+            data=data,
+            batch_size=size,
+            derivatives=derivatives or AutoDiff(),
+            name=name,
+            units=dict(units or {}),
         )
-        self._close(data)
-        self.batch_size = None if batch_size is None else self._batch_size(batch_size)
-        self.minima = np.array(
-            [x_space.ravel_point(point, "a minimum") for point in (() if minima is None else minima)]
-        ).reshape(-1, x_space.size)
-        self.domain = None if domain is None else x_space.ravel_box(domain)
 
-    def _close(self, data: Any) -> None:
-        """Hand ``data`` to the functions that ask for it and derive all spaces, where nothing is left open."""
-        chain, loss = self.given
-        self.data = data
-        self.stages = tuple(stages.closed(stage, data, i == 0) for i, stage in enumerate(chain))
-        self.loss = losses.closed(loss, data)
-        if not self.is_open:
-            self.inner_spaces = self.inner_spaces[:1]
-            for stage in self.stages:
-                self.inner_spaces += (self.inner_spaces[-1].after(stage),)
-            self.inner_spaces[-1].check_loss(self.loss)
+    def _changed(self, **changes: Any) -> "Problem":
+        other = object.__new__(Problem)
+        vars(other).update(vars(self) | changes)
+        return other
 
-    def _batch_size(self, given: int) -> int:
-        """A number of examples that the data has, on which all functions can be evaluated."""
-        size, leaves = whole(given, "batch_size", 1), jax.tree.leaves(self.data)
-        counts = {np.shape(leaf)[:1] for leaf in leaves}
-        if not self.takes_data or len(counts) != 1 or counts == {()} or size > next(iter(counts))[0]:
-            shapes = ", ".join(str(np.shape(leaf)) for leaf in leaves) or "none"
-            raise ValueError(
-                f"batch_size is {size} and the data has the shapes {shapes}, but a batch is drawn from arrays with one "
-                "leading axis of at least as many examples, for a stage(x, data) or a loss(y, data); give such data."
-            )
-        self.bind(jax.tree.map(lambda leaf: leaf[:size], self.data))
-        return size
+    def bind(self, data: Any) -> "Problem":
+        """The same problem with other data, which every function that asks for one more argument gets.
+
+        Args:
+            data: any pytree of arrays that the functions take; None makes a problem that asks for data open again.
+        Raises:
+            ValueError: where a function cannot take them.
+        """
+        return self._changed(data=data, chain=_closed(self.given, data))
+
+    def within(self, domain: tuple[Any, Any] | None) -> "Problem":
+        """The same problem with another box of interest.
+
+        Args:
+            domain: (low, high) in [x], each a number, a vector or a pytree like ``start``; None for no box.
+        Raises:
+            ValueError: where it does not fit start, or unless low < high in every component.
+        """
+        return self._changed(domain=None if domain is None else self.chain.spaces[0].ravel_box(domain))
+
+    def with_derivatives(self, derivatives: Derivatives) -> "Problem":
+        """The same problem with derivatives by another rule.
+
+        Args:
+            derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``.
+        """
+        return self._changed(derivatives=derivatives)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages, their functions with the data where they ask for them."""
+        return self.chain.stages
+
+    @property
+    def loss(self) -> Any:
+        """The loss as a function of y, with the data where it asks for them."""
+        return self.chain.loss
+
+    @property
+    def takes_data(self) -> bool:
+        """Whether a function asks for data."""
+        return self.given.takes_data
 
     @property
     def is_open(self) -> bool:
         """Whether the problem asks for data that it does not have yet."""
         return self.data is None and self.takes_data
 
-    def bind(self, data: Any) -> "Problem":
-        """The same problem with other data, which every function that asks for one more argument gets."""
-        bound = copy(self)
-        bound._close(data)
-        return bound
-
     @property
-    def examples(self) -> int | None:
-        """How many examples the data has where all stages are for ``each`` of them; else None."""
-        chain, _ = self.given
-        return losses.count(self.data) if chain and all(stage.each for stage in chain) and not self.is_open else None
+    def examples(self) -> Examples:
+        """How many examples the data has, ``mapped`` where all stages are for ``each`` of them; else one."""
+        mapped = self.given.mapped and not self.is_open
+        return Examples(examples.count(self.data), True) if mapped else Examples()
 
     @property
     def dimension(self) -> int:
         """d, the number of components of x."""
-        return self.inner_spaces[0].size
+        return self.chain.spaces[0].size
+
+    def path(self, x: Array) -> list[Array]:
+        """x and what it leads to in each space, vectors.
+
+        Raises:
+            ValueError: while the problem is open.
+        """
+        self._check_data()
+        return self.chain.path(x)
 
     def _check_data(self) -> None:
         if self.is_open:
@@ -156,24 +186,17 @@ class Problem:
                 "give Problem(data=…), problem.bind(data) or solve(cases=…)."
             )
 
-    def path(self, x: Array) -> list[Array]:
-        """x and what it leads to in each space, vectors."""
-        self._check_data()
-        path = [x]
-        for i in range(len(self.stages)):
-            path.append(self.link(i)(path[-1]))
-        return path
-
-    def _loss(self, y: Array) -> Array:
-        return jnp.asarray(self.loss(self.inner_spaces[-1].unravel(y)))
-
     def forward(self, x: ArrayLike) -> Array:
         """y(x), shape (m,), in [y]."""
         return self.path(jnp.asarray(x))[-1]
 
     def value(self, x: ArrayLike) -> Array:
         """L(y(x)), a scalar in [L]."""
-        return self._loss(self.forward(x))
+        return self.chain.loss_at(self.forward(x))
+
+    def values(self, points: ArrayLike) -> Array:
+        """L at each of n points of shape (n, d), all together: shape (n,), in [L]."""
+        return jax.vmap(self.value)(jnp.asarray(points))
 
     def gradient(self, x: ArrayLike) -> Array:
         """dL/dx, shape (d,), in [L]/[x]."""
@@ -194,48 +217,40 @@ class Problem:
     def jacobian(self, x: ArrayLike) -> Array:
         """dy/dx over the whole chain, shape (m, d), in [y]/[x].
 
-        Of a chain for each example, it is taken example by example; a chain is cut at its narrowest space
-        (``stages.jacobian``).
+        Cost:
+            as many passes as the narrowest space has components, where a chain is cut (``stages.jacobian``); of a chain
+            for each example, it is taken example by example.
         """
         self._check_data()
         x = jnp.asarray(x)
-        if self.examples is None:
-            spaces = self.inner_spaces
-            maps = [self.link(i) for i in range(len(self.stages))]
-            return stages.jacobian(self.derivatives, maps, [space.size for space in spaces], x)
-        spaces = (self.inner_spaces[0], *(space.of_one() for space in self.inner_spaces[1:]))
-        chain, _ = self.given
-
-        def one(example: Any) -> Array:
-            links = zip(chain, spaces, spaces[1:], strict=False)
-            maps = [_between(stages.forward_of(stage, example), a, b) for stage, a, b in links]
-            return stages.jacobian(self.derivatives, maps, [space.size for space in spaces], x)
-
-        rows = jax.vmap(one)(self.data)  # (examples, m of one, d); a space is raveled leaf by leaf
-        parts = jnp.split(rows, np.cumsum(spaces[-1].sizes)[:-1].tolist(), axis=1)
-        return jnp.concatenate([part.reshape(-1, len(x)) for part in parts])
+        if self.examples.mapped:
+            return self.chain.jacobian_of_each(self.derivatives, self.given.stages, self.data, x)
+        return self.chain.jacobian(self.derivatives, x)
 
     def link(self, i: int) -> Function:
         """The map of the i-th stage between vectors."""
-        return _between(self.stages[i].forward, self.inner_spaces[i], self.inner_spaces[i + 1])
+        return self.chain.link(i)
 
     def linearize(self, x: ArrayLike) -> tuple[Array, Function, Function]:
-        """y(x), shape (m,), with v -> (dy/dx) v and w -> (dy/dx)^T w at x, (d,) -> (m,) and (m,) -> (d,); no matrix is
-        formed, each product is one pass."""
+        """y(x), shape (m,), with v -> (dy/dx) v and w -> (dy/dx)^T w at x, (d,) -> (m,) and (m,) -> (d,).
+
+        Cost:
+            no matrix is formed; each product is one pass.
+        """
         return self.derivatives.linearize(self.forward, jnp.asarray(x))
 
     def loss_gradient(self, y: ArrayLike) -> Array:
         """dL/dy, shape (m,), in [L]/[y]."""
-        return self.derivatives.gradient(self._loss, jnp.asarray(y))
+        return self.derivatives.gradient(self.chain.loss_at, jnp.asarray(y))
 
     def loss_hessian(self, y: ArrayLike) -> Array:
         """d2L/dy2, shape (m, m), in [L]/[y]^2."""
-        return self.derivatives.hessian(self._loss, jnp.asarray(y))
+        return self.derivatives.hessian(self.chain.loss_at, jnp.asarray(y))
 
     def newton_in_y(self, y: ArrayLike) -> Array:
         """The Newton step of the loss in its own space, -(d2L/dy2)^-1 dL/dy, shape (m,), in [y].
 
-        For ``SquaredError`` this is target - y.
+        For ``SquaredError`` this is target - y, and no Hessian is formed.
         """
         y = jnp.asarray(y)
         if isinstance(self.loss, SquaredError):
@@ -245,7 +260,8 @@ class Problem:
     def residual(self, x: ArrayLike) -> Array:
         """r(x) with L = |r|^2 / 2, shape (m,), in [L]^(1/2).
 
-        Raises ValueError unless the loss is a ``SquaredError``: only then is L known to be a sum of squares.
+        Raises:
+            ValueError: unless the loss is a ``SquaredError``: only then is L known to be a sum of squares.
         """
         if not isinstance(self.loss, SquaredError):
             raise ValueError(
@@ -258,7 +274,10 @@ class Problem:
         """(r, J) with L(x + h) = |r + J h|^2 / 2 + const to second order in y, shapes (m,) and (m, d).
 
         For ``SquaredError`` r is the residual and J its Jacobian. For another loss, r = C^-1 dL/dy and J = C^T dy/dx
-        with d2L/dy2 = C C^T (Schraudolph 2002); not finite where the loss is not convex in y.
+        with d2L/dy2 = C C^T; not finite where the loss is not convex in y.
+
+        Source:
+            Schraudolph (2002), Neural Computation 14, for losses that are no squares.
         """
         y, jacobian = self.forward(x), self.jacobian(x)
         if isinstance(self.loss, SquaredError):
@@ -269,17 +288,13 @@ class Problem:
     def walk_back(self, y: Array, x: Array) -> tuple[Array, int]:
         """From y back through the local inverses of the last stages, nearest to the path of the present x: the point
         that is reached, and how many stages are left before it; 0 where it is an x."""
-        path, left = self.path(x), len(self.stages)
-        while left and (inverse := self.stages[left - 1].inverse) is not None:
-            left -= 1
-            space, following = self.inner_spaces[left], self.inner_spaces[left + 1]
-            y = space.ravel(inverse(following.unravel(y), space.unravel(path[left])))
-        return y, left
+        return self.chain.walk_back(y, self.path(x))
 
     def pull_back(self, y: Array, x: Array) -> Array:
-        """The x with y(x) = y that the local inverses of all stages give, nearest to the present x.
+        """The x with y(x) = y that the local inverses of all stages give, nearest to the present x; shape (d,).
 
-        Raises ValueError where a stage has no inverse.
+        Raises:
+            ValueError: where a stage has no inverse.
         """
         u, left = self.walk_back(y, x)
         if left:
@@ -291,18 +306,26 @@ class Problem:
         return u
 
     def spaces(self, x: ArrayLike) -> dict[str, Array]:
-        """Every space by name, from x over the stages to the loss."""
+        """The point in every space by name, from x over the stages to the loss."""
         path = self.path(jnp.asarray(x))
-        return {
-            **{space.name: point for space, point in zip(self.inner_spaces, path, strict=True)},
-            "loss": self._loss(path[-1]),
-        }
+        named = {space.name: point for space, point in zip(self.chain.spaces, path, strict=True)}
+        return {**named, "loss": self.chain.loss_at(path[-1])}
 
     def check(self) -> Report:
-        """Test what was stated: the gradient by its Taylor remainder, the inverses, the minima (see
-        ``check.check``)."""
+        """Test what was stated: the gradient by its Taylor remainder, the inverses, the minima (``check.check``).
+
+        Returns:
+            a report that is true where all passed, and tells what was found when printed.
+        Cost:
+            some tens of values, a gradient and a Hessian for each minimum, in float64.
+        """
         return check(self)
 
     def __repr__(self) -> str:
-        spaces = " -> ".join(f"{space.name}[{space.size}]" for space in self.inner_spaces)
+        spaces = " -> ".join(f"{space.name}[{space.size}]" for space in self.chain.spaces)
         return f"Problem({self.name}: {spaces} -> loss)"
+
+
+def _closed(given: Chain, data: Any) -> Chain:
+    """The chain with its data; as it was written while it asks for some."""
+    return given if data is None and given.takes_data else given.closed(data)

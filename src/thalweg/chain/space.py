@@ -11,17 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.chain.signatures import name_of
 from thalweg.numerics.reading import first_line, real
 
 if TYPE_CHECKING:
     from thalweg.chain.stages import Stage
+
+COORDINATES = ("variant", "start", "step", "method", "rule")  # of every trace
+RESERVED = ("x", "loss", *COORDINATES)  # names that no space after x may have
 
 
 def abstract(f: Callable[..., Any], what: str, *arguments: Any) -> Any:
     """The shapes that f returns; a ValueError naming what f is where it is no function or cannot be traced."""
     if not callable(f):
         raise ValueError(f"{what} is {f!r}, but it must be a function; give the function and not its value.")
-    name = getattr(f, "__name__", "<lambda>")
+    name = name_of(f)
     what = what if name == "<lambda>" else f"{what}, {name},"
     try:
         # A function of its own for each trace: JAX keeps traces of f, and with them float32 copies of the arrays that f
@@ -78,6 +82,10 @@ class Space:
     def of_one(self) -> Self:
         """The space of one example, where points have a leading axis of examples."""
         return type(self)(self.name, self.treedef, tuple(shape[1:] for shape in self.shapes), self.keys)
+
+    def leaves(self, tree: Any) -> list[np.ndarray]:
+        """The arrays of a tree, in the order of the components, whatever their shapes."""
+        return [np.asarray(leaf, float) for leaf in jax.tree.leaves(tree)]
 
     def ravel(self, tree: Any) -> Array:
         leaves = jax.tree.leaves(tree)
@@ -157,7 +165,7 @@ class Space:
     def check_loss(self, loss: Callable[[Any], Any]) -> None:
         """ValueError unless ``loss`` maps a point of this space to one real number."""
         outcome = abstract(loss, "the loss", self.points())
-        shape = getattr(outcome, "shape", None)
+        shape = outcome.shape if isinstance(outcome, jax.ShapeDtypeStruct) else None
         if shape != () or outcome.dtype.kind not in "fV":
             given = f"a scalar of {outcome.dtype}" if shape == () else f"an array of shape {shape}"
             given = "no single array" if shape is None else given

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import jax
 from jax import Array
 
-from thalweg.chain.signatures import asks
+from thalweg.chain.signatures import asks, name_of
 
 if TYPE_CHECKING:
     from thalweg.chain.derivatives import Derivatives
@@ -16,16 +16,27 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One map between two spaces, ``forward(x) -> y``.
+    """One map between two spaces, ``forward(x) -> y``, and where there is one the way back.
 
-    ``inverse(y, x)`` is the *local* inverse: the solution u of ``forward(u) = y`` that is nearest to the guess x, so
-    that inverse(forward(x), x) = x. Where y is outside the range of forward it may return anything, NaN by custom.
-    ``name`` names the space that the stage leads to; without one, a single stage leads to ``y`` and several lead to
-    ``y1 … yn``.
+    The inverse is *local*: ``inverse(y, x)`` is the solution u of ``forward(u) = y`` that is nearest to the guess x, so
+    that inverse(forward(x), x) = x.
 
-    With ``each``, both are written for one example of the problem's data, ``forward(x, example)`` and ``inverse(y, x,
-    example)``, and are mapped over all of them: y has a leading axis of examples. The first stage of a chain sees all
-    of x for every example (parameters of a network), a later one its example of the space before.
+    Args:
+        forward: x -> y, or (x, data) -> y; points of the two spaces, pytrees of real arrays, in [x] and [y].
+        inverse: (y, x) -> u, or (y, x, data) -> u, a point like x; where y is outside the range of forward it may
+            return anything, NaN by custom. None where there is none.
+        name: of the space that the stage leads to; without one, a single stage leads to ``y``, several to ``y1 … yn``.
+        each: whether both are written for one example of the problem's data, ``forward(x, example)`` and ``inverse(y,
+            x, example)``, and are mapped over all of them: y has a leading axis of examples. The first stage of a chain
+            sees all of x for every example (parameters of a network), a later one its example of the space before.
+    Raises:
+        ValueError: from ``Problem``, where functions do not fit what comes before them.
+    Cost:
+        that of its functions; an inverse is asked for by ``InverseSimulator`` alone, once a step.
+    Example:
+        >>> stage = tw.Stage(jnp.exp, lambda y, x: jnp.log(y), name="growth")
+        >>> tw.Problem(stage, loss=tw.SquaredError(1.0), start=[1.0])
+        Problem(problem: x[1] -> growth[1] -> loss)
     """
 
     forward: Callable[..., Any]
@@ -45,7 +56,7 @@ def closed(stage: Stage, data: Any, shared: bool) -> Stage:
 def _closed(f: Any, axes: tuple[int | None, ...], data: Any, each: bool) -> Any:
     if data is None:
         return f
-    name = getattr(f, "__name__", "<lambda>")
+    name = name_of(f)
     if each:
         f = jax.vmap(_with_example(f, len(axes)), (*axes, 0))
     elif not asks(f, len(axes)):
@@ -66,7 +77,7 @@ def _with_example(f: Any, given: int) -> Any:
     def without(*arguments: Any) -> Any:
         return f(*arguments[:-1])
 
-    without.__name__ = getattr(f, "__name__", "<lambda>")
+    without.__name__ = name_of(f)
     return without
 
 

@@ -4,7 +4,6 @@ A start is numbers between commas, ``500,1e-4``, or by name, ``b1=500,b2=1e-4``;
 """
 
 from collections.abc import Sequence
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ def components(problem: Problem) -> list[str]:
     """What the components of x are called: as in the formula, a pytree's own names, or x0, x1, … and x[0,1], …"""
     if isinstance(problem.loss, VectorFormula) and not problem.stages:
         return list(problem.loss.names)
-    return [_named(label) for label in problem.inner_spaces[0].labels]
+    return [_named(label) for label in problem.chain.spaces[0].labels]
 
 
 def _named(label: str) -> str:
@@ -123,9 +122,7 @@ def ranged(problem: Problem, ranges: dict[str, tuple[float, float]]) -> Problem:
         )
     low, high = np.zeros((2, problem.dimension)) if problem.domain is None else np.array(problem.domain)
     low[at], high[at] = np.array(list(ranges.values())).T
-    within = copy(problem)
-    within.domain = low, high
-    return within
+    return problem.within((low, high))
 
 
 def check_start(problem: Problem, ranges: dict[str, tuple[float, float]], start: Any) -> None:

@@ -153,6 +153,6 @@ def _draw(trace: Any, chosen: Problem, figure: Path) -> None:
     """The paths in all spaces of one or two components, where x is one of them, or else the losses."""
     from thalweg import plot
 
-    flat = [space.name for space in chosen.inner_spaces if space.size <= 2]
+    flat = [space.name for space in chosen.chain.spaces if space.size <= 2]
     drawn = plot.paths(trace, chosen, space=flat) if flat and flat[0] == "x" else plot.curves(trace)
     drawn.savefig(figure, dpi=150)

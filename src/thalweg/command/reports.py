@@ -9,7 +9,7 @@ from thalweg import analysis
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.command.assignments import components
-from thalweg.engine.endings import Outcome, why
+from thalweg.engine.endings import Ending, Outcome, why
 from thalweg.problems.regressions import Model
 
 REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
@@ -17,11 +17,12 @@ DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which resid
 MOST_VARIANTS = 40  # in a table, else the best half as many
 MOST_CORRELATED = 8  # parameters in a matrix of correlations
 MOST_COMPONENTS = 10  # of x in a table
+ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or move
 
 
 def is_regression(problem: Problem) -> bool:
     """Whether L is a sum of more squares than x has components, so that there are standard errors."""
-    return isinstance(problem.loss, SquaredError) and problem.inner_spaces[-1].size > problem.dimension
+    return isinstance(problem.loss, SquaredError) and problem.chain.spaces[-1].size > problem.dimension
 
 
 def report(fits: Any, problem: Problem) -> list[str]:
@@ -47,7 +48,7 @@ def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
     """The highest loss that is the same as the lowest, but for where a method stopped and for rounding."""
     if not is_regression(problem):
         return lowest + REACHED * max(1.0, abs(lowest))
-    target = problem.newton_in_y(np.zeros(problem.inner_spaces[-1].size))  # the step from 0 to there
+    target = problem.newton_in_y(np.zeros(problem.chain.spaces[-1].size))  # the step from 0 to there
     rounding = DIGITS[dtype] * np.sqrt(problem.loss.factor) * np.linalg.norm(target)
     return (np.sqrt(lowest * (1 + REACHED)) + rounding) ** 2  # of exact data the lowest may be 0
 
@@ -56,7 +57,7 @@ def _heading(fits: Any, problem: Problem) -> str:
     parts = [f"{fits.sizes['start']} start{'s' if fits.sizes['start'] > 1 else ''}"]
     model = problem.stages[0].forward if len(problem.stages) == 1 else None
     if is_regression(problem):
-        parts.insert(0, f"{problem.inner_spaces[-1].size} observations")
+        parts.insert(0, f"{problem.chain.spaces[-1].size} observations")
     if isinstance(model, Model):
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"
@@ -94,10 +95,10 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
 
 def _variants(fits: Any, reached: np.ndarray) -> list[list[str]]:
     """A row for each variant: its lowest loss, how many starts reached the lowest of all, how they ended, the cost."""
-    outcomes = fits.outcome.attrs["flag_meanings"].split()
     counted = (fits.evaluations != 0).any(("variant", "start"))
     kinds = [str(kind) for kind in fits.evaluation.values[counted.values]]
-    rows = [["variant", "lowest_loss", "reached", *outcomes, "steps", *(f"{kind}s" for kind in kinds)]]
+    ends = [end.name.lower() for end in ENDS]
+    rows = [["variant", "lowest_loss", "reached", *ends, "steps", *(f"{kind}s" for kind in kinds)]]
     lowest = np.fmin.reduce(fits.loss.values, axis=1)
     for i, name in enumerate(fits.variant.values):
         codes, evaluations = fits.outcome.values[i], fits.evaluations.isel(variant=i)
@@ -107,7 +108,7 @@ def _variants(fits: Any, reached: np.ndarray) -> list[list[str]]:
                 str(name),
                 f"{lowest[i]:.7g}",
                 f"{reached[i].sum()} ({reached[i].mean():.1%})",
-                *(str(np.sum(codes == value)) for value in fits.outcome.attrs["flag_values"]),
+                *(str(np.sum(codes == end)) for end in ENDS),
                 f"{np.median(fits.steps.values[i]):.12g}",
                 *("?" if cost < 0 else f"{cost:.12g}" for cost in costs),  # in loops, where they cannot be counted
             ]

@@ -2,67 +2,126 @@
 
 from collections import Counter
 from collections.abc import Callable
-from copy import copy
-from typing import Any
+from typing import Any, NamedTuple, final
 
 import jax
 from jax import Array
 
+from thalweg.chain.derivatives import Function
 from thalweg.chain.problem import Problem
+from thalweg.engine.traces import equations, within
 
-# What each function of a problem evaluates at a point; a product is one of the Hessian with a vector.
-_EVALUATED = {
-    "forward": ("value",),
-    "value": ("value",),
-    "gradient": ("gradient",),
-    "value_and_gradient": ("value", "gradient"),
-    "hessian_product": ("value", "gradient", "product"),
-    "jacobian": ("jacobian",),
-    "hessian": ("hessian",),
-}
-KINDS = ("value", "gradient", "product", "jacobian", "hessian")
+EVALUATIONS = ("value", "gradient", "product", "jacobian", "hessian")  # a product is one of the Hessian with a vector
 UNKNOWN = -1  # how many, where evaluations hide in a loop
-_SCOPE = "thalweg-evaluation"
+_SCOPE = "thalweg-evaluation"  # in the names of equations of a trace that evaluate a problem
 
 
-def counted(problem: Problem) -> tuple[Problem, Counter[str]]:
-    """A copy of a problem for one trace, with a count of what it evaluates.
+@final
+class _Point(NamedTuple):
+    """Where a problem was evaluated: of which kinds, and what came out, by the names of its functions."""
 
-    The copy evaluates nothing twice at one point: what is asked for again is remembered. Points are told apart as
-    objects. A value counts once however often it is asked for, and not where it is part of a derivative.
+    x: Array
+    kinds: set[str]
+    known: dict[str, Any]
+
+
+@final
+class Counted:
+    """A problem as a method sees it (an ``Objective``) in one trace, with ``counts`` of what is evaluated, by kind.
+
+    Nothing is evaluated twice at one point: what is asked for again is remembered. A value counts once however often it
+    is asked for, and not where it is part of a derivative.
     """
-    problem, counts = copy(problem), Counter[str]()
-    known: dict[tuple[str, int], tuple[Array, Any]] = {}
-    seen: set[tuple[str, int]] = set()
-    inside: list[str] = []
 
-    def keep(name: str, x: Array, result: Any) -> Any:
-        known[name, id(x)] = x, result  # x too, so that no other object gets its id
-        return result
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.counts = problem, Counter[str]()
+        self.name, self.domain, self.data = problem.name, problem.domain, problem.data
+        self.derivatives, self.examples, self.chain = problem.derivatives, problem.examples, problem.chain
+        self._points: list[_Point] = []
 
-    def remember(name: str, evaluate: Callable[..., Any]) -> Callable[..., Any]:
-        def at(x: Array, *direction: Array) -> Any:
-            if inside:  # a part of another evaluation
-                return evaluate(x, *direction)
-            if not direction and (name, id(x)) in known:
-                return known[name, id(x)][1]
-            counts.update(kind for kind in _EVALUATED[name] if (kind, id(x)) not in seen or kind == "product")
-            seen.update((kind, id(x)) for kind in _EVALUATED[name])
-            inside.append(name)
+    def _at(self, x: Array) -> _Point:
+        # Points are told apart as objects: a trace has no numbers to compare, and its arrays cannot be hashed.
+        for point in self._points:
+            if point.x is x:
+                return point
+        self._points.append(_Point(x, set(), {}))
+        return self._points[-1]
+
+    def _evaluated(self, name: str, x: Array, evaluate: Callable[[Array], Any], *kinds: str) -> Any:
+        """What ``evaluate`` gives at x, or gave there before."""
+        point = self._at(x)
+        if name not in point.known:
+            self.counts.update(set(kinds) - point.kinds)
+            point.kinds.update(kinds)
             with jax.named_scope(_SCOPE):
-                result = evaluate(x, *direction)
-            inside.pop()
-            if name in ("value_and_gradient", "hessian_product"):
-                keep("value", x, result[0])
-                keep("gradient", x, result[1])
-                keep("value_and_gradient", x, result[:2])
-            return keep(name, x, result)
+                point.known[name] = evaluate(x)
+        return point.known[name]
 
-        return at
+    def _learned(self, x: Array, value: Array, gradient: Array) -> None:
+        self._at(x).known.update(value=value, gradient=gradient, value_and_gradient=(value, gradient))
 
-    for name in _EVALUATED:
-        setattr(problem, name, remember(name, getattr(problem, name)))
-    return problem, counts
+    def value(self, x: Array) -> Array:
+        return self._evaluated("value", x, self.problem.value, "value")
+
+    def values(self, points: Array) -> Array:
+        self.counts["value"] += len(points)
+        with jax.named_scope(_SCOPE):
+            return self.problem.values(points)
+
+    def gradient(self, x: Array) -> Array:
+        return self._evaluated("gradient", x, self.problem.gradient, "gradient")
+
+    def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
+        both = self._evaluated("value_and_gradient", x, self.problem.value_and_gradient, "value", "gradient")
+        self._learned(x, *both)
+        return both
+
+    def hessian(self, x: Array) -> Array:
+        return self._evaluated("hessian", x, self.problem.hessian, "hessian")
+
+    def hessian_product(self, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        point = self._at(x)
+        self.counts.update({"value", "gradient"} - point.kinds | {"product"})
+        point.kinds.update(("value", "gradient"))
+        with jax.named_scope(_SCOPE):
+            value, gradient, product = self.problem.hessian_product(x, v)
+        self._learned(x, value, gradient)
+        return value, gradient, product
+
+    def path(self, x: Array) -> list[Array]:
+        return self.problem.path(x)
+
+    def forward(self, x: Array) -> Array:
+        return self._evaluated("forward", x, self.problem.forward, "value")
+
+    def jacobian(self, x: Array) -> Array:
+        return self._evaluated("jacobian", x, self.problem.jacobian, "jacobian")
+
+    def linearize(self, x: Array) -> tuple[Array, Function, Function]:
+        y, push, pull = self._evaluated("linearize", x, self.problem.linearize, "value")
+        scoped = jax.named_scope(_SCOPE)  # so that products in a loop are seen, which are of no kind that is counted
+        return y, scoped(push), scoped(pull)
+
+    def residual(self, x: Array) -> Array:
+        return self._evaluated("residual", x, self.problem.residual, "value")
+
+    def least_squares(self, x: Array) -> tuple[Array, Array]:
+        return self._evaluated("least_squares", x, self.problem.least_squares, "value", "jacobian")
+
+    def loss_gradient(self, y: Array) -> Array:
+        return self.problem.loss_gradient(y)
+
+    def loss_hessian(self, y: Array) -> Array:
+        return self.problem.loss_hessian(y)
+
+    def newton_in_y(self, y: Array) -> Array:
+        return self.problem.newton_in_y(y)
+
+    def walk_back(self, y: Array, x: Array) -> tuple[Array, int]:
+        return self.problem.walk_back(y, x)
+
+    def pull_back(self, y: Array, x: Array) -> Array:
+        return self.problem.pull_back(y, x)
 
 
 def in_loops(jaxpr: Any) -> bool:
@@ -71,15 +130,9 @@ def in_loops(jaxpr: Any) -> bool:
     def evaluates(equation: Any) -> bool:
         return _SCOPE in str(equation.source_info.name_stack)
 
-    def inner(equation: Any) -> list[Any]:
-        values = [v for value in equation.params.values() for v in (value if isinstance(value, tuple) else (value,))]
-        return [getattr(value, "jaxpr", value) for value in values if hasattr(getattr(value, "jaxpr", value), "eqns")]
-
-    def anywhere(jaxpr: Any, test: Callable[[Any], bool]) -> bool:
-        return any(test(e) or any(anywhere(part, test) for part in inner(e)) for e in jaxpr.eqns)
-
-    def loops(equation: Any) -> bool:
-        is_loop = equation.primitive.name in ("while", "scan") and not evaluates(equation)
-        return is_loop and any(anywhere(part, evaluates) for part in inner(equation))
-
-    return anywhere(jaxpr, loops)
+    return any(
+        equation.primitive.name in ("while", "scan")
+        and not evaluates(equation)
+        and any(evaluates(inner) for part in within(equation) for inner in equations(part))
+        for equation in equations(jaxpr)
+    )

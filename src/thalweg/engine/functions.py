@@ -12,11 +12,13 @@ from jax import Array
 from jax.extend.core import jaxpr_as_fun
 
 from thalweg.chain.batches import Shuffle
+from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending
-from thalweg.engine.evaluations import KINDS, UNKNOWN, counted, in_loops
+from thalweg.engine.evaluations import EVALUATIONS, UNKNOWN, Counted, in_loops
 from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, point
 from thalweg.engine.sharing import varying_leaves
+from thalweg.engine.traces import transforms
 from thalweg.methods.method import Method
 
 
@@ -32,7 +34,7 @@ class Verb(Protocol):
     def signature(self) -> Any: ...  # all that its programs depend on
     def rules(self, dtype: np.dtype) -> Any: ...  # shapes of ``Settings.rules``
     def memo(self, x: Array) -> Any: ...  # what a lane remembers at its start
-    def advance(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> Lane: ...
+    def advance(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane: ...
     def kept(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> dict[str, Array]: ...
     def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None: ...  # ValueError, if not the method's
 
@@ -62,42 +64,49 @@ class Functions:
         self.load, load, self.lane, self.first = self._traced(self._load, self.settings, self.item)
         self.advance, advance, _, self.each = self._traced(self._advance, self.settings, self.lane)
         self.kept, _, self.row, _ = self._traced(self._kept, self.settings, self.lane)
-        self.transforms = "fft[" in str(advance)
+        self.transforms = transforms(advance)
         if not self.stepper.reports:  # the last look, which no step follows
-            self.first = self.first + np.isin(KINDS, ("value", "gradient"))
+            self.first = self.first + np.isin(EVALUATIONS, ("value", "gradient"))
         if UNKNOWN in (*self.first, *self.each):
-            self.first = self.each = np.full(len(KINDS), UNKNOWN)
+            self.first = self.each = np.full(len(EVALUATIONS), UNKNOWN)
         leaves, structure = jax.tree.flatten(self.lane)
         common = len(jax.tree.leaves(self.settings))
         self.varies = varying_leaves(load, advance, common) if verb.in_step else [True] * len(leaves)
         self.axes: Any = structure.unflatten([0 if varies else None for varies in self.varies])
 
     def _traced(self, f: Callable[..., Any], *shapes: Any) -> tuple[Callable[..., Any], Any, Any, np.ndarray]:
-        """f from its one trace, this trace, the shapes of what f gives, and how much of each kind it evaluates.
+        """f to be mapped over lanes, its trace, the shapes of what f gives, and how much of each kind it evaluates.
 
-        NumPy arrays in the trace become JAX's: else JAX 0.10.2 would give them, in the precision of this trace, to the
-        functions that read them whenever the user calls these, as long as the trace is kept.
+        Lanes of ``run`` are mapped by tracing f anew: within it a person may differentiate a step that computes in
+        another precision, which JAX cannot map in a trace. Those of ``solve`` are mapped in this trace, whose NumPy
+        arrays become JAX's: else JAX 0.10.2 would give them, in the precision of the trace, to the functions that read
+        them whenever the user calls these, as long as the trace is kept.
         """
         self.counts: Counter[str] | None = None
         traced, shape = jax.make_jaxpr(lambda *a: f(*a), return_shape=True)(*shapes)
-        counts = np.full(len(KINDS), UNKNOWN)
+        counts = np.full(len(EVALUATIONS), UNKNOWN)
         if self.counts is not None and not in_loops(traced.jaxpr):
-            counts = np.array([self.counts[kind] for kind in KINDS])
+            counts = np.array([self.counts[kind] for kind in EVALUATIONS])
         flat = jaxpr_as_fun(traced.replace(consts=[jnp.asarray(const) for const in traced.consts]))
         structure = jax.tree.structure(shape)
-        return lambda *a: structure.unflatten(flat(*jax.tree.leaves(a))), traced.jaxpr, shape, counts
+
+        def again(*arguments: Any) -> Any:  # what does not depend on the arguments comes back as a number of Python
+            return structure.unflatten([jnp.asarray(leaf) for leaf in flat(*jax.tree.leaves(arguments))])
+
+        return f if self.verb.in_step else again, traced.jaxpr, shape, counts
 
     def _bound(self, case: Any) -> Problem:
         return self.problem if case is None else self.problem.bind(case)
 
-    def _seen(self, case: Any, batches: Any) -> tuple[Problem, Any]:
+    def _seen(self, case: Any, batches: Any) -> tuple[Objective, Any]:
         """The problem that a step sees, and the examples of the next step."""
         if self.shuffle:
             batch, batches = self.shuffle.draw(batches)
             return self.problem.bind(batch), batches
         if self.verb.in_step:
             return self.problem, batches
-        problem, self.counts = counted(self._bound(case))
+        problem = Counted(self._bound(case))
+        self.counts = problem.counts
         return problem, batches
 
     def _load(self, settings: Settings, item: Item) -> Lane:

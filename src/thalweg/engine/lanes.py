@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
-from copy import copy
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple, final
@@ -13,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.hardware import Hardware
 from thalweg.engine.xla import LAPACK, Settled
-from thalweg.methods.method import Method, Report
+from thalweg.methods.method import Method, Report, Reports
 
 
 @final
@@ -60,6 +60,9 @@ class Once:
     def __init__(self) -> None:
         self._lock, self._made = Lock(), dict[Any, Future[Any]]()
 
+    def __len__(self) -> int:
+        return len(self._made)
+
     def __call__(self, signature: Any, make: Callable[[], Any]) -> Any:
         with self._lock:
             mine = signature not in self._made
@@ -91,18 +94,18 @@ class Stepper:
         state = jax.eval_shape(
             lambda h, x, k: treedef.unflatten(h).init(problem, x, k), numbers, *point(problem, dtype)
         )
-        return cls(type(method).__name__, treedef, jax.tree.structure(state), swept, hasattr(method, "report"))
+        return cls(type(method).__name__, treedef, jax.tree.structure(state), swept, isinstance(method, Reports))
 
     def numbers(self, settings: Settings, own: list[Array]) -> Any:
         """The method with the numbers of one lane."""
         mine, shared = iter(own), iter(settings.hyper)
         return self.method.unflatten([next(mine if own_one else shared) for own_one in self.swept])
 
-    def init(self, problem: Problem, settings: Settings, item: Item, key: Array) -> list[Array]:
+    def init(self, problem: Objective, settings: Settings, item: Item, key: Array) -> list[Array]:
         state = self.numbers(settings, item.hyper).init(problem, item.x, key)
         return [jnp.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
-    def step(self, problem: Problem, settings: Settings, lane: Lane) -> tuple[Array, list[Array]]:
+    def step(self, problem: Objective, settings: Settings, lane: Lane) -> tuple[Array, list[Array]]:
         """x and state after one step; ValueError where they are not shaped as before."""
         x, state = self.numbers(settings, lane.hyper).step(problem, lane.x, self.state.unflatten(lane.state))
         x, leaves = x.astype(lane.x.dtype), [jnp.asarray(leaf) for leaf in jax.tree.leaves(state)]
@@ -114,7 +117,7 @@ class Stepper:
             )
         return x, leaves
 
-    def report(self, problem: Problem, settings: Settings, lane: Lane) -> Report:
+    def report(self, problem: Objective, settings: Settings, lane: Lane) -> Report:
         """What the method knows of x, or else what the problem says."""
         if self.reports:
             return self.numbers(settings, lane.hyper).report(lane.x, self.state.unflatten(lane.state))
@@ -122,12 +125,10 @@ class Stepper:
 
 
 def along_lanes(problem: Problem) -> Problem:
-    """A copy for the traces of lanes, which may live as long as the problem: its derivatives are computed once along
-    lanes, but for those of many examples, which run along these."""
-    problem = copy(problem)
-    if not problem.examples:
-        problem.derivatives = Settled(problem.derivatives)
-    return problem
+    """Another problem for the traces of lanes, which may live as long as the problem: its derivatives are computed once
+    along lanes, but for those of many examples, which run along these."""
+    mine = problem.derivatives
+    return problem.with_derivatives(mine if problem.examples.mapped else Settled(mine))
 
 
 def point(problem: Problem, dtype: np.dtype) -> tuple[Any, Any]:

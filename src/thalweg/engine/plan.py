@@ -65,7 +65,7 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     if any(len(seen.shape) > 1 for seen in of.row.values()):
         verb.blame(problem, method, dtype)
     if verb.in_step:
-        components, bound = sum(space.size for space in problem.inner_spaces), batch_of(problem)
+        components, bound = sum(space.size for space in problem.chain.spaces), batch_of(problem)
         width = hardware.width_in_step(items.total, problem.dimension, components)
     else:
         bound = problem if task.cases is None else problem.bind(items.first_case())

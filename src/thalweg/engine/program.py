@@ -14,7 +14,8 @@ from thalweg.engine.functions import Functions
 from thalweg.engine.hardware import CORES, Hardware
 from thalweg.engine.lanes import Lane, Settings, in_turn
 from thalweg.engine.memory import Pool
-from thalweg.engine.xla import calls_lapack, compiled
+from thalweg.engine.traces import calls_lapack
+from thalweg.engine.xla import compiled
 from thalweg.numerics.layout import lanes_minor, memory_order
 
 Out = dict[str, Array]  # what is written of each lane, by name: (rows, …, lanes)

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from thalweg.chain.batches import shown
+from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.chain.signatures import asks
 from thalweg.chain.space import abstract
@@ -37,7 +38,7 @@ class Recording:
     def memo(self, x: Array) -> Any:
         return ()
 
-    def advance(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> Lane:
+    def advance(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
         x, state = stepper.step(problem, settings, lane)
         return lane._replace(x=x, state=state)
 
@@ -66,7 +67,7 @@ class Recording:
 
     def names(self, problem: Problem) -> list[str]:
         """Of what is kept, in the order of the chain."""
-        return [*(space.name for space in problem.inner_spaces), "loss", *(name for name, _ in self.record)]
+        return [*(space.name for space in problem.chain.spaces), "loss", *(name for name, _ in self.record)]
 
 
 def recorded(dtype: np.dtype) -> np.dtype:

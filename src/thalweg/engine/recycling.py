@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending
 from thalweg.engine.lanes import Lane, Settings, Stepper
@@ -59,7 +60,7 @@ class Finishing:
     def kept(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> dict[str, Any]:
         return result(lane)
 
-    def advance(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> Lane:
+    def advance(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
         x, memo, report = lane.x, lane.memo, stepper.report(problem, settings, lane)
         value, norm = report.value, jnp.max(jnp.abs(report.gradient))
         active = lane.code == Ending.RUNNING  # one that is done stands still until its block ends

@@ -7,7 +7,7 @@ import numpy as np
 
 from thalweg.chain.problem import Problem
 from thalweg.engine.memory import free_for
-from thalweg.methods.method import Method
+from thalweg.methods.method import Method, NeedsRoom
 
 STEP_BYTES = 16  # of a row beside the record: of the coordinate and of a copy that is made on the way
 
@@ -15,13 +15,13 @@ STEP_BYTES = 16  # of a row beside the record: of the coordinate and of a copy t
 def check_workspace(problem: Problem, name: str, method: Method, lanes: int, dtype: np.dtype) -> None:
     """ValueError where the matrices of a method with a ``workspace``, called ``name``, would exceed the free memory for
     ``lanes`` that are stepped at a time on the data of ``problem``; it tells the bytes and the largest batch."""
-    if not hasattr(method, "workspace"):
+    if not isinstance(method, NeedsRoom):
         return
-    rows, columns, examples = problem.inner_spaces[-1].size, problem.dimension, problem.examples or 1
+    rows, columns, examples = problem.chain.spaces[-1].size, problem.dimension, problem.examples.count
 
     def needed(size: int) -> int:
         """Bytes with a batch of so many examples."""
-        return lanes * method.workspace(rows * size // examples, columns, dtype.itemsize)  # pyright: ignore
+        return lanes * method.workspace(rows * size // examples, columns, dtype.itemsize)
 
     free = free_for(needed(examples))
     if needed(examples) > free:

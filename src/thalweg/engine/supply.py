@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Lock
 from typing import Any, final
+from weakref import ref
 
 import jax
 import jax.numpy as jnp
@@ -121,7 +122,7 @@ class Tile:
     def __init__(self, program: Program, supply: Supply, deadline: float) -> None:
         self.program, self.supply, self.deadline = program, supply, deadline
         self.queue, self.more = np.empty(0, np.int32), True
-        self.lanes, self.out, self.block_seconds, self.items_per_second = IDLE.take(program) or vacant(program)
+        self.lanes, self.out, self.block_seconds, self.items_per_second = IDLE.take(ref(program)) or vacant(program)
 
     def start(self) -> Callable[[], None]:
         """Start a chunk of steps; returns what waits for it and brings results home."""
@@ -161,4 +162,4 @@ class Tile:
             found = {name: np.moveaxis(values, -1, 0)[busy] for name, values in kept.items()}
             self.supply.keep({**found, "code": np.where(found["code"] == Ending.RUNNING, reason, found["code"])})
         elif size((self.program.lanes, self.program.out)) <= 2 * hardware.chunk_bytes:
-            IDLE.keep(self.program, (self.lanes, self.out, self.block_seconds, self.items_per_second))
+            IDLE.keep(ref(self.program), (self.lanes, self.out, self.block_seconds, self.items_per_second))

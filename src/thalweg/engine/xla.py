@@ -8,7 +8,7 @@ import jax
 from jax import Array
 
 from thalweg.chain.derivatives import Derivatives, Function
-from thalweg.numerics.layout import settled
+from thalweg.numerics.layout import settled_in_order as settled
 
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
 # for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
@@ -27,10 +27,6 @@ def compiled(f: Any, options: tuple[tuple[str, Any], ...], *shapes: Any) -> Any:
             if "No such compile option" not in str(error) or known == options:
                 raise
             options = known
-
-
-def calls_lapack(program: Any) -> bool:
-    return 'custom_call_target="lapack' in program.as_text()
 
 
 @final

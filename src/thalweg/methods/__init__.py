@@ -15,7 +15,7 @@ from thalweg.methods.first_order import (
     nesterov,
     rmsprop,
 )
-from thalweg.methods.flow import damped_newtonian, gradient_flow, newtonian_momentum
+from thalweg.methods.flow import damped_newtonian, gradient_flow
 from thalweg.methods.genetic import Genetic
 from thalweg.methods.inverse_simulator import InverseSimulator
 from thalweg.methods.jacobian_power import JacobianPower, KrylovPower
@@ -63,7 +63,6 @@ __all__ = [
     "gradient_flow",
     "momentum",
     "nesterov",
-    "newtonian_momentum",
     "rmsprop",
 ]
 

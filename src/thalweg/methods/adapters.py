@@ -2,36 +2,48 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
-from jax.tree_util import register_dataclass
+from jax.tree_util import GetAttrKey, register_dataclass
 
-from thalweg.methods.method import Method, Report
+from thalweg.chain.objective import Objective
+from thalweg.methods.method import Method, Report, method, static
 
 if TYPE_CHECKING:
     from optimistix import AbstractLeastSquaresSolver, AbstractMinimiser
 
-    from thalweg.chain.problem import Problem
-
-Static = {"static": True}
-
 
 def from_optimistix(solver: "AbstractMinimiser | AbstractLeastSquaresSolver") -> Method:
-    """A method from an optimistix solver: ``from_optimistix(optimistix.BFGS(rtol=1e-8, atol=1e-8))``.
+    """A method from an optimistix solver: x <- the next iterate of the solver, one of its steps, such as one trial of
+    its search, per step.
 
     A minimiser gets the loss, a least-squares solver the residual of a ``SquaredError``, both with the derivatives of
-    the problem. A step is one step of the solver, such as one trial of its search. Its numbers, such as
-    ``learning_rate`` or ``slope``, are hyperparameters and can be swept, but for tolerances: those of the solver
-    itself are not used, since ``solve`` has its own.
+    the problem. A solver that has a search begins by evaluating the start, which here is no step: after k steps x is
+    where ``optimistix.minimise`` is after k + 1.
 
-    A solver that has a search begins by evaluating the start, which here is no step: after k steps x is where
-    ``optimistix.minimise`` is after k + 1.
-
-    Raises ValueError where optimistix is not installed, for anything but such a solver, and for one that holds arrays,
-    since what is not a hyperparameter must be hashable.
+    Args:
+        solver: such as ``optimistix.BFGS(rtol=1e-8, atol=1e-8)``. Its numbers, such as ``learning_rate`` or ``slope``,
+            are hyperparameters and can be swept, but for tolerances: those of the solver itself are not used, since
+            ``solve`` has its own.
+    Returns:
+        a method.
+    Raises:
+        ValueError: where optimistix is not installed, for anything but such a solver, and for one that holds arrays,
+            since what is not a hyperparameter must be hashable.
+    Cost:
+        that of a step of the solver.
+    Source:
+        Rader, Lyons and Kidger (2024), arXiv:2402.09983.
+    Example:
+        >>> import optimistix
+        >>> descent = tw.methods.from_optimistix(optimistix.GradientDescent(learning_rate=0.5, rtol=1e-8, atol=1e-8))
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), descent, steps=2)
+        >>> print(trace.rule.item(), trace.x.values.ravel())
+        GradientDescent [1.   0.5  0.25]
     """
     try:
         import optimistix
@@ -63,7 +75,14 @@ def from_optimistix(solver: "AbstractMinimiser | AbstractLeastSquaresSolver") ->
         ) from error
     least_squares = isinstance(solver, optimistix.AbstractLeastSquaresSolver)
     steps = OptimistixSteps(rest, hyper, least_squares)
-    return OptimistixSearch(steps) if hasattr(solver, "search") else steps
+    return OptimistixSearch(steps) if isinstance(solver, _Searches) else steps
+
+
+@runtime_checkable
+class _Searches(Protocol):
+    """A solver that looks how far to go."""
+
+    search: Any
 
 
 @final
@@ -76,8 +95,9 @@ class _Number:
 
 def _number(path: Any, leaf: Any) -> str:
     """The name of a number that steps depend on, else nothing."""
-    names = [getattr(entry, "name", "") for entry in path]
-    real = isinstance(leaf, float) or (getattr(leaf, "shape", None) == () and jnp.issubdtype(leaf.dtype, jnp.floating))
+    names = [entry.name if isinstance(entry, GetAttrKey) else "" for entry in path]
+    single = isinstance(leaf, Array | np.ndarray | np.generic) and leaf.shape == ()
+    real = isinstance(leaf, float) or (single and jnp.issubdtype(leaf.dtype, jnp.floating))
     return names[-1] if real and all(names) and names[-1] not in ("rtol", "atol") else ""
 
 
@@ -88,34 +108,31 @@ class OptimistixState:
     """The state of a solver: its arrays, and what else it holds, which stays as it is."""
 
     arrays: Any
-    rest: Any = field(metadata=Static)
+    rest: Any = field(metadata={"static": True})
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class OptimistixSteps:
     """One step of an optimistix solver per step; ``rest`` is the solver without the numbers in ``hyper``."""
 
-    rest: Any = field(metadata=Static)
+    rest: Any = static()
     hyper: dict[str, Any]
-    least_squares: bool = field(metadata=Static)
+    least_squares: bool = static()
 
-    @property
-    def rule(self) -> type:
-        """The class of the solver, which gives the method its name."""
-        return type(self.rest)
+    def called(self) -> tuple[str, ...]:
+        """The class of the solver."""
+        return (type(self.rest).__name__,)
 
     def _solver(self) -> Any:
         return jax.tree.map(lambda leaf: self.hyper[leaf.name] if isinstance(leaf, _Number) else leaf, self.rest)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> OptimistixState:
-        zero = jnp.zeros((problem.inner_spaces[-1].size,) if self.least_squares else (), x.dtype)
+    def init(self, problem: Objective, x: Array, key: Array) -> OptimistixState:
+        zero = jnp.zeros((problem.chain.spaces[-1].size,) if self.least_squares else (), x.dtype)
         shape, slope = jax.ShapeDtypeStruct(zero.shape, x.dtype), jnp.zeros((*zero.shape, len(x)), x.dtype)
         function = _differentiable(lambda _: zero, lambda _: (zero, slope))  # init asks for shapes alone
         return _split(self._solver().init(function, x, None, {}, shape, None, frozenset()))
 
-    def step(self, problem: "Problem", x: Array, state: OptimistixState) -> tuple[Array, OptimistixState]:
+    def step(self, problem: Objective, x: Array, state: OptimistixState) -> tuple[Array, OptimistixState]:
         import equinox
 
         def residual(y: Array) -> tuple[Array, Array]:  # the first raises where L is no sum of squares
@@ -128,30 +145,28 @@ class OptimistixSteps:
         return x, _split(whole)
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class OptimistixSearch:
     """A solver that searches, whose state knows the loss and its gradient at x once the start is evaluated."""
 
     steps: OptimistixSteps
 
-    @property
-    def rule(self) -> type:
-        return self.steps.rule
+    def called(self) -> tuple[str, ...]:
+        return self.steps.called()
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> OptimistixState:
+    def init(self, problem: Objective, x: Array, key: Array) -> OptimistixState:
         return self.step(problem, x, self.steps.init(problem, x, key))[1]
 
-    def step(self, problem: "Problem", x: Array, state: OptimistixState) -> tuple[Array, OptimistixState]:
+    def step(self, problem: Objective, x: Array, state: OptimistixState) -> tuple[Array, OptimistixState]:
         return self.steps.step(problem, x, state)
 
     def report(self, x: Array, state: OptimistixState) -> Report:
         import equinox
+        from optimistix import FunctionInfo
 
         whole = equinox.combine(state.arrays, state.rest)
         known = whole.f_info
-        gradient = known.compute_grad() if hasattr(known, "compute_grad") else known.grad
+        gradient = known.compute_grad() if isinstance(known, FunctionInfo.ResidualJac) else known.grad
         return Report(known.as_min(), gradient, jnp.all(whole.y_eval == x))
 
 

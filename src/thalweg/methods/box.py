@@ -1,14 +1,13 @@
 """Bounds on x: the problem's domain as a box."""
 
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import NamedTuple, final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
+from thalweg.chain.objective import Smooth
 
 
 @final
@@ -19,7 +18,7 @@ class Box(NamedTuple):
     high: Array
 
     @staticmethod
-    def of(problem: "Problem", bounded: bool, x: Array) -> "Box":
+    def of(problem: Smooth, bounded: bool, x: Array) -> "Box":
         """The domain, where a method is ``bounded`` by it, or else all of space."""
         if not bounded:
             return Box(jnp.full_like(x, -jnp.inf), jnp.full_like(x, jnp.inf))
@@ -30,7 +29,7 @@ class Box(NamedTuple):
         return Box(*(jnp.asarray(side, x.dtype) for side in problem.domain))
 
     @staticmethod
-    def searched(problem: "Problem", method: str, x: Array) -> "Box":
+    def searched(problem: Smooth, method: str, x: Array) -> "Box":
         """The domain, where a method searches all of it; ValueError unless it is finite."""
         if problem.domain is None or not np.isfinite(problem.domain).all():
             given = "no domain" if problem.domain is None else "an infinite domain"

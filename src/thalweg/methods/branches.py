@@ -1,4 +1,4 @@
-"""What a lane goes on with: both branches are computed, one is taken."""
+"""``jnp.where`` on two pytrees: both branches of a step are computed, one is taken."""
 
 from typing import TypeVar
 

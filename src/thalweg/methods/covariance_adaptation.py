@@ -1,27 +1,20 @@
 """CMA-ES by the package cmaes: its distribution on the host, the losses in the compiled program."""
 
-import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
-from jax.tree_util import register_dataclass
 
-from thalweg.methods.host import host_call
-from thalweg.methods.population import losses
+from thalweg.chain.objective import Objective
+from thalweg.methods.host import HostTable, host_call
+from thalweg.methods.method import method, static
 from thalweg.numerics.reading import positive, whole
-
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
-
-Static = {"static": True}
 
 
 @final
@@ -30,27 +23,35 @@ class CMAESState(NamedTuple):
     at: Array  # the index of the present one
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class CMAES:
     """Covariance matrix adaptation: points of N(m, sigma^2 C) are drawn and ranked by L, and m, sigma and C move toward
-    the best of them; x is the mean m (Hansen 2016, as in the package cmaes, with its defaults).
+    the best of them; x is the mean m.
 
-    A step is one generation of ``population`` >= 4 points, 4 + floor(3 ln d) if None. ``width`` > 0, in [x], is the
-    first sigma, about a third of the distance to the minimum. After ``generations``, or where cmaes stops, x stays. A
-    loss that is no number ranks last. Both whole numbers are structure. The seed is drawn from the lane's key.
+    A step is one generation, as in the package cmaes, with its defaults. After ``generations``, or where cmaes stops, x
+    stays. A loss that is no number ranks last. The seed is drawn from the lane's key. Invariant to increasing functions
+    of L and to orthogonal maps of x, in the long run to all linear ones.
 
-    Invariant to increasing functions of L and to orthogonal maps of x, in the long run to all linear ones. All
-    generations are made before the first step, on the host in float64, and what they evaluate is not counted. Cost per
-    step: ``population`` values and, on the host, O(d^3). Memory of a lane: generations d numbers.
-
-    Raises ValueError where cmaes is not installed.
+    Args:
+        width: the first sigma, > 0, in [x], about a third of the distance to the minimum.
+        population: 4 or more, 4 + floor(3 ln d) if None; structure.
+        generations: 1 or more; structure.
+    Raises:
+        ValueError: where cmaes is not installed, and for numbers out of range.
+    Cost:
+        per step ``population`` values and, on the host, O(d^3); all generations are made before the first step, on the
+        host in float64, and what they evaluate is not counted. Memory of a lane: generations d numbers.
+    Source:
+        Hansen (2016), arXiv:1604.00772; Nomura and Shibata (2024), arXiv:2402.01373, for the package.
+    Example:
+        >>> problem, method = tw.problems.quadratic([1.0, 10.0]), tw.methods.CMAES(1.0, generations=40)
+        >>> print(tw.run(problem, method, [3.0, 4.0], steps=40).loss.values[0, 0, -1] < 1e-3)
+        True
     """
 
     width: float
-    population: int | None = field(default=None, metadata=Static)
-    generations: int = field(default=200, metadata=Static)
+    population: int | None = static(default=None)
+    generations: int = static(default=200)
 
     def __post_init__(self) -> None:
         try:
@@ -62,13 +63,13 @@ class CMAES:
         if self.population is not None:
             whole(self.population, "population", 4)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> CMAESState:
+    def init(self, problem: Objective, x: Array, key: Array) -> CMAESState:
         population = self.population or 4 + math.floor(3 * math.log(len(x)))
         number, points = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((population, len(x)), x.dtype)
 
         def generation(asked: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
             which, there = asked
-            there, mean = host_call(_generation, (points, x), which, losses(problem, there))
+            there, mean = host_call(_generation, (points, x), which, problem.values(there))
             return (which, there), mean
 
         seed = jax.random.randint(key, (), 0, 2**31 - 1, jnp.int32)
@@ -78,13 +79,12 @@ class CMAES:
         _, path = jax.lax.scan(generation, (which, there), length=self.generations)
         return CMAESState(jnp.concatenate([x[None], path]), jnp.zeros((), jnp.int32))
 
-    def step(self, problem: "Problem", x: Array, state: CMAESState) -> tuple[Array, CMAESState]:
+    def step(self, problem: Objective, x: Array, state: CMAESState) -> tuple[Array, CMAESState]:
         at = jnp.minimum(state.at + 1, self.generations)
         return state.path[at], CMAESState(state.path, at)
 
 
-_numbers = itertools.count()
-_strategies: dict[int, "_Strategy"] = {}
+_strategies = HostTable()
 
 
 @final
@@ -120,29 +120,21 @@ class _Strategy:
 
 
 def _begin(population: int, generations: int, *given: np.ndarray) -> tuple[Any, ...]:
-    """Numbers of new strategies in ``_strategies`` and their first points.
+    """Numbers of new strategies in ``_strategies``, from seeds, starts, widths and data, and their first points."""
 
-    Lanes that are given the same seed, x, width and data share one: tiles are filled up with copies of lanes.
-    """
-    seeds, starts, widths = given[:3]
-    keys = [b"".join(array[lane].tobytes() for array in given) for lane in range(len(seeds))]
-    numbers: dict[bytes, int] = {}
-    for key, seed, start, width in zip(keys, seeds, starts, widths, strict=True):
-        if key not in numbers:
-            numbers[key] = next(_numbers) % 2**31
-            strategy = _Strategy(start.astype(float), float(width), int(seed), population, generations)
-            _strategies[numbers[key]] = strategy
-    mine = [numbers[key] for key in keys]
-    return mine, [_strategies[number].points for number in mine]
+    def made(seed: np.ndarray, start: np.ndarray, width: np.ndarray, *_: np.ndarray) -> _Strategy:
+        return _Strategy(start.astype(float), float(width), int(seed), population, generations)
+
+    numbers = _strategies.add(made, *given)
+    mine = _strategies.of(numbers)
+    return numbers, [mine[number].points for number in numbers]
 
 
 def _generation(numbers: np.ndarray, values: np.ndarray) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
     """The points that are asked about next, and the means."""
-    which, first = np.unique(numbers, return_index=True)
-    mine = {int(number): _strategies[int(number)] for number in which}
-    for strategy, lane in zip(mine.values(), first, strict=True):
-        strategy.tell(values[lane])
+    mine = _strategies.of(numbers)
+    first = dict(zip(numbers[::-1].tolist(), values[::-1], strict=True))  # lanes that share one have the same losses
     for number, strategy in mine.items():
-        if strategy.left == 0:
-            del _strategies[number]
+        strategy.tell(first[number])
+    _strategies.drop(number for number, strategy in mine.items() if strategy.left == 0)
     return [mine[int(n)].points for n in numbers], [mine[int(n)].mean for n in numbers]

@@ -2,46 +2,63 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from numbers import Real
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
-from jax.tree_util import register_dataclass
 
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
-
-Static = {"static": True}
+from thalweg.chain.objective import Smooth
+from thalweg.chain.signatures import name_of
+from thalweg.methods.method import method, static
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class FirstOrder:
-    """x <- x + rule(dL/dx), with ``rule`` any optax update rule.
+    """x <- x + rule(dL/dx), with ``rule`` any optax update rule. ``from_optax`` and the functions beside it make one.
 
-    ``rule`` is a function that makes an ``optax.GradientTransformation`` (``optax.adam``, …), ``hyper`` its numeric
-    arguments, which are leaves and can be swept, and ``options`` its remaining arguments as pairs, which are structure.
+    The pull-back of the loss is the transposed Jacobian: dL/dx = (dy/dx)^T dL/dy, whose units [L]/[x] are not those of
+    a step in [x]; the learning rate carries [x]^2/[L] where the rule does not normalize.
 
-    Cost per step: one gradient. The pull-back of the loss is the transposed Jacobian: dL/dx = (dy/dx)^T dL/dy, whose
-    units [L]/[x] are not those of a step in [x]; the learning rate carries [x]^2/[L] where the rule does not normalize.
+    Args:
+        rule: a function that makes an ``optax.GradientTransformation`` (``optax.adam``, …); structure.
+        hyper: its numeric arguments by name, which are leaves and can be swept.
+        options: its remaining arguments as pairs, which are structure.
+    Raises:
+        ValueError: from ``run`` and ``solve``, where the rule does not take these arguments or cannot take a step.
+    Cost:
+        per step one gradient; of a rule that searches along a line what the search takes, in a loop that cannot be
+        counted.
+    Source:
+        DeepMind et al. (2020), The DeepMind JAX Ecosystem, optax.
+    Example:
+        >>> import optax
+        >>> method = tw.methods.FirstOrder(optax.sgd, {"learning_rate": 0.5})
+        >>> print(tw.run(tw.problems.quadratic([1.0]), method, steps=2).x.values.ravel())
+        [1.   0.5  0.25]
     """
 
-    rule: Callable[..., optax.GradientTransformation] = field(metadata=Static)
+    rule: Callable[..., optax.GradientTransformation] = static()
     hyper: dict[str, Any]
-    options: tuple[tuple[str, Any], ...] = field(default=(), metadata=Static)
+    options: tuple[tuple[str, Any], ...] = static(default=())
+
+    def called(self) -> tuple[str, ...]:
+        """The name of the rule, and its flags that are not usual."""
+        usual = {name for name, p in inspect.signature(self.rule).parameters.items() if p.default is True}
+        flags = [name for name, value in self.options if value is True and name not in usual]
+        return name_of(self.rule, "FirstOrder"), *flags
 
     def _transformation(self) -> optax.GradientTransformationExtraArgs:
         return optax.with_extra_args_support(self.rule(**self.hyper, **dict(self.options)))
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> Any:
+    def init(self, problem: Smooth, x: Array, key: Array) -> Any:
         return self._transformation().init(x)
 
-    def step(self, problem: "Problem", x: Array, state: Any) -> tuple[Array, Any]:
+    def step(self, problem: Smooth, x: Array, state: Any) -> tuple[Array, Any]:
         gradient = problem.gradient(x)
         loss = {"value": problem.value(x), "grad": gradient, "value_fn": problem.value}  # for rules that search a line
         update, state = self._transformation().update(gradient, state, x, **loss)
@@ -55,7 +72,7 @@ class FirstOrder:
         """
         numbers = {**self.hyper, **dict(self.options)}
         kept, eps = partial(optax.tree.get, state), numbers.get("eps", 0.0)
-        match getattr(self.rule, "__name__", ""):
+        match name_of(self.rule, "FirstOrder"):
             case "adam" | "adamw":
                 return jnp.sqrt(kept("nu") / (1 - numbers["b2"] ** kept("count"))) + eps
             case "rmsprop":
@@ -69,11 +86,27 @@ class FirstOrder:
 def from_optax(
     rule: Callable[..., optax.GradientTransformation] | optax.GradientTransformation, **arguments: Any
 ) -> FirstOrder:
-    """A method from an optax rule: ``from_optax(optax.lion, learning_rate=1e-3, b1=0.95)``.
+    """A method from an optax rule: x <- x + rule(dL/dx).
 
-    Numbers become hyperparameters that can be swept; flags, functions (such as schedules), None and what the rule
-    annotates as a whole number (a memory, a period) become structure. A finished transformation,
-    ``from_optax(optax.lion(1e-3))``, serves too, with nothing to sweep.
+    Args:
+        rule: a function that makes a transformation, such as ``optax.lion``, or a finished transformation,
+            ``optax.lion(1e-3)``, with nothing to sweep.
+        **arguments: of the rule. Numbers become hyperparameters that can be swept; flags, functions (such as
+            schedules), None and what the rule annotates as a whole number (a memory, a period) become structure.
+    Returns:
+        a ``FirstOrder``.
+    Raises:
+        ValueError: where arguments are given beside a finished transformation.
+    Cost:
+        per step one gradient and what the rule does.
+    Source:
+        DeepMind et al. (2020), The DeepMind JAX Ecosystem, optax.
+    Example:
+        >>> import optax
+        >>> lion = tw.methods.from_optax(optax.lion, learning_rate=0.25, b1=0.95)
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), lion, steps=2)
+        >>> print(trace.rule.item(), trace.x.values.ravel().round(2))
+        lion [1.   0.75 0.5 ]
     """
     if isinstance(rule, optax.GradientTransformation):
         if arguments:
@@ -88,7 +121,9 @@ def from_optax(
 
 
 def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and (isinstance(value, Real) or getattr(value, "ndim", None) == 0)
+    if isinstance(value, Array | np.ndarray):
+        return value.ndim == 0
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @final
@@ -109,7 +144,7 @@ class _Decayed:
 
     @property
     def __name__(self) -> str:
-        return self.rule.__name__
+        return name_of(self.rule, "FirstOrder")
 
     def __call__(self, weight_decay: float, **arguments: Any) -> optax.GradientTransformation:
         return optax.chain(optax.add_decayed_weights(weight_decay), self.rule(**arguments))
@@ -124,27 +159,86 @@ def _decayed(
 
 
 def gradient_descent(learning_rate: float) -> FirstOrder:
-    """x <- x - learning_rate dL/dx (Cauchy 1847). Stable on a quadratic for learning_rate < 2 / lambda_max."""
+    """x <- x - learning_rate dL/dx. Stable on a quadratic for learning_rate < 2 / lambda_max.
+
+    Args:
+        learning_rate: in [x]^2/[L].
+    Raises:
+        ValueError: from ``run`` and ``solve``, for a learning rate that is no number.
+    Cost:
+        per step one gradient.
+    Source:
+        Cauchy (1847), Comptes Rendus 25, 536-538.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.gradient_descent(0.5), steps=3)
+        >>> print(trace.x.values.ravel())
+        [1.    0.5   0.25  0.125]
+    """
     return from_optax(optax.sgd, learning_rate=learning_rate)
 
 
 def momentum(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
-    """Heavy ball: v <- momentum v + dL/dx, x <- x - learning_rate v (Polyak 1964, eq. 9).
+    """Heavy ball: v <- momentum v + dL/dx, x <- x - learning_rate v.
 
     Stable on a quadratic for learning_rate < 2 (1 + momentum) / lambda_max.
+
+    Args:
+        learning_rate: in [x]^2/[L].
+        momentum: a pure number from 0, which is gradient descent, to below 1.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient; memory of d numbers.
+    Source:
+        Polyak (1964), USSR Computational Mathematics and Mathematical Physics 4, 1-17, eq. 9.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.momentum(0.5, momentum=0.5), steps=3)
+        >>> print(trace.x.values.ravel())
+        [ 1.    0.5   0.   -0.25]
     """
     return from_optax(optax.sgd, learning_rate=learning_rate, momentum=momentum)
 
 
 def nesterov(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
-    """v <- momentum v + dL/dx, x <- x - learning_rate (dL/dx + momentum v) (Nesterov 1983; Sutskever et al. 2013)."""
+    """v <- momentum v + dL/dx, x <- x - learning_rate (dL/dx + momentum v).
+
+    Args:
+        learning_rate: in [x]^2/[L].
+        momentum: a pure number from 0, which is gradient descent, to below 1.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient; memory of d numbers.
+    Source:
+        Nesterov (1983), Soviet Mathematics Doklady 27, 372-376; in this form Sutskever et al. (2013), ICML, section 2.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.nesterov(0.5, momentum=0.5), steps=2)
+        >>> print(trace.x.values.ravel().round(3))
+        [ 1.     0.25  -0.062]
+    """
     return from_optax(optax.sgd, learning_rate=learning_rate, momentum=momentum, nesterov=True)
 
 
 def adagrad(learning_rate: float, initial_accumulator_value: float = 0.1, eps: float = 1e-7) -> FirstOrder:
-    """s <- s + g^2, x <- x - learning_rate g / sqrt(s + eps), g = dL/dx (Duchi, Hazan, Singer 2011).
+    """s <- s + g^2, x <- x - learning_rate g / sqrt(s + eps), with g = dL/dx and all of it component by component.
 
-    Invariant to a scaling of L and of each component of x, but for eps. torch starts at s = 0 with eps = 1e-10.
+    Invariant to a scaling of L and of each component of x, but for eps and the first s. torch starts at s = 0 with eps
+    = 1e-10.
+
+    Args:
+        learning_rate: in [x].
+        initial_accumulator_value: the first s, in [L]^2/[x]^2.
+        eps: against division by zero, in [L]^2/[x]^2.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient; memory of d numbers.
+    Source:
+        Duchi, Hazan and Singer (2011), Journal of Machine Learning Research 12, 2121-2159.
+    Example:
+        >>> rule = tw.methods.adagrad(0.5, initial_accumulator_value=0.0)
+        >>> print(tw.run(tw.problems.quadratic([1.0]), rule, steps=2).x.values.ravel().round(3))
+        [1.    0.5   0.276]
     """
     return from_optax(
         optax.adagrad, learning_rate=learning_rate, initial_accumulator_value=initial_accumulator_value, eps=eps
@@ -161,11 +255,26 @@ def rmsprop(
     eps_in_sqrt: bool = True,
     weight_decay: float | None = None,
 ) -> FirstOrder:
-    """v <- decay v + (1 - decay) g^2, x <- x - learning_rate g / sqrt(v + eps), g = dL/dx (Tieleman, Hinton 2012).
+    """v <- decay v + (1 - decay) g^2, x <- x - learning_rate g / sqrt(v + eps), with g = dL/dx, component by component.
 
-    ``centered`` subtracts the squared running mean of g from v (Graves 2013); ``eps_in_sqrt=False`` adds eps to the
-    root, as torch does (with its decay of 0.99); ``momentum`` accumulates the steps; ``weight_decay``, in [L]/[x]^2, is
-    coupled: g = dL/dx + weight_decay x.
+    Args:
+        learning_rate: in [x].
+        decay: of the mean of squares, a pure number from 0 to below 1.
+        eps: against division by zero, in [L]^2/[x]^2.
+        momentum: with which steps are accumulated, a pure number; None for none.
+        centered: whether the squared running mean of g is subtracted from v (Graves 2013); structure.
+        eps_in_sqrt: False adds eps to the root, in [L]/[x], as torch does (with its decay of 0.99); structure.
+        weight_decay: in [L]/[x]^2, coupled: g = dL/dx + weight_decay x; None for none.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient; memory of d numbers, of 2d with momentum or centered.
+    Source:
+        Tieleman and Hinton (2012), Coursera, Neural Networks for Machine Learning, lecture 6.5.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.rmsprop(0.1, decay=0.75), steps=2)
+        >>> print(trace.x.values.ravel().round(3))
+        [1.    0.8   0.664]
     """
     return _decayed(
         weight_decay,
@@ -186,10 +295,27 @@ def adam(
     eps: float = 1e-8,
     weight_decay: float | None = None,
 ) -> FirstOrder:
-    """x <- x - learning_rate m^ / (sqrt(v^) + eps), bias-corrected means of g and g^2 (Kingma, Ba 2015, algorithm 1).
+    """x <- x - learning_rate m^ / (sqrt(v^) + eps), with m^ and v^ the means of g = dL/dx and of g^2, bias-corrected.
 
-    ``weight_decay``, in [L]/[x]^2, is coupled: g = dL/dx + weight_decay x, of which the normalization leaves only the
-    direction where it outweighs dL/dx; ``adamw`` decouples it.
+    m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2; after k steps m^ = m / (1 - b1^k) and v^ = v / (1 - b2^k).
+
+    Args:
+        learning_rate: in [x].
+        b1: of the mean of g, a pure number from 0 to below 1.
+        b2: of the mean of g^2, likewise.
+        eps: against division by zero, in [L]/[x].
+        weight_decay: in [L]/[x]^2, coupled: g = dL/dx + weight_decay x, of which the normalization leaves only the
+            direction where it outweighs dL/dx; ``adamw`` decouples it. None for none.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient; memory of 2d numbers.
+    Source:
+        Kingma and Ba (2015), arXiv:1412.6980, algorithm 1.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.adam(0.1), steps=2)
+        >>> print(trace.x.values.ravel().round(2))
+        [1.  0.9 0.8]
     """
     return _decayed(weight_decay, optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
 
@@ -197,5 +323,23 @@ def adam(
 def adamw(
     learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, weight_decay: float = 1e-4
 ) -> FirstOrder:
-    """Adam with decoupled weight decay, x <- x - learning_rate (adam + weight_decay x) (Loshchilov, Hutter 2019)."""
+    """Adam with decoupled weight decay, x <- x - learning_rate (m^ / (sqrt(v^) + eps) + weight_decay x) (see ``adam``).
+
+    Args:
+        learning_rate: in [x].
+        b1: of the mean of the gradient, a pure number from 0 to below 1.
+        b2: of the mean of its squares, likewise.
+        eps: against division by zero, in [L]/[x].
+        weight_decay: in 1/[x].
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient; memory of 2d numbers.
+    Source:
+        Loshchilov and Hutter (2019), arXiv:1711.05101, algorithm 2.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.adamw(0.1, weight_decay=0.5), steps=2)
+        >>> print(trace.x.values.ravel().round(2))
+        [1.   0.85 0.71]
+    """
     return from_optax(optax.adamw, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)

@@ -1,19 +1,15 @@
 """The continuous limits of gradient descent and of momentum, integrated by diffrax to the rounding."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 
-from thalweg.methods.method import Method
+from thalweg.chain.objective import Objective
+from thalweg.methods.method import Method, method
 from thalweg.numerics.reading import positive
-
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
 
 TOLERANCES = {"float64": 1e-10, "float32": 1e-6}  # of a step of diffrax, relative and absolute
 MOST_STEPS = 4096  # of diffrax in one step here
@@ -22,13 +18,26 @@ MOST_STEPS = 4096  # of diffrax in one step here
 def gradient_flow(time_step: float, friction: float = 1.0) -> Method:
     """friction dx/dt = -dL/dx, the limit of gradient descent with learning_rate = time_step/friction for short steps.
 
-    One step advances by ``time_step`` > 0 of a time [t] of your own; ``friction`` > 0 is in [L] [t]/[x]^2. L falls
-    along it, by |dL/dx|^2/friction per time. Integrated by Dormand and Prince's method of order 8 with adaptive steps
-    (Hairer, Norsett, Wanner 1993) at tolerances of 1e-10 in float64, 1e-6 in float32; where a path leaves, or would
-    need more than 4096 steps of these, x is NaN from then on. Invariant to orthogonal maps of x, and a scaling of L is
-    one of time. Cost per step: at least 12 gradients.
+    One step advances by ``time_step`` of a time [t] of your own. L falls along it, by |dL/dx|^2/friction per time.
+    Integrated by Dormand and Prince's method of order 8 with adaptive steps at tolerances of 1e-10 in float64, 1e-6 in
+    float32; where a path leaves, or would need more than 4096 steps of these, x is NaN from then on. Invariant to
+    orthogonal maps of x, and a scaling of L is one of time.
 
-    Raises ValueError where diffrax is not installed, or for numbers that are not positive.
+    Args:
+        time_step: > 0, in [t].
+        friction: > 0, in [L] [t]/[x]^2.
+    Returns:
+        a method.
+    Raises:
+        ValueError: where diffrax is not installed, or for numbers that are not positive.
+    Cost:
+        per step at least 12 gradients, in a loop that cannot be counted.
+    Source:
+        Hairer, Nørsett and Wanner (1993), Solving Ordinary Differential Equations I, for the integrator.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.gradient_flow(1.0), steps=2)
+        >>> print(trace.x.values.ravel().round(3))
+        [1.    0.368 0.135]
     """
     _need_diffrax("gradient_flow")
     positive(time_step, "time_step")
@@ -37,12 +46,27 @@ def gradient_flow(time_step: float, friction: float = 1.0) -> Method:
 
 
 def damped_newtonian(time_step: float, mass: float = 1.0, friction: float = 1.0) -> Method:
-    """mass d2x/dt2 = -friction dx/dt - dL/dx from rest, the limit of ``momentum`` (see ``newtonian_momentum``).
+    """mass d2x/dt2 = -friction dx/dt - dL/dx from rest, the limit of ``momentum`` (see ``flow.newtonian_momentum``).
 
-    As ``gradient_flow``, which is its limit for mass -> 0. ``mass`` > 0 is in [L] [t]^2/[x]^2, ``friction`` >= 0 in
-    [L] [t]/[x]^2. The energy mass |dx/dt|^2/2 + L falls by friction |dx/dt|^2 per time (Polyak 1964, section 2).
+    As ``gradient_flow``, which is its limit for mass -> 0. The energy mass |dx/dt|^2/2 + L falls by friction |dx/dt|^2
+    per time.
 
-    Raises ValueError where diffrax is not installed, or for numbers out of range.
+    Args:
+        time_step: of one step, > 0, in a time [t] of your own.
+        mass: > 0, in [L] [t]^2/[x]^2.
+        friction: >= 0, in [L] [t]/[x]^2.
+    Returns:
+        a method, whose state is the velocity.
+    Raises:
+        ValueError: where diffrax is not installed, or for numbers out of range.
+    Cost:
+        per step at least 12 gradients, in a loop that cannot be counted; memory of d numbers.
+    Source:
+        Polyak (1964), USSR Computational Mathematics and Mathematical Physics 4, 1-17, section 2.
+    Example:
+        >>> swing = tw.methods.damped_newtonian(time_step=0.1, mass=2.0, friction=0.0)
+        >>> print(tw.sweep(swing, friction=[0.0, 0.5]).friction)
+        [0.  0.5]
     """
     _need_diffrax("damped_newtonian")
     positive(time_step, "time_step")
@@ -52,15 +76,26 @@ def damped_newtonian(time_step: float, mass: float = 1.0, friction: float = 1.0)
 
 
 def newtonian_momentum(mass: float, friction: float, time_step: float) -> dict[str, float]:
-    """``learning_rate`` and ``momentum`` of the heavy ball for this mass and friction:
-    ``momentum(**newtonian_momentum(mass=1.0, friction=0.5, time_step=0.1))``.
+    """``learning_rate`` and ``momentum`` of the heavy ball for this mass and friction, for ``methods.momentum``.
 
     With d_k = x_k - x_{k-1}, m (d_{k+1} - d_k)/dt^2 = -gamma d_{k+1}/dt - dL/dx(x_k) is solved by
-    d_{k+1} = m/(m + gamma dt) d_k - dt^2/(m + gamma dt) dL/dx(x_k): the factors are momentum and learning rate. For
-    m -> 0 this is gradient descent with learning_rate = dt/gamma. See docs/momentum.md. Units as in
-    ``damped_newtonian``, whose path it follows to first order in dt.
+    d_{k+1} = m/(m + gamma dt) d_k - dt^2/(m + gamma dt) dL/dx(x_k): the factors are momentum and learning rate. For m
+    -> 0 this is gradient descent with learning_rate = dt/gamma. See docs/momentum.md. Its path follows that of
+    ``damped_newtonian`` to first order in dt.
 
-    Raises ValueError unless time_step > 0, mass and friction >= 0, and one of these > 0.
+    Args:
+        mass: m >= 0, in [L] [t]^2/[x]^2.
+        friction: gamma >= 0, in [L] [t]/[x]^2.
+        time_step: dt > 0, in [t].
+    Returns:
+        both numbers by their names.
+    Raises:
+        ValueError: unless time_step > 0, mass and friction >= 0, and one of these > 0.
+    Source:
+        Polyak (1964); Qian (1999), Neural Networks 12, 145-151.
+    Example:
+        >>> tw.methods.flow.newtonian_momentum(mass=1.0, friction=0.0, time_step=0.5)
+        {'learning_rate': 0.25, 'momentum': 1.0}
     """
     positive(time_step, "time_step")
     positive(mass, "mass", zero=True)
@@ -71,25 +106,21 @@ def newtonian_momentum(mass: float, friction: float, time_step: float) -> dict[s
     return {"learning_rate": time_step**2 / inertia, "momentum": mass / inertia}
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class GradientFlow:
     """The steps of ``gradient_flow``."""
 
     time_step: float
     friction: float
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> tuple[()]:
+    def init(self, problem: Objective, x: Array, key: Array) -> tuple[()]:
         return ()
 
-    def step(self, problem: "Problem", x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
+    def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         return _advanced(lambda x: -problem.gradient(x) / self.friction, x, self.time_step), state
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class DampedNewtonian:
     """The steps of ``damped_newtonian``; the state is the velocity."""
 
@@ -97,10 +128,10 @@ class DampedNewtonian:
     mass: float
     friction: float
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> Array:
+    def init(self, problem: Objective, x: Array, key: Array) -> Array:
         return jnp.zeros_like(x)
 
-    def step(self, problem: "Problem", x: Array, state: Array) -> tuple[Array, Array]:
+    def step(self, problem: Objective, x: Array, state: Array) -> tuple[Array, Array]:
         def motion(now: tuple[Array, Array]) -> tuple[Array, Array]:
             x, velocity = now
             return velocity, -(self.friction * velocity + problem.gradient(x)) / self.mass

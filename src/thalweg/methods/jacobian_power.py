@@ -1,51 +1,57 @@
 """Half-inverse gradients and their relatives: the loss pulled back by a power of the Jacobian."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, final
-
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Objective
+from thalweg.methods.method import method, static
 from thalweg.numerics.lanczos import lanczos_power
 from thalweg.numerics.linalg import jacobian_power
 
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
 
-
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class JacobianPower:
     """x <- x - learning_rate V S^(-kappa) U^T g, with g = dL/dy, J = dy/dx = U S V^T, and singular values up to a
-    cutoff left out (Schnell, Holl, Thuerey 2022, arXiv:2203.10131, eq. 5).
+    cutoff left out.
 
-    kappa = -1 is gradient descent, 1/2 half-inverse gradients, 1 the Gauss-Newton direction of L = |y - y*|^2 / 2.
-    Over a minibatch y is that of all its examples and J their stacked Jacobians, whose rows belong together. The cutoff
-    is ``truncation`` times the largest singular value, as in the paper's code, or with ``relative=False`` the number
-    ``truncation`` itself, in [y]/[x], as in the paper.
+    kappa = -1 is gradient descent, 1/2 half-inverse gradients, 1 the Gauss-Newton direction of L = |y - y*|^2 / 2. Over
+    a minibatch y is that of all its examples and J their stacked Jacobians, whose rows belong together. The step is J^T
+    (J J^T)^(-(kappa + 1)/2) g, or with m > d (J^T J)^(-(kappa + 1)/2) J^T g: never a singular value decomposition of J
+    itself.
 
     Mind the scale: for a loss that is a mean over B examples g has a factor 1/B, and J has none. With L = mean |y -
     y*|^2 the step of kappa = 1 at learning_rate 1 is 2/B of a full Gauss-Newton step, which B/2 gives; that of kappa =
-    1/2 is as published at learning_rate 1, and changes with B, since half-inverse steps are not invariant to it. The
-    units of learning_rate are [x]^(1 - kappa) [y]^(1 + kappa) / [L].
+    1/2 is as published at learning_rate 1, and changes with B, since half-inverse steps are not invariant to it.
 
-    The step is J^T (J J^T)^(-(kappa + 1)/2) g, or with m > d (J^T J)^(-(kappa + 1)/2) J^T g: never a singular value
-    decomposition of J itself. Cost per step: one value, one Jacobian, m d min(m, d) multiplications. ``workspace``
-    tells the memory, which ``run`` and ``solve`` compare with what is free before anything is built; ``KrylovPower``
-    needs no J.
+    Args:
+        kappa: a pure number, of -1 to 1.
+        truncation: of the largest singular value, as in the paper's code: a pure number that makes the cutoff.
+        learning_rate: in [x]^(1 - kappa) [y]^(1 + kappa) / [L].
+        relative: with False the cutoff is the number ``truncation`` itself, in [y]/[x], as in the paper; structure.
+    Raises:
+        ValueError: from ``run`` and ``solve``, where the matrices would not fit in the memory that is free
+            (``workspace`` tells their bytes); ``KrylovPower`` needs none.
+    Cost:
+        per step one value, one Jacobian, m d min(m, d) multiplications; memory of J, also in float64, and of three
+        squares of its shorter side.
+    Source:
+        Schnell, Holl and Thuerey (2022), arXiv:2203.10131, eq. 5.
+    Example:
+        >>> scaled = tw.Problem(lambda x: x * np.array([1.0, 16.0]), loss=tw.SquaredError(factor=0.5), start=[1.0, 1.0])
+        >>> trace = tw.run(scaled, tw.methods.JacobianPower(kappa=0.5, learning_rate=0.1), steps=1)
+        >>> print(trace.x.values[0, 0, 1].round(3))
+        [0.9 0.6]
     """
 
     kappa: float = 0.5
     truncation: float = 1e-6
     learning_rate: float = 1.0
-    relative: bool = field(default=True, metadata={"static": True})
+    relative: bool = static(default=True)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> tuple[()]:
+    def init(self, problem: Objective, x: Array, key: Array) -> tuple[()]:
         return ()
 
-    def step(self, problem: "Problem", x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
+    def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         g, j = problem.loss_gradient(problem.forward(x)), problem.jacobian(x)
         return x - self.learning_rate * jacobian_power(j, g, _factors, self), state
 
@@ -54,33 +60,46 @@ class JacobianPower:
         return rows * columns * (itemsize + 8) + 3 * 8 * min(rows, columns) ** 2
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class KrylovPower:
-    """The step of ``JacobianPower`` without a Jacobian: (J J^T)^(-(kappa + 1)/2) g from ``products`` steps of Lanczos,
-    each one product with J^T and one with J, a reverse and a forward pass.
+    """The step of ``JacobianPower`` without a Jacobian: x <- x - learning_rate J^T (J J^T)^(-(kappa + 1)/2) g from
+    ``products`` steps of Lanczos, with g = dL/dy and J = dy/dx.
 
     On the Krylov space of g it is |g| Q T^(-(kappa + 1)/2) e_1, with the basis Q and J J^T Q ~ Q T; singular values are
     those of T. It is the exact step where ``products`` reaches the number of distinct singular values that g has parts
     along (for kappa = 1 it is a step of conjugate gradients on J J^T), and before that leaves out the small ones, which
-    act as a truncation. Memory: ``products`` vectors of m components, in the precision of x. Learning rate, kappa,
-    truncation and scale are those of ``JacobianPower``.
-    Source: Golub and Van Loan (2013), section 10.2; Higham (2008), Functions of Matrices, section 13.2.
+    act as a truncation.
 
-    Raises ValueError unless products is a whole number of at least 1.
+    Args:
+        kappa: a pure number, of -1 to 1.
+        truncation: of the largest singular value: a pure number that makes the cutoff.
+        learning_rate: in [x]^(1 - kappa) [y]^(1 + kappa) / [L]; mind the scale, as with ``JacobianPower``.
+        relative: with False the cutoff is the number ``truncation`` itself, in [y]/[x]; structure.
+        products: how many, 1 or more; structure.
+    Raises:
+        ValueError: from ``run`` and ``solve``, unless products is a whole number of at least 1.
+    Cost:
+        per step one value and ``products`` products with J^T and with J, a reverse and a forward pass each; memory of
+        ``products`` vectors of m components, in the precision of x.
+    Source:
+        Golub and Van Loan (2013), section 10.2; Higham (2008), Functions of Matrices, section 13.2.
+    Example:
+        >>> scaled = tw.Problem(lambda x: x * np.array([1.0, 16.0]), loss=tw.SquaredError(factor=0.5), start=[1.0, 1.0])
+        >>> trace = tw.run(scaled, tw.methods.KrylovPower(kappa=0.5, learning_rate=0.1, products=2), steps=1)
+        >>> print(trace.x.values[0, 0, 1].round(3))
+        [0.9 0.6]
     """
 
     kappa: float = 0.5
     truncation: float = 1e-6
     learning_rate: float = 1.0
-    relative: bool = field(default=True, metadata={"static": True})
-    products: int = field(default=32, metadata={"static": True})
+    relative: bool = static(default=True)
+    products: int = static(default=32)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> tuple[()]:
+    def init(self, problem: Objective, x: Array, key: Array) -> tuple[()]:
         return ()
 
-    def step(self, problem: "Problem", x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
+    def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         y, push, pull = problem.linearize(x)
 
         def factors(squares: Array) -> Array:

@@ -1,65 +1,79 @@
 """Steps of the loss in y, pulled back to x by the inverse of the Jacobian."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
-
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Objective
+from thalweg.methods.method import method
 from thalweg.numerics.linalg import lstsq, solve
 
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
 
-
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class GaussNewton:
-    """x <- x - learning_rate J^+ r, where L = |r|^2/2 to second order in y and J = dr/dx (Gauss 1809).
+    """x <- x - learning_rate J^+ r, where L = |r|^2/2 to second order in y and J = dr/dx.
 
     For a ``SquaredError`` r is the residual; for another loss, convex in y, it is the generalized Gauss-Newton step
-    -(J_y^T H_y J_y)^-1 J_y^T dL/dy (Schraudolph 2002), the Newton step in y pulled back by the pseudo-inverse. J^+ is
-    taken after its columns are scaled to length one (Marquardt 1963), so that the step is invariant to the units of
-    each component of x, also in floating point; where J has not full rank it is the shortest step in those units.
+    -(J_y^T H_y J_y)^-1 J_y^T dL/dy, the Newton step in y pulled back by the pseudo-inverse. J^+ is taken after its
+    columns are scaled to length one, so that the step is invariant to the units of each component of x, also in
+    floating point; where J has not full rank it is the shortest step in those units. One full step solves a linear
+    least-squares problem.
 
-    ``learning_rate`` is a pure number, 1 the full step; one full step solves a linear least-squares problem. Cost per
-    step: one Jacobian (min(m, d) passes) and one factorization of m x d.
+    Args:
+        learning_rate: a pure number, 1 the full step.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one Jacobian (min(m, d) passes) and one factorization of m x d.
+    Source:
+        Gauss (1809); Schraudolph (2002) for other losses; Marquardt (1963) for the scaling.
+    Example:
+        >>> goal = tw.SquaredError([1.0, 3.0, 5.0])
+        >>> line = tw.Problem(lambda x: x[0] + x[1] * jnp.arange(3.0), loss=goal, start=[0.0, 0.0])
+        >>> trace = tw.run(line, tw.methods.GaussNewton(), steps=1)
+        >>> print(trace.x.values[0, 0, 1].round(3))
+        [1. 2.]
     """
 
     learning_rate: float = 1.0
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> tuple[()]:
+    def init(self, problem: Objective, x: Array, key: Array) -> tuple[()]:
         return ()
 
-    def step(self, problem: "Problem", x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
+    def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         r, j = problem.least_squares(x)
         lengths = jnp.linalg.norm(j, axis=0)
         lengths = jnp.where(lengths > 0, lengths, 1)
         return x - self.learning_rate * lstsq(j / lengths, r) / lengths, state
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class InverseGradient:
     """x <- x + learning_rate (dy/dx)^-1 dy, with dy = -(d2L/dy2)^-1 dL/dy the Newton step of the loss in y.
 
-    For square Jacobians only: the linear version of an inverse simulator (Holl, Koltun, Thuerey 2022, section 2).
-    ``learning_rate`` is a pure number, 1 the full step. Invariant to any linear map of x. A singular Jacobian gives
-    infinity or NaN, which the trace keeps. Cost per step: one Jacobian (d passes), the Hessian of the loss in y, and
-    one d x d factorization.
+    For square Jacobians only: the linear version of an inverse simulator. Invariant to any linear map of x. A singular
+    Jacobian gives infinity or NaN, which the trace keeps.
 
-    Raises ValueError where y has not as many components as x.
+    Args:
+        learning_rate: a pure number, 1 the full step.
+    Raises:
+        ValueError: from ``run`` and ``solve``, where y has not as many components as x.
+    Cost:
+        per step one Jacobian (d passes), the Hessian of the loss in y, and one d x d factorization.
+    Source:
+        Holl, Koltun and Thuerey (2022), arXiv:2109.15048, section 2.
+    Example:
+        >>> roots = tw.Problem(lambda x: x**2, loss=tw.SquaredError([4.0, 9.0]), start=[1.0, 1.0])
+        >>> trace = tw.run(roots, tw.methods.InverseGradient(), steps=8)
+        >>> print(trace.x.values[0, 0, -1].round(3))
+        [2. 3.]
     """
 
     learning_rate: float = 1.0
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> tuple[()]:
+    def init(self, problem: Objective, x: Array, key: Array) -> tuple[()]:
         return ()
 
-    def step(self, problem: "Problem", x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
+    def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         y = problem.forward(x)
         if y.shape != x.shape:
             raise ValueError(

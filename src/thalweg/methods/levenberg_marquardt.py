@@ -1,19 +1,15 @@
 """Damped Gauss-Newton steps: least squares from far away, to the last digit."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import NamedTuple, final
 
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Smooth
 from thalweg.methods.box import Box, restricted
 from thalweg.methods.branches import pick
-from thalweg.methods.method import Report
+from thalweg.methods.method import Report, method, static
 from thalweg.numerics.linalg import cholesky_solve, gram, product
-
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
 
 
 @final
@@ -29,31 +25,41 @@ class LevenbergMarquardtState(NamedTuple):
     stuck: Array
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class LevenbergMarquardt:
-    """x <- x - (J^T J + damping D)^-1 J^T r, where L = |r|^2/2 to second order in y and J = dr/dx (Levenberg 1944).
+    """x <- x - (J^T J + damping D)^-1 J^T r, where L = |r|^2/2 to second order in y and J = dr/dx.
 
     D holds the largest squared length that each column of J has had, so that steps are invariant to the units of each
-    component of x (Marquardt 1963; More 1978, eq. 6.3). A step is one trial, which is taken if L falls. With rho the
-    fall over the one predicted, damping is then multiplied by max(1/10, 1 - (2 rho - 1)^3), else by 2, 4, 8, …
-    (Nielsen 1999, eq. 2.21, with 1/3 where Marquardt has 1/10). Where L is the lowest so far but for rounding, also
-    that of x, a trial is taken if it makes the gradient smaller, in units of D. ``damping`` >= 0, a pure number, is the
-    first; where the first trial would go further than x is large, |D^1/2 s| > |D^1/2 x|, it is raised to
-    |D^-1/2 J^T r| / |D^1/2 x|, with which it does not.
+    component of x. A step is one trial, which is taken if L falls. With rho the fall over the one predicted, damping is
+    then multiplied by max(1/10, 1 - (2 rho - 1)^3), else by 2, 4, 8, …. Where L is the lowest so far but for rounding,
+    also that of x, a trial is taken if it makes the gradient smaller, in units of D.
 
     With ``bounded`` x stays in the problem's domain: components at a bound that -J^T r would cross are held, the others
-    take the step, and the trial is projected onto the box (Bertsekas 1982; Kanzow, Yamashita, Fukushima 2004).
+    take the step, and the trial is projected onto the box. For a loss that is not a ``SquaredError`` J^T J is the
+    generalized Gauss-Newton matrix.
 
-    For a loss that is not a ``SquaredError`` J^T J is the generalized Gauss-Newton matrix (Schraudolph 2002). Cost per
-    step: one Jacobian with its value (min(m, d) passes), m d^2 multiplications and one d x d factorization.
+    Args:
+        damping: the first, >= 0, a pure number; where the first trial would go further than x is large,
+            |D^1/2 s| > |D^1/2 x|, it is raised to |D^-1/2 J^T r| / |D^1/2 x|, with which it does not.
+        bounded: whether x stays in the domain; structure.
+    Raises:
+        ValueError: from ``run`` and ``solve``, where it is bounded and the problem has no domain.
+    Cost:
+        per step one Jacobian with its value (min(m, d) passes), m d^2 multiplications and one d x d factorization.
+    Source:
+        Levenberg (1944); Marquardt (1963); Moré (1978), eq. 6.3, for D; Nielsen (1999), eq. 2.21, with 1/3 where
+        Marquardt has 1/10; Bertsekas (1982) and Kanzow, Yamashita and Fukushima (2004) for bounds; Schraudolph (2002).
+    Example:
+        >>> fit = tw.Problem(lambda x: jnp.exp(x[0] * jnp.arange(3.0)), loss=tw.SquaredError([1, 2, 4.0]), start=[0.1])
+        >>> fits = tw.solve(fit, tw.methods.LevenbergMarquardt(), dtype="float64")
+        >>> print(np.allclose(fits.x.values, np.log(2)))
+        True
     """
 
     damping: float = 1e-3
-    bounded: bool = field(default=False, metadata={"static": True})
+    bounded: bool = static(default=False)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> LevenbergMarquardtState:
+    def init(self, problem: Smooth, x: Array, key: Array) -> LevenbergMarquardtState:
         value, g, normal = _normal_equations(problem, x)
         root = _lengths(jnp.diagonal(normal))
         size, first = jnp.linalg.norm(root * x), cholesky_solve(_damped(normal, root, self.damping), g / root)
@@ -62,9 +68,7 @@ class LevenbergMarquardt:
         projected, two = Box.of(problem, self.bounded, x).projected(x, g), jnp.full((), 2, x.dtype)
         return LevenbergMarquardtState(value, value, g, normal, jnp.diagonal(normal), damping, two, projected, two < 0)
 
-    def step(
-        self, problem: "Problem", x: Array, state: LevenbergMarquardtState
-    ) -> tuple[Array, LevenbergMarquardtState]:
+    def step(self, problem: Smooth, x: Array, state: LevenbergMarquardtState) -> tuple[Array, LevenbergMarquardtState]:
         value, lowest, g, normal, scale, damping, growth, _, _ = state
         box = Box.of(problem, self.bounded, x)
         held = box.held(x, g)
@@ -112,7 +116,7 @@ def _lengths(squares: Array) -> Array:
     return jnp.sqrt(jnp.where(squares > 0, squares, 1))
 
 
-def _normal_equations(problem: "Problem", x: Array) -> tuple[Array, Array, Array]:
+def _normal_equations(problem: Smooth, x: Array) -> tuple[Array, Array, Array]:
     """L, J^T r and J^T J."""
     r, j = problem.least_squares(x)
     return problem.value(x), product(j.T, r), gram(j)

@@ -1,38 +1,123 @@
-"""The contract of all methods."""
+"""The contract of all methods, and what a method may offer beyond it."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, final
+from dataclasses import MISSING, dataclass, field
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, dataclass_transform, final, runtime_checkable
 
 from jax import Array
+from jax.tree_util import register_dataclass
 
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
+from thalweg.chain.objective import Objective
+
+Class = TypeVar("Class", bound=type)
 
 
+@runtime_checkable
 class Method(Protocol):
-    """A frozen dataclass, registered as a pytree, whose leaves are its scalar hyperparameters.
+    """What all methods are: a step x <- step(x) and its state, of one point.
 
-    What changes the structure of a step (a rule, a flag) is a static field. A method is written for one point x of
-    shape (d,); ``run`` and ``solve`` map it over lanes. It draws no conclusions, prints nothing and never stops.
+    A method is a frozen dataclass, registered as a pytree (``method`` makes it so), whose leaves are its scalar
+    hyperparameters; what changes the structure of a step (a rule, a flag) is a ``static`` field. It is written for one
+    point x of shape (d,), in [x]; ``run`` and ``solve`` map it over lanes. It draws no conclusions, prints nothing and
+    never stops. What it may offer beyond: ``Reports``, ``NeedsRoom``, ``Preconditions``, ``Bounded``, ``Ruled``.
 
-    A method that evaluates the loss where it ends may also have ``report(x, state) -> Report``, which spares ``solve``
-    another evaluation there. One that builds large matrices has ``workspace(rows, columns, itemsize) -> int``, the
-    bytes of a step whose Jacobian has so many rows and columns: ``run`` and ``solve`` refuse what would not fit.
+    Example:
+        >>> from thalweg.methods.method import method
+        >>> @method
+        ... class Halving:
+        ...     factor: float = 0.5
+        ...     def init(self, problem, x, key):
+        ...         return ()
+        ...     def step(self, problem, x, state):
+        ...         return self.factor * x, state
+        >>> print(isinstance(Halving(), tw.methods.Method))
+        True
+        >>> print(tw.run(tw.problems.quadratic([1.0]), Halving(), steps=2).x.values.ravel())
+        [1.   0.5  0.25]
     """
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> Any:
+    def init(self, problem: Objective, x: Array, key: Array) -> Any:
         """The state before the first step, any pytree of arrays; ``key`` is this lane's own random key."""
         ...
 
-    def step(self, problem: "Problem", x: Array, state: Any) -> tuple[Array, Any]:
+    def step(self, problem: Objective, x: Array, state: Any) -> tuple[Array, Any]:
         """One step: the next x, of the same shape and dtype, and the next state."""
         ...
 
 
 @final
 class Report(NamedTuple):
-    """What a method knows of the present x."""
+    """What a method knows of the present x.
 
-    value: Array  # L, in [L]
-    gradient: Array  # what vanishes at a solution, (d,): dL/dx, or with bounds x - P(x - dL/dx)
-    stuck: Array  # whether no further step can improve on x in this arithmetic
-    saddle: Array | bool = False  # whether x is known to be no minimum, so that a small gradient is no end
+    Args:
+        value: L, a scalar in [L].
+        gradient: what vanishes at a solution, shape (d,), in [L]/[x]: dL/dx, or with bounds x - P(x - dL/dx).
+        stuck: whether no further step can improve on x in this arithmetic.
+        saddle: whether x is known to be no minimum, so that a small gradient is no end.
+    Example:
+        >>> method, problem, x = tw.methods.BFGS(), tw.problems.quadratic([1.0, 10.0]), jnp.array([1.0, 1.0])
+        >>> print(method.report(x, method.init(problem, x, None)).gradient)
+        [ 1. 10.]
+    """
+
+    value: Array
+    gradient: Array
+    stuck: Array
+    saddle: Array | bool = False
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """A method that evaluates the loss where it ends, which spares ``solve`` another evaluation there."""
+
+    def report(self, x: Array, state: Any) -> Report: ...
+
+
+@runtime_checkable
+class NeedsRoom(Protocol):
+    """A method that builds large matrices: ``run`` and ``solve`` refuse what would not fit."""
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of a step whose Jacobian has so many rows and columns."""
+        ...
+
+
+@runtime_checkable
+class Preconditions(Protocol):
+    """A method that divides its steps, component by component."""
+
+    def preconditioner(self, state: Any) -> Array:
+        """P, by which a step is divided, shape (d,) or ()."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A dataclass that keeps x in the problem's domain where ``bounded`` says so."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    bounded: bool
+
+
+@runtime_checkable
+class Ruled(Protocol):
+    """A method of a class that serves many rules, and is called by its own."""
+
+    def called(self) -> tuple[str, ...]:
+        """The name of the rule, and what flags it has."""
+        ...
+
+
+def called(method: Any) -> tuple[str, ...]:
+    """What kind of method it is: the name of its rule, with the flags that are set, or of its class."""
+    return method.called() if isinstance(method, Ruled) else (type(method).__name__,)
+
+
+def static(*, default: Any = MISSING) -> Any:
+    """A field that is structure: another value is another program."""
+    return field(default=default, metadata={"static": True})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field, static))
+def method(cls: Class) -> Class:
+    """A final frozen dataclass whose fields are the leaves of a pytree, but for ``static`` ones."""
+    return final(register_dataclass(dataclass(frozen=True)(cls)))

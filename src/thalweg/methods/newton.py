@@ -1,41 +1,48 @@
 """Newton's method on the whole chain."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, final
-
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Objective
+from thalweg.methods.method import method, static
 from thalweg.numerics.linalg import eigh, product, solve
 
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
 
-
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class Newton:
     """x <- x - learning_rate (H + damping I)^-1 g, with g = dL/dx and H = d2L/dx2.
 
-    With ``saddle_free`` the eigenvalues of H are taken by their absolute value, so that saddle points and maxima repel
-    (Dauphin et al. 2014, algorithm 1): x <- x - learning_rate V (|Lambda| + damping)^-1 V^T g.
+    With ``saddle_free`` the eigenvalues of H are taken by their absolute value, so that saddle points and maxima repel:
+    x <- x - learning_rate V (|Lambda| + damping)^-1 V^T g.
 
-    ``learning_rate`` is a pure number, 1 the full step; ``damping`` >= 0 is in [L]/[x]^2 (Levenberg 1944). A singular H
-    gives infinity or NaN, which the trace keeps. Undamped and full-rank it is invariant to any linear map of x and to a
-    scaling of L; one full step solves a quadratic. Cost per step: one gradient, one Hessian (d passes), one d x d
-    factorization or eigendecomposition.
+    Undamped and full-rank it is invariant to any linear map of x and to a scaling of L; one full step solves a
+    quadratic. A singular H gives infinity or NaN, which the trace keeps.
+
+    Args:
+        learning_rate: a pure number, 1 the full step.
+        damping: >= 0, in [L]/[x]^2.
+        saddle_free: whether eigenvalues are taken by their absolute value; structure.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient, one Hessian (d passes), one d x d factorization or eigendecomposition.
+    Source:
+        Nocedal and Wright (2006), section 3.3; damping by Levenberg (1944); Dauphin et al. (2014), arXiv:1406.2572,
+        algorithm 1, for saddle_free.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0, 10.0]), tw.methods.Newton(), starts=[3.0, 4.0], steps=1)
+        >>> print(np.abs(trace.x.values[0, 0, 1]).round(3))
+        [0. 0.]
     """
 
     learning_rate: float = 1.0
     damping: float = 0.0
-    saddle_free: bool = field(default=False, metadata={"static": True})
+    saddle_free: bool = static(default=False)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> tuple[()]:
+    def init(self, problem: Objective, x: Array, key: Array) -> tuple[()]:
         return ()
 
-    def step(self, problem: "Problem", x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
+    def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         g, h = problem.gradient(x), problem.hessian(x)
         if self.saddle_free:
             eigenvalues, v = eigh(h)

@@ -1,20 +1,16 @@
 """Newton's method without a matrix."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import NamedTuple, final
 
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Objective
 from thalweg.methods.branches import pick
 from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
 from thalweg.methods.line_search import LineSearch
-from thalweg.methods.method import Report
+from thalweg.methods.method import Report, method
 from thalweg.numerics.linalg import product
-
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
 
 
 @final
@@ -27,26 +23,37 @@ class NewtonCGState(NamedTuple):
     stuck: Array
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class NewtonCG:
     """x <- x - t p with H p = g solved by conjugate gradients to the forcing term, and t from a line search that begins
-    at 1 and asks for L(x + t p) <= L + decrease t g^T p (Nocedal and Wright 2006, algorithm 7.1).
+    at 1 and asks for L(x - t p) <= L - decrease t g^T p; g = dL/dx, H = d2L/dx2.
 
     A step is one inner iteration or one trial, so that lanes stay in step; x moves with trials that serve. Invariant to
-    an orthogonal map of x. Cost per step: one gradient with its value and one product of the Hessian with a vector, in
-    one pass; memory some vectors of d.
+    an orthogonal map of x.
+
+    Args:
+        decrease: a pure number from 0 to 1.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient with its value and one product of the Hessian with a vector, in one pass; memory of some
+        vectors of d numbers.
+    Source:
+        Nocedal and Wright (2006), algorithm 7.1.
+    Example:
+        >>> fits = tw.solve(tw.problems.quadratic([1.0, 10.0]), tw.methods.NewtonCG(), [3.0, 4.0], dtype="float64")
+        >>> print(np.abs(fits.x.values).max() < 1e-4)
+        True
     """
 
     decrease: float = 1e-4
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> NewtonCGState:
+    def init(self, problem: Objective, x: Array, key: Array) -> NewtonCGState:
         value, g = problem.value_and_gradient(x)
         one, no = jnp.ones_like(value), jnp.zeros((), bool)
         return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.begin(one), no, no)
 
-    def step(self, problem: "Problem", x: Array, state: NewtonCGState) -> tuple[Array, NewtonCGState]:
+    def step(self, problem: Objective, x: Array, state: NewtonCGState) -> tuple[Array, NewtonCGState]:
         value, g, inner, search, searching, _ = state
         there = jnp.where(searching, x + search.length * inner.s, x)
         tried, g_there, hp = problem.hessian_product(there, inner.direction)

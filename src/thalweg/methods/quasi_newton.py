@@ -1,21 +1,17 @@
 """Quasi-Newton methods: curvature from the gradients that the path has seen."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import NamedTuple, final
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Smooth
 from thalweg.methods.box import Box
 from thalweg.methods.branches import pick
 from thalweg.methods.line_search import LineSearch
-from thalweg.methods.method import Report
+from thalweg.methods.method import Report, method, static
 from thalweg.numerics.linalg import product, rank_two
-
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
 
 
 @final
@@ -29,33 +25,42 @@ class BFGSState(NamedTuple):
     stuck: Array
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class BFGS:
-    """x <- x - t B g, with B an approximate inverse of the Hessian from Broyden, Fletcher, Goldfarb and Shanno's update
+    """x <- x - t B g, with g = dL/dx and B an approximate inverse of the Hessian from Broyden, Fletcher, Goldfarb and
+    Shanno's update
 
-    B <- (I - s y^T / s^T y) B (I - y s^T / s^T y) + s s^T / s^T y,  s = x' - x, y = g' - g
+        B <- (I - s y^T / s^T y) B (I - y s^T / s^T y) + s s^T / s^T y,  s = x' - x, y = g' - g
 
-    and t from a line search with Wolfe's conditions (``LineSearch``; ``decrease`` and ``curvature`` are its pure
-    numbers, 0 < decrease < curvature < 1). A step is one trial of the search; x moves with those that serve. The first
-    trial goes as far as 1 in the units of x at most, and the first update scales B = s^T y / y^T y (Nocedal and Wright
-    2006, algorithm 6.1, eqs. 6.17 and 6.20). Where the search fails, it begins again along -g; where that fails too,
-    the method is stuck.
+    and t from a line search with Wolfe's conditions (``LineSearch``). A step is one trial of the search; x moves with
+    those that serve. The first trial goes as far as 1 in the units of x at most, and the first update scales B = s^T y
+    / y^T y. Where the search fails, it begins again along -g; where that fails too, the method is stuck. Invariant to a
+    linear map of x but for its first step.
 
-    Invariant to a linear map of x but for its first step. Cost per step: one gradient with its value and about 4 d^2
-    multiplications; memory d^2.
+    Args:
+        decrease: of the first of Wolfe's conditions, a pure number, 0 < decrease < curvature.
+        curvature: of the second, a pure number below 1.
+    Raises:
+        ValueError: from ``run`` and ``solve``, for what is no number.
+    Cost:
+        per step one gradient with its value and about 4 d^2 multiplications; memory of d^2 numbers.
+    Source:
+        Nocedal and Wright (2006), algorithm 6.1, eqs. 6.17 and 6.20.
+    Example:
+        >>> fits = tw.solve(tw.problems.rosenbrock(), tw.methods.BFGS(), dtype="float64")
+        >>> print(fits.x.values.squeeze().round(3))
+        [1. 1.]
     """
 
     decrease: float = 1e-4
     curvature: float = 0.9
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> BFGSState:
+    def init(self, problem: Smooth, x: Array, key: Array) -> BFGSState:
         value, g = problem.value_and_gradient(x)
         yes = jnp.ones((), bool)
         return BFGSState(value, g, jnp.eye(x.shape[0], dtype=x.dtype), -g, first_search(g), yes, ~yes)
 
-    def step(self, problem: "Problem", x: Array, state: BFGSState) -> tuple[Array, BFGSState]:
+    def step(self, problem: Smooth, x: Array, state: BFGSState) -> tuple[Array, BFGSState]:
         value, g, b, p, search, fresh, _ = state
         s = search.length * p
         there = x + s
@@ -94,31 +99,44 @@ class LBFGSState(NamedTuple):
     stuck: Array
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class LBFGS:
-    """``BFGS`` whose matrix is never formed: B g from the last ``memory`` pairs (s, y) by the two-loop recursion (Liu
-    and Nocedal 1989; Nocedal and Wright 2006, algorithm 7.4), begun with B = s^T y / y^T y of the last pair.
+    """``BFGS`` whose matrix is never formed: x <- x - t B g with B g from the last ``memory`` pairs (s, y) by the
+    two-loop recursion, begun with B = s^T y / y^T y of the last pair.
 
     With ``bounded`` x stays in the problem's domain: components at a bound that -g would cross are held and left out of
-    all pairs, and trials are projected onto the box (Bertsekas 1982; Schmidt, Kim, Sra 2011, section 11.4).
+    all pairs, and trials are projected onto the box.
 
-    Cost per step: one gradient with its value and about 8 memory d multiplications; memory 2 memory d numbers.
+    Args:
+        decrease: of the first of Wolfe's conditions, a pure number, 0 < decrease < curvature.
+        curvature: of the second, a pure number below 1.
+        memory: how many pairs, 1 or more; structure.
+        bounded: whether x stays in the domain; structure.
+    Raises:
+        ValueError: from ``run`` and ``solve``, where it is bounded and the problem has no domain.
+    Cost:
+        per step one gradient with its value and about 8 memory d multiplications; memory of 2 memory d numbers.
+    Source:
+        Liu and Nocedal (1989); Nocedal and Wright (2006), algorithm 7.4; bounds by Bertsekas (1982) and Schmidt, Kim
+        and Sra (2011), section 11.4.
+    Example:
+        >>> fits = tw.solve(tw.problems.rosenbrock(), tw.methods.LBFGS(), dtype="float64")
+        >>> print(fits.x.values.squeeze().round(3))
+        [1. 1.]
     """
 
     decrease: float = 1e-4
     curvature: float = 0.9
-    memory: int = field(default=10, metadata={"static": True})
-    bounded: bool = field(default=False, metadata={"static": True})
+    memory: int = static(default=10)
+    bounded: bool = static(default=False)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> LBFGSState:
+    def init(self, problem: Smooth, x: Array, key: Array) -> LBFGSState:
         value, g = problem.value_and_gradient(x)
         box = Box.of(problem, self.bounded, x)
         none, free = jnp.zeros((self.memory, len(x)), x.dtype), jnp.where(box.held(x, g), 0, g)
         return LBFGSState(value, g, none, none, -free, first_search(free), box.projected(x, g), jnp.zeros((), bool))
 
-    def step(self, problem: "Problem", x: Array, state: LBFGSState) -> tuple[Array, LBFGSState]:
+    def step(self, problem: Smooth, x: Array, state: LBFGSState) -> tuple[Array, LBFGSState]:
         value, g, steps, changes, p, search, _, _ = state
         box = Box.of(problem, self.bounded, x)
         there = box.project(x + search.length * p)

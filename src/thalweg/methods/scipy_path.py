@@ -5,41 +5,49 @@ compute may all be waiting for it. So SciPy runs on a thread of its own that onl
 out to the compiled program, which evaluates there and hands the answer in with the next call.
 """
 
-import itertools
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
-from jax.tree_util import register_dataclass
 
-from thalweg.methods.host import host_call
-from thalweg.methods.method import Method, Report
+from thalweg.chain.objective import Objective
+from thalweg.methods.host import HostTable, host_call
+from thalweg.methods.method import Method, Report, method, static
 from thalweg.numerics.reading import first_line, whole
-
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
-
-Static = {"static": True}
 
 
 def from_scipy(method: str = "BFGS", maxiter: int = 200, **options: Any) -> Method:
-    """A method from ``scipy.optimize.minimize``: ``from_scipy("L-BFGS-B", gtol=1e-8)``.
+    """A method from ``scipy.optimize.minimize``: x <- SciPy's next iterate, with the value and gradient of the problem.
 
-    Step k moves x to SciPy's iterate k, with the value and gradient of the problem. After ``maxiter`` iterations, or
-    where SciPy ends by its own ``options`` or by numbers that it cannot take, the method is stuck. ``method`` takes a
-    gradient and no Hessian: "CG", "BFGS", "L-BFGS-B", "Newton-CG", "SLSQP" or "trust-constr". Bounds are not used.
+    After ``maxiter`` iterations, or where SciPy ends by its own ``options`` or by numbers that it cannot take, the
+    method is stuck. Bounds are not used. This is for reference and not for speed: SciPy runs to its end before the
+    first step, in Python, and what it evaluates is not counted.
 
-    This is for reference and not for speed: SciPy runs to its end before the first step, in Python, and what it
-    evaluates is not counted. Memory of a lane: maxiter d numbers. Raises ValueError where SciPy refuses what is given.
+    Args:
+        method: one that takes a gradient and no Hessian: "CG", "BFGS", "L-BFGS-B", "Newton-CG", "SLSQP" or
+            "trust-constr".
+        maxiter: 1 or more; structure.
+        **options: of SciPy's method, such as ``gtol=1e-8``; structure.
+    Returns:
+        a method.
+    Raises:
+        ValueError: where SciPy refuses what is given.
+    Cost:
+        per step one gradient with its value beside SciPy's own; memory of a lane: maxiter d numbers.
+    Source:
+        Virtanen et al. (2020), Nature Methods 17, 261-272.
+    Example:
+        >>> trace = tw.run(tw.problems.quadratic([1.0, 10.0]), tw.methods.from_scipy("BFGS", maxiter=20), steps=20)
+        >>> print(trace.loss.values[0, 0, -1] < 1e-6)
+        True
     """
     made = SciPy(method, whole(maxiter, "maxiter", 1), tuple(options.items()))
     try:
@@ -64,15 +72,13 @@ class SciPyState(NamedTuple):
     at: Array  # and of the present
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class SciPy:
     """The iterates of ``scipy.optimize.minimize`` (see ``from_scipy``)."""
 
-    method: str = field(metadata=Static)
-    maxiter: int = field(metadata=Static)
-    options: tuple[tuple[str, Any], ...] = field(metadata=Static)
+    method: str = static()
+    maxiter: int = static()
+    options: tuple[tuple[str, Any], ...] = static()
 
     def minimize(self, fun: Callable[..., Any], x: np.ndarray, callback: Callable[..., Any]) -> Any:
         from scipy.optimize import minimize
@@ -80,7 +86,7 @@ class SciPy:
         options = {"maxiter": self.maxiter, **dict(self.options)}
         return minimize(fun, x, jac=True, method=self.method, callback=callback, options=options)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> SciPyState:
+    def init(self, problem: Objective, x: Array, key: Array) -> SciPyState:
         number = jax.ShapeDtypeStruct((), jnp.int32)
         path = jax.ShapeDtypeStruct((self.maxiter + 1, *x.shape), x.dtype)
 
@@ -97,7 +103,7 @@ class SciPy:
         found, last = host_call(partial(_end, self), (path, number), *loop)  # all of loop, so that this comes after it
         return SciPyState(*problem.value_and_gradient(x), found, last, jnp.zeros_like(last))
 
-    def step(self, problem: "Problem", x: Array, state: SciPyState) -> tuple[Array, SciPyState]:
+    def step(self, problem: Objective, x: Array, state: SciPyState) -> tuple[Array, SciPyState]:
         at = jnp.minimum(state.at + 1, state.last)
         there = state.path[at]
         return there, SciPyState(*problem.value_and_gradient(there), state.path, state.last, at)
@@ -106,8 +112,7 @@ class SciPy:
         return Report(state.value, state.gradient, state.at == state.last)
 
 
-_numbers = itertools.count()
-_conversations: dict[int, "_Conversation"] = {}
+_conversations = HostTable()
 
 
 @final
@@ -149,34 +154,31 @@ class _Conversation:
 
 
 def _begin(method: SciPy, *given: np.ndarray) -> tuple[Any, ...]:
-    """SciPy's numbers in ``_conversations``, its first questions, and whether it is done already.
-
-    Lanes that are given the same x and data share one: ``solve`` fills up with copies where it loads only some lanes.
-    """
-    keys = [b"".join(array[lane].tobytes() for array in given) for lane in range(len(given[0]))]
-    starts = dict(zip(keys, given[0].astype(float), strict=True))
-    numbers = {key: next(_numbers) % 2**31 for key in starts}
-    _conversations.update({numbers[key]: _Conversation(method, start) for key, start in starts.items()})
-    mine = [numbers[key] for key in keys]
-    return mine, *_questions(mine)
+    """SciPy's numbers in ``_conversations``, from starts and data, its first questions, and whether it is done
+    already."""
+    numbers = _conversations.add(lambda start, *_: _Conversation(method, start.astype(float)), *given)
+    return numbers, *_questions(numbers)
 
 
 def _answer(numbers: np.ndarray, values: np.ndarray, gradients: np.ndarray) -> tuple[Any, ...]:
     """The next questions, and whether SciPy is done, so that there is none."""
-    for number, value, gradient in zip(numbers, values, gradients, strict=True):
-        _conversations[int(number)].answer(float(value), gradient.astype(float))
+    mine = _conversations.of(numbers)
+    for number, value, gradient in zip(numbers.tolist(), values, gradients, strict=True):
+        mine[number].answer(float(value), gradient.astype(float))
     return _questions(numbers)
 
 
-def _questions(numbers: Any) -> tuple[Any, ...]:
-    conversations = [_conversations[int(number)] for number in numbers]
-    for conversation in conversations:
+def _questions(numbers: Sequence[int] | np.ndarray) -> tuple[Any, ...]:
+    mine = _conversations.of(numbers)
+    for conversation in mine.values():
         conversation.listen()
+    conversations = [mine[int(number)] for number in numbers]
     return [c.question for c in conversations], [c.done for c in conversations]
 
 
 def _end(method: SciPy, numbers: np.ndarray, *_: np.ndarray) -> tuple[Any, ...]:
     """The paths, whose last point is repeated to full length, and the index where that begins."""
-    ended = {number: _conversations.pop(number).path[: method.maxiter + 1] for number in set(numbers.tolist())}
-    paths = [ended[number] for number in numbers.tolist()]
+    mine = _conversations.of(numbers)
+    _conversations.drop(mine)
+    paths = [mine[number].path[: method.maxiter + 1] for number in numbers.tolist()]
     return [path + [path[-1]] * (method.maxiter + 1 - len(path)) for path in paths], [len(path) - 1 for path in paths]

@@ -1,8 +1,7 @@
 """Local inverses found numerically, for stages that have none."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from thalweg.chain.derivatives import AutoDiff, Derivatives
+from thalweg.chain.objective import Misfit
 from thalweg.chain.signatures import asks
 from thalweg.chain.stages import Stage
 from thalweg.methods import LBFGS, LevenbergMarquardt
@@ -25,16 +25,32 @@ def numerical_inverse(
     max_steps: int = 100,
     derivatives: Derivatives | None = None,
 ) -> Stage:
-    """The stage with a local inverse: inverse(y, x) minimizes |forward(u) - y|^2 over u, starting at the present x.
+    """The stage with a local inverse that is found: inverse(y, x) minimizes |forward(u) - y|^2 over u, starting at the
+    present x.
 
-    "levenberg-marquardt" takes the steps of ``methods.LevenbergMarquardt``, which ends quadratically at a regular
-    solution: each costs one Jacobian of the stage and one d x d solution. "lbfgs" takes those of ``methods.LBFGS``,
-    each at the cost of one gradient, for many components; its line search may leave the branch of x for a target far
-    away. Both stop when no step improves any more or the residual vanishes, so that the result is exact to rounding: to
-    about 1e-7 in float32 and 1e-15 in float64, relative to u, where the Jacobian is well conditioned. Where no u with
-    forward(u) = y is found, the nearest point in y that was reached is returned.
+    Both solvers stop when no step improves any more or the residual vanishes, so that the result is exact to rounding:
+    to about 1e-7 in float32 and 1e-15 in float64, relative to u, where the Jacobian is well conditioned. Where no u
+    with forward(u) = y is found, the nearest point in y that was reached is returned.
 
-    Raises ValueError for an unknown solver or max_steps below 1.
+    Args:
+        stage: a ``Stage``, whose own inverse is not used, or a function x -> y.
+        solver: "levenberg-marquardt" takes the steps of ``methods.LevenbergMarquardt``, which ends quadratically at a
+            regular solution; "lbfgs" those of ``methods.LBFGS``, for many components: its line search may leave the
+            branch of x for a target far away.
+        max_steps: of the solver, 1 or more.
+        derivatives: of the stage, ``AutoDiff()`` if None.
+    Returns:
+        a ``Stage`` with the same forward, name and ``each``.
+    Raises:
+        ValueError: for an unknown solver or max_steps below 1.
+    Cost:
+        of each step of the inverse one Jacobian of the stage and one d x d solution, or with "lbfgs" one gradient.
+    Source:
+        those of the two methods.
+    Example:
+        >>> stage = tw.numerical_inverse(lambda x: x**3 + x)
+        >>> print(stage.inverse(jnp.array([10.0]), jnp.array([1.0])).round(4))
+        [2.]
     """
     if solver not in _SOLVERS:
         raise ValueError(
@@ -46,7 +62,7 @@ def numerical_inverse(
     def inverse(y: Any, x: Any, *data: Any) -> Any:
         start, unravel = ravel_pytree(x)
         target = ravel_pytree(y)[0]
-        misfit = _Misfit(lambda u: ravel_pytree(stage.forward(unravel(u), *data))[0] - target, rule)
+        misfit = Misfit(lambda u: ravel_pytree(stage.forward(unravel(u), *data))[0] - target, rule)
         return unravel(_least(misfit, method, start, most))
 
     return Stage(stage.forward, _like(stage, inverse), stage.name, stage.each)
@@ -59,13 +75,25 @@ def saddle_free_inverse(stage: Stage | Callable[..., Any], max_decrease: float =
         du_i = -sign(g_i) |g_i / s_i| where s_i is above the geometric mean of all |s|,
         du_i = -sign(g_i) min(|g_i / s_i|, max_decrease / |g_i|) elsewhere,
 
-    so that where the curvature is small or negative the step goes down, by at most ``max_decrease``, in [y]^2, to first
-    order. Directions without curvature are left alone. It is no exact inverse: it approaches one near a solution, and
-    is defined where there is none. The step is computed in float64, also from x in float32. Cost: one gradient, one
-    Hessian of the stage (d passes) and one d x d eigendecomposition.
-    Source: Holl, Koltun and Thuerey (2022), arXiv:2109.15048, section 4 and its code.
+    so that where the curvature is small or negative the step goes down, by at most ``max_decrease``, to first order.
+    Directions without curvature are left alone. It is no exact inverse: it approaches one near a solution, and is
+    defined where there is none. The step is computed in float64, also from x in float32.
 
-    Raises ValueError unless max_decrease is positive.
+    Args:
+        stage: a ``Stage``, whose own inverse is not used, or a function x -> y.
+        max_decrease: of L along one eigenvector, > 0, in [y]^2.
+    Returns:
+        a ``Stage`` with the same forward, name and ``each``.
+    Raises:
+        ValueError: unless max_decrease is positive.
+    Cost:
+        one gradient, one Hessian of the stage (d passes) and one d x d eigendecomposition.
+    Source:
+        Holl, Koltun and Thuerey (2022), arXiv:2109.15048, section 4 and its code.
+    Example:
+        >>> stage = tw.saddle_free_inverse(lambda x: x**2, max_decrease=10.0)
+        >>> print(stage.inverse(jnp.array([1.0]), jnp.array([1.1])).round(2))
+        [1.01]
     """
     positive(max_decrease, "max_decrease")
     stage = stage if isinstance(stage, Stage) else Stage(stage)
@@ -103,25 +131,7 @@ def _like(stage: Stage, inverse: Callable[..., Any]) -> Callable[..., Any]:
     return lambda y, x: inverse(y, x)
 
 
-@final
-@dataclass(frozen=True)
-class _Misfit:
-    """The problem |r(u)|^2 / 2, as far as a method asks; u and r may belong to a trace, which a Problem's may not."""
-
-    residual: Callable[[Array], Array]
-    derivatives: Derivatives
-
-    def value(self, u: Array) -> Array:
-        return jnp.sum(self.residual(u) ** 2) / 2
-
-    def value_and_gradient(self, u: Array) -> tuple[Array, Array]:
-        return self.derivatives.value_and_gradient(self.value, u)
-
-    def least_squares(self, u: Array) -> tuple[Array, Array]:
-        return self.residual(u), self.derivatives.jacobian(self.residual, u)
-
-
-def _least(misfit: Any, method: LevenbergMarquardt | LBFGS, start: Array, max_steps: int) -> Array:
+def _least(misfit: Misfit, method: LevenbergMarquardt | LBFGS, start: Array, max_steps: int) -> Array:
     """Where the method ends: at no misfit, or where no step improves."""
 
     def go_on(loop: tuple[Any, ...]) -> Array:

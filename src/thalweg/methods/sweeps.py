@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from thalweg.methods.method import Method
 from thalweg.numerics.reading import nearest, real
 
 AnyMethod = TypeVar("AnyMethod")
@@ -13,7 +14,7 @@ AnyMethod = TypeVar("AnyMethod")
 
 def leaf_name(path: tuple[Any, ...]) -> str:
     """The name of a number; of an inner rule, ``inner_learning_rate``."""
-    names = [str(getattr(entry, "name", getattr(entry, "key", entry))) for entry in path]
+    names = [jax.tree_util.keystr((entry,), simple=True) for entry in path]
     return f"inner_{names[-1]}" if "inner" in names[:-1] else names[-1]
 
 
@@ -32,14 +33,28 @@ def variants(method: Any) -> int:
 
 
 def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
-    """The method at every combination of ``values``: ``sweep(adam(0.1), learning_rate=np.geomspace(1e-4, 1, 40),
-    b1=[0.8, 0.9])``.
+    """The method at every combination of ``values``, as one method whose hyperparameters are stacked.
 
-    The combinations are those of nested loops, the last name running fastest. A sweep is one compiled program, since
-    hyperparameters are its arguments. Raises ValueError for a name that the method does not have, for an empty or
-    nested list, and for a method that is swept already.
+    The combinations are those of nested loops, the last name running fastest.
+
+    Args:
+        method: an instance with its numbers, such as ``methods.adam(0.1)``.
+        **values: numbers for hyperparameters by their names, in the units of these ([x]^2/[L] or whatever the method
+            says), each a flat list or one number; of an inner rule
+            ``inner_learning_rate``.
+    Returns:
+        the method with leaves of shape (variants,) instead of ().
+    Raises:
+        ValueError: for a name that the method does not have, for an empty or nested list, for a class instead of an
+            instance, and for a method that is swept already.
+    Cost:
+        none here; a sweep is one compiled program, since hyperparameters are its arguments.
+    Example:
+        >>> swept = tw.sweep(tw.methods.adam(0.1), learning_rate=[0.01, 0.1], b1=[0.8, 0.9])
+        >>> print(swept.hyper["learning_rate"], swept.hyper["b1"])
+        [0.01 0.01 0.1  0.1 ] [0.8 0.9 0.8 0.9]
     """
-    if isinstance(method, type) or not hasattr(method, "step"):
+    if isinstance(method, type) or not isinstance(method, Method):
         raise ValueError(
             f"sweep was given {method!r}, but it takes a method with its numbers; "
             "write e.g. sweep(adam(learning_rate=0.1), learning_rate=[0.01, 0.1])."

@@ -1,21 +1,17 @@
 """Newton's method in a region where its model is trusted."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 
+from thalweg.chain.objective import Objective
 from thalweg.methods.box import Box, restricted
 from thalweg.methods.branches import pick
 from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
-from thalweg.methods.method import Report
+from thalweg.methods.method import Report, method, static
 from thalweg.numerics.linalg import eigh, product
-
-if TYPE_CHECKING:
-    from thalweg.chain.problem import Problem
 
 EXACT = 250  # components up to which the Hessian is formed
 SECULAR_STEPS = 20  # of Newton's method, which here converges without a safeguard
@@ -38,32 +34,46 @@ class Inner(NamedTuple):
     trying: Array  # whether its step is tried next, else one more iteration is made
 
 
-@final
-@register_dataclass
-@dataclass(frozen=True)
+@method
 class TrustRegion:
     """x <- x + s with s the minimum of the model m(s) = g^T s + s^T H s / 2 over |s| <= radius, taken where L falls by
-    more than a tenth of what m promises; the radius follows how well it does.
+    more than a tenth of what m promises; the radius follows how well it does. g = dL/dx, H = d2L/dx2.
 
-    Up to ``EXACT`` components H is formed and the minimum is exact, by its eigenvalues (More and Sorensen 1983): H may
-    be indefinite, and saddle points and maxima are left. A step is one trial: one gradient and Hessian, one
-    eigendecomposition. Above, the minimum is approached by conjugate gradients (Steihaug 1983), which leave a saddle
-    point where a random direction shows it; a step is then one product of the Hessian with a vector or one trial, each
-    with a gradient in one pass, and no matrix is formed.
+    Up to ``EXACT`` components H is formed and the minimum is exact, by its eigenvalues: H may be indefinite, and saddle
+    points and maxima are left. A step is one trial. Above, the minimum is approached by conjugate gradients, which
+    leave a saddle point where a random direction shows it; a step is then one product of the Hessian with a vector or
+    one trial, and no matrix is formed.
 
     A trial that gains less than a quarter of the promise shrinks the radius to where the parabola through L, its slope
     and the value found is lowest, within [1/16, 1/2] of the step; one that gains more than three quarters lets it grow
-    to there, within [2, 8] of the step. Negative curvature is not trusted to gain more than the slope does (Conn,
-    Gould, Toint 2000, algorithm 6.1.1, sections 17.1 and 17.4.2). ``radius`` > 0, in [x], is the first.
+    to there, within [2, 8] of the step. Negative curvature is not trusted to gain more than the slope does.
 
     With ``bounded`` x stays in the problem's domain: components at a bound that -g would cross are held, and trials are
-    projected onto the box (Bertsekas 1982). Invariant to orthogonal maps of x.
+    projected onto the box. Invariant to orthogonal maps of x.
+
+    Args:
+        radius: the first, > 0, in [x].
+        bounded: whether x stays in the domain; structure.
+    Raises:
+        ValueError: from ``run`` and ``solve``, where it is bounded and the problem has no domain.
+    Cost:
+        per step one gradient, one Hessian (d passes) and one eigendecomposition, memory of 2 d^2 numbers; above
+        ``EXACT`` components one product of the Hessian and one gradient in one pass, memory of some vectors of d
+        numbers.
+    Source:
+        Moré and Sorensen (1983) for the exact minimum; Steihaug (1983) for conjugate gradients; Conn, Gould and Toint
+        (2000), algorithm 6.1.1, sections 17.1 and 17.4.2, for the radius; Bertsekas (1982) for bounds.
+    Example:
+        >>> maximum = tw.Problem(loss=lambda x: x[0] ** 4 - 2 * x[0] ** 2, start=[0.1])
+        >>> fits = tw.solve(maximum, tw.methods.TrustRegion(), dtype="float64")
+        >>> print(fits.x.values.squeeze().round(3))
+        1.0
     """
 
     radius: float = 1.0
-    bounded: bool = field(default=False, metadata={"static": True})
+    bounded: bool = static(default=False)
 
-    def init(self, problem: "Problem", x: Array, key: Array) -> TrustRegionState:
+    def init(self, problem: Objective, x: Array, key: Array) -> TrustRegionState:
         box, no = Box.of(problem, self.bounded, x), jnp.zeros((), bool)
         value, g = problem.value_and_gradient(x)
         if len(x) <= EXACT:
@@ -73,7 +83,7 @@ class TrustRegion:
         radius = jnp.asarray(self.radius, x.dtype)
         return TrustRegionState(value, g, model, radius, box.projected(x, g), saddle, no)
 
-    def step(self, problem: "Problem", x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
+    def step(self, problem: Objective, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
         one = _exact_step if len(x) <= EXACT else _inner_step
         return one(problem, Box.of(problem, self.bounded, x), x, state)
 
@@ -81,7 +91,7 @@ class TrustRegion:
         return Report(state.value, state.projected, state.stuck, state.saddle)
 
 
-def _exact_step(problem: "Problem", box: Box, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
+def _exact_step(problem: Objective, box: Box, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
     value, g, (eigenvalues, vectors), radius, _, _, _ = state
     along = product(vectors.T, jnp.where(box.held(x, g), 0, g))
     there = box.project(x + product(vectors, _within(eigenvalues, along, radius)))
@@ -98,7 +108,7 @@ def _exact_step(problem: "Problem", box: Box, x: Array, state: TrustRegionState)
     return x, TrustRegionState(value, g, model, radius, box.projected(x, g), saddle, stuck)
 
 
-def _inner_step(problem: "Problem", box: Box, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
+def _inner_step(problem: Objective, box: Box, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
     value, g, (iteration, trying), radius, _, saddle, _ = state
     there = jnp.where(trying, box.project(x + iteration.s), x)
     tried, g_there, hp = problem.hessian_product(there, iteration.direction)

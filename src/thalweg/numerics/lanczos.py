@@ -53,18 +53,37 @@ def lanczos(
     products: int = 1000,
     tolerance: float | None = None,
 ) -> Eigenpairs:
-    """The k largest (algebraic) eigenvalues of the symmetric operator ``product``, v -> A v, shapes (d,).
+    """The k largest (algebraic) eigenvalues of a symmetric operator A that is known by its products alone.
 
     Each product extends an orthonormal basis of at most ``basis`` vectors, against all of which it is orthogonalized
     twice; the values are those of A projected on it. Where the basis is full its upper half of eigenvectors is kept
-    (thick restart). It ends where |beta_j s_j|, the length of the residual, is at most ``tolerance`` (without one,
-    sqrt(eps)) times each value or the rounding of A, where the basis is invariant under A, or after ``products``. Of a
-    repeated eigenvalue one copy is found, since all vectors that a single start leads to have the same part there.
+    (thick restart). It ends where |beta_j s_j|, the length of the residual, is at most ``tolerance`` times each value
+    or the rounding of A, where the basis is invariant under A, or after ``products``. Of a repeated eigenvalue one copy
+    is found, since all vectors that a single start leads to have the same part there. Numbers that are not finite end
+    it and are returned.
 
-    ``start`` is not zero and by chance not orthogonal to what is sought; k <= basis. Memory: basis + about 5 vectors of
-    d components, twice the basis where products > basis. Numbers that are not finite end it and are returned.
-    Source: Golub and Van Loan (2013), sections 10.1 and 10.3; Parlett (1998), section 13.2; Wu and Simon (2000) for
-    the restart.
+    Args:
+        product: v -> A v, shapes (d,).
+        start: shape (d,), not zero and by chance not orthogonal to what is sought.
+        k: how many, 1 to ``basis``.
+        basis: the most vectors that are held.
+        products: the most that are taken.
+        tolerance: relative, a pure number; sqrt(eps) if None.
+    Returns:
+        ``Eigenpairs`` of values (k,), descending, in the units of A, vectors (k, d), residuals (k,), and how many
+        products were taken.
+    Raises:
+        ValueError: where k or basis is below 1, and where k is more than the basis or d.
+    Cost:
+        at most ``products`` products; memory of basis + about 5 vectors of d components, twice the basis where
+        products > basis.
+    Source:
+        Golub and Van Loan (2013), sections 10.1 and 10.3; Parlett (1998), section 13.2; Wu and Simon (2000) for the
+        restart.
+    Example:
+        >>> scales = jnp.array([1.0, 2.0, 5.0])
+        >>> print(tw.geometry.lanczos(lambda v: scales * v, jnp.ones(3), k=2).values.round(2))
+        [5. 2.]
     """
     d, k = start.shape[0], whole(k, "k", 1)
     m = min(whole(basis, "basis", 1), d)
@@ -72,8 +91,7 @@ def lanczos(
         raise ValueError(
             f"k is {k}, but a basis of {m} vectors in {d} components has {m} eigenvalues; give at most that."
         )
-    eps = float(jnp.finfo(start.dtype).eps)
-    relative = eps**0.5 if tolerance is None else tolerance
+    relative = float(jnp.finfo(start.dtype).eps) ** 0.5 if tolerance is None else tolerance
     kept = (m + k) // 2
 
     def restarted(at: _Krylov) -> _Krylov:
@@ -92,7 +110,7 @@ def lanczos(
         count = at.size + 1
         values, parts, norm = _ritz(projected, count)
         norm = jnp.maximum(norm, at.norm)
-        rounding = 16 * d**0.5 * eps * norm
+        rounding = _rounding(norm, start)
         goal = jnp.maximum(relative * jnp.abs(values[:k]), rounding)
         sufficient = (count >= k) & jnp.all(length * jnp.abs(parts[count - 1, :k]) <= goal)
         invariant = (length <= rounding) | (count == d)
@@ -130,7 +148,6 @@ def largest(product: Callable[[Array], Array], start: Array, products: int, tole
     products little orthogonality is lost, and what is lost repeats values that are already found (Paige 1980). It ends
     as ``lanczos`` does; the value is a lower bound.
     """
-    eps, d = float(jnp.finfo(start.dtype).eps), start.shape[0]
 
     def extended(at: _Recurrence) -> _Recurrence:
         i = at.size
@@ -142,7 +159,7 @@ def largest(product: Callable[[Array], Array], start: Array, products: int, tole
         length = _length(new)
         values, parts, norm = _ritz(projected, i + 1)
         residual = length * jnp.abs(parts[i, 0])
-        rounding = 16 * d**0.5 * eps * norm
+        rounding = _rounding(norm, start)
         done = (residual <= tolerance * jnp.abs(values[0])) | (length <= rounding) | ~jnp.isfinite(length)
         following = new / jnp.where(length > 0, length, 1)
         return _Recurrence(projected, i + 1, at.following, following, length, values[0], done)
@@ -161,6 +178,23 @@ def lanczos_power(product: Callable[[Array], Array], b: Array, f: Callable[[Arra
     ``f`` takes all Ritz values, shape (k,), those beyond an invariant space as zeros, and gives a factor for each.
     Memory: ``products`` vectors. Zero where b is. Source: Higham (2008), section 13.2.1.
     """
+    norm, basis, values, parts = _projected(product, b, products)
+    return norm * ((parts @ (f(values) * parts[0])) @ basis)
+
+
+def spectral_measure(product: Callable[[Array], Array], b: Array, products: int) -> tuple[Array, Array]:
+    """Ritz values and weights, shapes (k,), with b^T f(A) b ~ sum f(values) weights: Gauss quadrature.
+
+    Exact where k products reach all that b has parts along; else, for f(z) = 1 / z and a positive definite A, a lower
+    bound, and what k steps of conjugate gradients find. Values beyond an invariant space are zeros of weight 0.
+    Memory: ``products`` vectors. Source: Golub and Meurant (2010), chapter 7.
+    """
+    norm, _, values, parts = _projected(product, b, products)
+    return values, (norm * parts[0]) ** 2
+
+
+def _projected(product: Callable[[Array], Array], b: Array, products: int) -> tuple[Array, Array, Array, Array]:
+    """|b|, a basis from b on, and the eigenvalues and vectors of the operator on it."""
     m = min(whole(products, "products", 1), b.shape[0])
     norm = _length(b)
 
@@ -170,15 +204,14 @@ def lanczos_power(product: Callable[[Array], Array], b: Array, f: Callable[[Arra
         new, along = _orthogonal(product(following), basis)
         projected = projected.at[i].set(along).at[:, i].set(along)
         length, largest = _length(new), jnp.maximum(largest, _length(along))
-        ends = length <= 16 * b.shape[0] ** 0.5 * float(jnp.finfo(b.dtype).eps) * largest
+        ends = length <= _rounding(largest, b)
         return basis, projected, jnp.where(ends, 0, new / jnp.where(ends, 1, length)), largest
 
     first = b / jnp.where(norm > 0, norm, 1)
     square = jnp.zeros((m, m), b.dtype)
     begin = jnp.zeros((m, b.shape[0]), b.dtype), square, first, jnp.zeros((), b.dtype)
     basis, projected, _, _ = jax.lax.fori_loop(0, m, extended, begin)
-    values, parts = jnp.linalg.eigh(projected)
-    return norm * ((parts @ (f(values) * parts[0])) @ basis)
+    return norm, basis, *jnp.linalg.eigh(projected)
 
 
 def _orthogonal(new: Array, basis: Array) -> tuple[Array, Array]:
@@ -197,6 +230,11 @@ def _ritz(projected: Array, count: Array) -> tuple[Array, Array, Array]:
     lowest = -2 * jnp.where(norm > 0, norm, 1)
     values, parts = jnp.linalg.eigh(projected + jnp.diag(jnp.where(beyond, lowest, 0)))
     return values[::-1], parts[:, ::-1], norm
+
+
+def _rounding(norm: Array, v: Array) -> Array:
+    """What rounding leaves of a product with an operator of this norm, a vector like v, that is zero but for it."""
+    return 16 * len(v) ** 0.5 * float(jnp.finfo(v.dtype).eps) * norm
 
 
 def _length(v: Array) -> Array:

@@ -1,6 +1,6 @@
 """Which axis of an array is fastest in memory: lanes, so that one operation runs along many of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
@@ -27,37 +27,43 @@ def memory_order(order: Literal["lanes", "rows", "free"]) -> Iterator[None]:
 def lanes_minor(tree: Any) -> Any:
     """Lanes are the first axis to ``vmap`` and, where memory is ordered so, the fastest one: operations run along
     them."""
-    order = _order.get()
-    if order == "free":
-        return tree
-    first, last = ((), (0,)) if order == "lanes" else ((0,), ())
-
-    def laid_out(a: Array) -> Array:
-        return with_layout_constraint(a, Layout((*first, *range(1, a.ndim), *last))) if a.ndim > 1 else a
-
-    return jax.tree.map(laid_out, tree)
+    return tree if _order.get() == "free" else jax.tree.map(_laid_out, tree)
 
 
-@custom_vmap
-def _batched_identity(a: Array) -> Array:
-    return a
+def _laid_out(a: Array) -> Array:
+    first, last = ((0,), ()) if _order.get() == "rows" else ((), (0,))
+    return with_layout_constraint(a, Layout((*first, *range(1, a.ndim), *last))) if a.ndim > 1 else a
 
 
-@_batched_identity.def_vmap
-def _(_: int, __: Any, a: Array) -> tuple[Array, bool]:
-    if _order.get() == "free":
-        return a, True
-    if a.ndim == 1:  # a number of each lane: only an array of two axes has a layout to hold on to
-        return jax.lax.optimization_barrier(lanes_minor(a[:, None]))[:, 0], True
-    return jax.lax.optimization_barrier(lanes_minor(a)), True
+def _settling(always: bool) -> Callable[[Array], Array]:
+    """The identity; where lanes are mapped, a barrier with an order of memory, before which all is computed once. Not
+    ``always``: only where memory has an order, since a barrier cuts the kernels of a GPU apart."""
+
+    @custom_vmap
+    def identity(a: Array) -> Array:
+        return a
+
+    @identity.def_vmap
+    def _(_: int, __: Any, a: Array) -> tuple[Array, bool]:
+        if _order.get() == "free" and not always:
+            return a, True
+        if a.ndim == 1:  # a number of each lane: only an array of two axes has a layout to hold on to
+            return jax.lax.optimization_barrier(_laid_out(a[:, None]))[:, 0], True
+        return jax.lax.optimization_barrier(_laid_out(a)), True
+
+    @jax.custom_jvp
+    def settling(a: Array) -> Array:
+        return identity(a)
+
+    @settling.defjvp
+    def _(a: tuple[Array], tangent: tuple[Array]) -> tuple[Array, Array]:
+        return settling(*a), *tangent
+
+    return settling
 
 
-@jax.custom_jvp
-def settled(a: Array) -> Array:
-    """``a`` itself; where lanes are mapped, computed once and laid out along lanes."""
-    return _batched_identity(a)
-
-
-@settled.defjvp
-def _(a: tuple[Array], tangent: tuple[Array]) -> tuple[Array, Array]:
-    return settled(*a), *tangent
+# ``a`` itself; where lanes are mapped, computed once and laid out along lanes. Small algebra needs it on every machine:
+# XLA may compute a number anew for each use, with another rounding, so that it is smaller than itself or a pivot two
+# rows at once (seen on a CPU, jaxlib 0.10.2).
+settled = _settling(always=True)
+settled_in_order = _settling(always=False)

@@ -201,18 +201,15 @@ def _sweep(m: Triangle, v: list[Array]) -> tuple[Triangle, list[Array]]:
 
 
 def _sorted(values: Array, vectors: list[Array]) -> tuple[Array, Array]:
-    """Eigenvalues in ascending order, and their vectors as columns."""
-    d = len(values)
-    index = jnp.arange(d)
-    rank = jnp.zeros_like(values)
-    for j in range(d):
-        rank += (values[j] < values) | ((values[j] == values) & (j < index))
-    rank = settled(rank)
-    ordered, columns = jnp.zeros_like(values), jnp.zeros((d, d), values.dtype)
-    for i in range(d):
-        here = rank[i] == index
-        ordered, columns = jnp.where(here, values[i], ordered), jnp.where(here, vectors[i][:, None], columns)
-    return ordered, columns
+    """Eigenvalues in ascending order, and their vectors as columns, by exchanges of neighbors: none is lost, whatever
+    the rounding with which XLA compares them."""
+    ordered, columns = jnp.split(values, len(values)), list(vectors)
+    for end in range(len(values) - 1, 0, -1):
+        for i in range(end):
+            (a, b), (u, v) = ordered[i : i + 2], columns[i : i + 2]
+            ordered[i], ordered[i + 1] = settled(jnp.minimum(a, b)), settled(jnp.maximum(a, b))
+            columns[i], columns[i + 1] = jnp.where(b < a, v, u), jnp.where(b < a, u, v)
+    return jnp.concatenate(ordered), jnp.stack(columns, axis=1)
 
 
 def jacobian_power(j: Array, g: Array, factors: Callable[..., Array], *parameters: Any) -> Array:

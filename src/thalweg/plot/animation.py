@@ -9,24 +9,24 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from thalweg.analysis.components import Components
+from thalweg.analysis.selection import judged_paths
 from thalweg.chain.problem import Problem
-from thalweg.plot.landscape import STAR, Components, draw_surface, evaluate, find_space, loss_from
+from thalweg.plot.landscape import box_of, draw_surface, ground_words, stars
 from thalweg.plot.movie import Movie, settle
-from thalweg.plot.paths import best_point, circle, cores, draw_ground, find_minima, picked_components
-from thalweg.plot.predictions import dots, limits, read_observations
+from thalweg.plot.paths import circle, draw_ground, drawn_points, find_ground, has_minima, picked_components
+from thalweg.plot.predictions import box, dots, read_observations
 from thalweg.plot.style import (
     PANEL,
+    STAR,
     Look,
-    axis_label,
     canvas,
     color_scale,
     evenly,
     few_ticks,
-    frame,
     is_finite,
     look,
     problem_name,
-    with_lanes,
     with_units,
 )
 
@@ -38,7 +38,7 @@ Moving = tuple[Artist, Callable[[int], Any]]  # what moves, and how to show a fr
 
 def animate(
     trace: xr.Dataset,
-    problem: Problem | None = None,
+    problem: Problem | xr.Dataset | None = None,
     view: View | Sequence[View] = "contour",
     *,
     space: str = "x",
@@ -59,16 +59,19 @@ def animate(
 
     Args:
         trace: what ``run`` returned, or a selection of it.
-        problem: the problem that was run; None draws paths, points and predictions alone.
+        problem: the problem that was run, or what ``analysis.landscape`` returned of it; None draws paths, points and
+            predictions alone.
         view: one view or several.
         space: the space of paths and points.
         components: for a space of more than two components, the pair to draw, by label or index.
         t, observed: for predictions, one number each for every component of the last space.
-
-    Raises ValueError for an unknown view, a surface without problem or of one component, a curve of two components,
-    predictions without ``t`` and ``observed``, and where ``plot.paths`` and ``plot.predictions`` do.
+    Returns:
+        The ``Movie``: ``movie.save(path)`` writes it, and a notebook shows it.
+    Raises:
+        ValueError: for an unknown view, a surface without problem or of one component, a curve of two components,
+            predictions without ``t`` and ``observed``, and where ``plot.paths`` and ``plot.predictions`` do.
     """
-    trace = with_lanes(trace)
+    trace = judged_paths(trace, "loss")
     views = (view,) if isinstance(view, str) else tuple(view)
     for name in views or ("",):
         if name not in get_args(View):
@@ -76,9 +79,10 @@ def animate(
     paths: list[str] = [name for name in views if name != "predictions"]
     picked = picked_components(trace, problem, space, components) if paths else []
     _check(paths, picked, problem, space)
-    style, predicted = look(trace), problem.inner_spaces[-1].name if problem is not None else _last_space(trace)
+    ground = find_ground(trace, problem, space, picked) if paths else None
+    style, predicted = look(trace), _last_space(trace)
     marks = [Line2D([], [], linestyle="none", label="start", **circle())] if len(picked) == 2 else []
-    if paths and problem is not None and len(problem.minima):
+    if has_minima(ground):
         marks.append(Line2D([], [], linestyle="none", label="minimum", **STAR))
     if "predictions" in views:
         t, observed = read_observations(trace, *_given(t, observed), predicted)
@@ -94,10 +98,11 @@ def animate(
         if name == "predictions":
             moving += _predictions(ax, trace, style, predicted, t, observed)
         elif name == "surface":
-            assert problem is not None
-            moving += _surface(ax, trace, style, problem, space, picked)
+            assert ground is not None
+            moving += _surface(ax, trace, style, ground, space, picked)
         else:
-            moving += _paths(ax, trace, style, problem, space, picked)
+            points, _, _ = draw_ground(ax, trace, problem, ground, space, picked)
+            moving += _paths(ax, trace, style, points, trails=len(picked) == 2)
         few_ticks(ax)
     color_scale(figure, axes, style)
     moving.append(_counter(axes[0], trace))
@@ -105,7 +110,7 @@ def animate(
     return Movie(figure, trace.sizes["step"], tuple(moving))
 
 
-def _check(paths: list[str], picked: list[int], problem: Problem | None, space: str) -> None:
+def _check(paths: list[str], picked: list[int], problem: Problem | xr.Dataset | None, space: str) -> None:
     if "surface" in paths and problem is None:
         raise ValueError("view is 'surface', but no problem was given to draw it of; give the problem that was run.")
     if "surface" in paths and len(picked) == 1:
@@ -138,40 +143,32 @@ def _counter(ax: Axes, trace: xr.Dataset) -> Moving:
     return title, lambda i: title.set_text(words[i])
 
 
-def _paths(
-    ax: Axes, trace: xr.Dataset, style: Look, problem: Problem | None, space: str, picked: list[int]
-) -> list[Moving]:
+def _paths(ax: Axes, trace: xr.Dataset, style: Look, points: np.ndarray, trails: bool) -> list[Moving]:
     """Paths over contours, or points on a curve."""
-    points, _, _ = draw_ground(ax, trace, problem, space, picked)
     ax.set_box_aspect(1)
     points = points[:, evenly(trace, MOST)]
-    if len(picked) == 2:
+    if trails:
         starts = np.unique(points[:, :, 0].reshape(-1, 2), axis=0)
         ax.plot(*starts.T, linestyle="none", zorder=4, label="start", **circle(_thin(points)))
-    return _growing(ax, points, style, trails=len(picked) == 2)
+    return _growing(ax, points, style, trails)
 
 
-def _surface(ax: Any, trace: xr.Dataset, style: Look, problem: Problem, space: str, picked: list[int]) -> list[Moving]:
+def _surface(
+    ax: Any, trace: xr.Dataset, style: Look, ground: xr.Dataset, space: str, picked: list[int]
+) -> list[Moving]:
     """Paths on the loss as a surface; what leaves its box is not drawn."""
-    column = trace[space]
-    points = column.values[..., picked].astype(float)
-    minima = find_minima(problem, space, picked)
-    low, high = frame(*cores(trace, problem, points, minima))
-    sides, values = evaluate(loss_from(problem, space), best_point(trace, space), picked, low, high)
-    draw_surface(ax, sides, values)
-    labels = find_space(problem, space).labels
-    words = [axis_label(space, labels[i], column.attrs.get("units", "")) for i in picked]
-    height = with_units("loss", trace["loss"].attrs.get("units", ""))
+    low, high = box_of(ground)
+    draw_surface(ax, ground)
+    *words, height = ground_words(ground)
     ax.set(xlabel=words[0], ylabel=words[1], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     ax.set_zlabel(height, labelpad=8)
     bottom, top = ax.get_zlim()
+    points = drawn_points(trace, space, picked)
     points = np.concatenate([points, trace["loss"].values[..., None]], axis=-1)[:, evenly(trace, MOST)]
-    box = np.array([[*low, bottom], [*high, top]])
-    inside = ((points >= box[0]) & (points <= box[1])).all(axis=-1, keepdims=True)
+    inside = ((points >= [*low, bottom]) & (points <= [*high, top])).all(axis=-1, keepdims=True)
     points = np.where(inside, points, np.nan)
-    if len(minima):
-        heights = [float(problem.value(minimum)) for minimum in problem.minima]
-        ax.plot(*minima.T, heights, linestyle="none", zorder=9, label="minimum", **STAR)
+    if has_minima(ground):
+        ax.plot(*stars(ground).T, ground["minimum_loss"].values, linestyle="none", zorder=9, label="minimum", **STAR)
     starts = np.unique(points[:, :, 0].reshape(-1, 3), axis=0)
     ax.plot(*starts.T, linestyle="none", zorder=9, label="start", **circle(_thin(points)))
     return _growing(ax, points, style, trails=True)
@@ -223,7 +220,7 @@ def _predictions(
     values = trace[space].values[:, evenly(trace, MOST)][..., order].astype(float)
     values = np.where(is_finite(values), values, np.nan)
     ax.plot(t, observed, zorder=2, label="observed", **dots(len(t)))
-    ax.set(xlabel="t", ylabel=with_units(space, trace[space].attrs.get("units", "")), **limits(t, observed, values))
+    ax.set(xlabel="t", ylabel=with_units(space, trace[space].attrs.get("units", "")), **box(t, observed, values))
     ax.set_box_aspect(1)
     across = np.tile(np.append(t[order], np.nan), values.shape[1])
     values = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)  # a gap after each start

@@ -10,11 +10,13 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from thalweg.plot.landscape import STAR, short
+from thalweg.analysis.components import some
+from thalweg.analysis.selection import with_dims
 from thalweg.plot.style import (
     MARGIN,
     PALETTE,
     PANEL,
+    STAR,
     SWEEP,
     axis_label,
     canvas,
@@ -22,7 +24,7 @@ from thalweg.plot.style import (
     few_ticks,
     frame,
     problem_name,
-    some,
+    short,
 )
 
 AREAS = tuple(color for color in PALETTE if color != "#000000")  # black would hide the edge of a star
@@ -43,10 +45,13 @@ def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
     Args:
         labels: what ``analysis.basins`` returned.
         variant: the variant to draw; None draws all.
-
-    Raises ValueError for a Dataset without labels and starting points, for a variant that is not there, for more than
-    six variants in two components, and for starts of more than two components.
+    Returns:
+        The figure: one panel, or one for each variant.
+    Raises:
+        ValueError: for a Dataset without labels and starting points, for a variant that is not there, for more than
+            six variants in two components, and for starts of more than two components.
     """
+    labels = _checked(labels)
     chosen = _chosen(labels, variant)
     minima, first_x = labels["minimum"].values.astype(float), labels["first_x"].values.astype(float)
     colors = _colors(len(minima))
@@ -84,8 +89,8 @@ def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
     return figure
 
 
-def _chosen(labels: xr.Dataset, variant: str | None) -> list[xr.Dataset]:
-    """The variants to draw, one Dataset each."""
+def _checked(labels: xr.Dataset) -> xr.Dataset:
+    """Labels and starting points along starts, also where one start was selected."""
     if not {"label", "minimum", "first_x"} <= set(getattr(labels, "variables", ())):
         raise ValueError(
             "the Dataset does not have label, minimum and first_x, but basins are drawn from them; "
@@ -96,6 +101,11 @@ def _chosen(labels: xr.Dataset, variant: str | None) -> list[xr.Dataset]:
             f"the starts have {labels.sizes['x_dim']} components, but basins are drawn in one or two; "
             "choose some, such as labels.isel(x_dim=[0, 1])."
         )
+    return with_dims(labels, dict.fromkeys(("label", "first_x"), ("start",)))
+
+
+def _chosen(labels: xr.Dataset, variant: str | None) -> list[xr.Dataset]:
+    """The variants to draw, one Dataset each."""
     one_by_one = (
         [labels.isel(variant=i) for i in range(labels.sizes["variant"])] if "variant" in labels.dims else [labels]
     )

@@ -8,17 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from thalweg.plot.landscape import index_of
+from thalweg.analysis.components import index_of, some
 from thalweg.plot.style import (
     PALETTE,
     PANEL,
     axis_label,
     few_ticks,
-    frame,
     is_finite,
     is_geometric,
+    limits,
     problem_name,
-    some,
     swept_hyperparameter,
 )
 
@@ -44,9 +43,11 @@ def bifurcation(
         lyapunov: what ``analysis.lyapunov`` returned, dims variant and exponent, swept over the same hyperparameter.
         component: which component of x to draw, by label or index; None where there is one.
         doublings: values of the hyperparameter to draw a thin line at.
-
-    Raises ValueError for a Dataset of other dims, for fewer than three values of the hyperparameter, for a component
-    that does not exist, and for exponents without the hyperparameter.
+    Returns:
+        The figure: the iterates in [x], and below them the exponents in 1/step, where they are given.
+    Raises:
+        ValueError: for a Dataset of other dims, for fewer than three values of the hyperparameter, for a component
+            that does not exist, and for exponents without the hyperparameter.
     """
     swept = _swept(diagram)
     words, points = _iterates(diagram, component)
@@ -63,7 +64,7 @@ def bifurcation(
     kinds = list(dict.fromkeys(names))
     ends = np.array([np.nanmin(values), np.nanmax(values)])
     _draw_iterates(top, values, points, names)
-    top.set(ylabel=words, ylim=_limits(points))
+    top.set(ylabel=words, ylim=_that_stay(points))
     if lyapunov is not None:
         _draw_exponents(axes[1], lyapunov, swept)
     log = is_geometric(np.unique(values[np.isfinite(values)]))
@@ -143,15 +144,14 @@ def _draw_iterates(ax: Axes, values: np.ndarray, points: np.ndarray, names: np.n
         ax.plot(across[shown], heights[shown], color=color, alpha=alpha, zorder=2, label=kind, **dot)
 
 
-def _limits(points: np.ndarray) -> tuple[float, float]:
+def _that_stay(points: np.ndarray) -> tuple[float, float]:
     """The vertical range: of the iterates that do not run away, and some way on."""
     finite = is_finite(points)
     middle = np.median(points[finite]) if finite.any() else 0.0
     reach = np.where(finite, np.abs(points - middle), np.inf)
     first, second = (half.max(axis=1, initial=0) for half in np.array_split(reach, 2, axis=1))
     stays = np.isfinite(first + second) & (second <= GROWTH * first + 1e-12 * abs(middle))
-    low, high = frame(points[stays].reshape(-1, 1), points.reshape(-1, 1))
-    return float(low[0]), float(high[0])
+    return limits(points[stays], points)
 
 
 def _draw_exponents(ax: Axes, lyapunov: xr.DataArray, swept: str) -> None:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from thalweg.plot.landscape import index_of
+from thalweg.analysis.components import index_of, some
+from thalweg.analysis.selection import judged_paths
 from thalweg.plot.style import (
     PALETTE,
     axis_label,
@@ -18,18 +19,15 @@ from thalweg.plot.style import (
     color_scale,
     evenly,
     few_ticks,
-    frame,
     is_finite,
+    limits,
     look,
     problem_name,
-    some,
-    with_lanes,
     with_units,
 )
 
 MOST = 200  # thin lines in one figure
 DEAR = 10  # times the cost of another variant, from which their axis is logarithmic
-CEILING = 1e3  # how far above the worst start a logarithmic axis goes
 
 
 def curves(
@@ -59,11 +57,13 @@ def curves(
         against: what one step of each variant costs, dim ``variant``, such as ``analysis.step_seconds(problem,
             methods, starts)``; the horizontal axis is then the step times this, so that each variant has its own end.
             Where costs differ by more than a factor of ten, the axis is logarithmic beyond the first recorded row.
-
-    Raises ValueError for a variable, component or scale that does not exist, for a vector without ``component``, for
-    scale="log" without a positive value, and for costs that are not positive or miss a variant.
+    Returns:
+        The figure, the variable upward in its own units.
+    Raises:
+        ValueError: for a variable, component or scale that does not exist, for a vector without ``component``, for
+            scale="log" without a positive value, and for costs that are not positive or miss a variant.
     """
-    trace = with_lanes(trace)
+    trace = judged_paths(trace)
     values, words = _column(trace, variable, component)
     log = is_log(values, variable, scale)
     style, starts = look(trace), values.shape[1]
@@ -75,8 +75,8 @@ def curves(
     ax = axes[0]
     middles, means = _median(values), _mean(values)
     drawn = np.concatenate([values[:, shown], middles[:, None], means[:, None]], axis=1)
-    limits = _limits(drawn, variable == "loss", target, log)
-    ax.set(xlabel=progress, ylabel=words, yscale="log" if log else "linear", ylim=limits)
+    heights = _vertical(drawn, variable == "loss", target, log)
+    ax.set(xlabel=progress, ylabel=words, yscale="log" if log else "linear", ylim=heights)
     for i, (label, color, dash) in enumerate(zip(style.labels, style.colors, style.dashes, strict=True)):
         steps = across[i]
         if starts > 1:
@@ -86,7 +86,7 @@ def curves(
         width = 2.2 if meant else 1.5
         ax.plot(steps, middles[i], color=color, linestyle=dash, linewidth=width, zorder=3, label=label)
         if leaves:
-            _crosses(ax, steps, values[i, shown], color, limits)
+            _crosses(ax, steps, values[i, shown], color, heights)
     if target is not None:
         ax.axhline(target, label="target", **_target())
     if across.shape[1] > 1:
@@ -153,7 +153,7 @@ def is_log(values: np.ndarray, variable: str, scale: str | None) -> bool:
     return scale == "log" or (scale is None and bool(wide))
 
 
-def _limits(values: np.ndarray, is_loss: bool, target: float | None, log: bool) -> tuple[float, float]:
+def _vertical(values: np.ndarray, is_loss: bool, target: float | None, log: bool) -> tuple[float, float]:
     """The vertical range: what is no worse than its start (of other variables, all but a fiftieth), and some way on."""
     usable = is_finite(values) & ((values > 0) | (not log))
     everything = values[usable]
@@ -165,12 +165,7 @@ def _limits(values: np.ndarray, is_loss: bool, target: float | None, log: bool) 
     core = core if core.size else everything
     if target is not None and (target > 0 or not log):
         core, everything = np.append(core, target), np.append(everything, target)
-    if not log:
-        low, high = frame(core[:, None], everything[:, None])
-        return float(low[0]), float(high[0])
-    low, high = everything.min(), min(everything.max(), CEILING * core.max())
-    room = max((high / low) ** 0.05, 1.5)
-    return float(low / room), float(high * room)
+    return limits(core, everything, log)
 
 
 def _median(values: np.ndarray) -> np.ndarray:
@@ -191,10 +186,10 @@ def _thin_lines(ax: Axes, steps: np.ndarray, lanes: np.ndarray, color: object) -
     )
 
 
-def _crosses(ax: Axes, steps: np.ndarray, lanes: np.ndarray, color: object, limits: tuple[float, float]) -> None:
+def _crosses(ax: Axes, steps: np.ndarray, lanes: np.ndarray, color: object, ends: tuple[float, float]) -> None:
     """A cross on the last finite value before each gap."""
     lane, step = np.nonzero(is_finite(lanes[:, :-1]) & ~is_finite(lanes[:, 1:]))
-    heights = np.clip(lanes[lane, step], *limits)
+    heights = np.clip(lanes[lane, step], *ends)
     ax.plot(steps[step], heights, "x", color=color, markersize=6, zorder=4, clip_on=False, label="_leaves")
 
 

@@ -11,17 +11,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
+from thalweg.analysis.selection import judged_paths
 from thalweg.numerics.reading import nearest
-from thalweg.plot.landscape import STAR
 from thalweg.plot.style import (
     PANEL,
+    STAR,
     canvas,
     cell_edges,
     few_ticks,
     is_finite,
     is_geometric,
     problem_name,
-    with_lanes,
     with_units,
 )
 
@@ -42,11 +42,13 @@ def heatmap(trace: xr.Dataset, x: str = "learning_rate", y: str = "momentum", va
         x: the hyperparameter along the horizontal axis.
         y: the other one.
         variable: "loss", or an observer that records one number.
-
-    Raises ValueError for a hyperparameter or variable that does not exist or was not swept, and where variants differ
-    in more than the two.
+    Returns:
+        The figure, a panel for each method that has both hyperparameters.
+    Raises:
+        ValueError: for a hyperparameter or variable that does not exist or was not swept, and where variants differ
+            in more than the two.
     """
-    trace = with_lanes(trace)
+    trace = judged_paths(trace)
     known = [str(name) for name, column in trace.items() if column.dims == ("variant", "start", "step")]
     if variable not in known:
         raise ValueError(f"variable is {variable!r}, but the trace has {', '.join(known)}; choose one of them.")

@@ -1,39 +1,30 @@
 """The loss over two components of a space, or over one."""
 
-from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax import Array
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from thalweg import analysis
+from thalweg.analysis.components import Components
+from thalweg.analysis.landscape import SIDES, find_space
 from thalweg.chain.problem import Problem
-from thalweg.chain.space import Space
-from thalweg.plot.style import PANEL, axis_label, canvas, few_ticks, is_finite, problem_name, some, with_units
+from thalweg.plot.style import PANEL, STAR, axis_label, canvas, few_ticks, problem_name, short, with_units
 
-RESOLUTION = 200  # points along each side of the grid
-LINE = 4000  # points along a line
-CHUNK = 4000  # points evaluated at once, so that a wide y does not fill the memory; a divisor of all, to compile once
 LEVELS = 20
 RELIEF = LinearSegmentedColormap.from_list("relief", ["#fbfcfd", "#d5dde5", "#a3b1c0"])  # pale: paths lie on it
 NOWHERE = "#efe6d8"  # where the loss is not finite
 CURVE: dict[str, Any] = {"color": "#6b7a8a", "linewidth": 1.2, "zorder": 1}
-STAR: dict[str, Any] = {"marker": "*", "markersize": 14, "color": "#F0E442", "markeredgecolor": "black"}
-
 MARKS = {"minimum": ("^", "#009E73"), "maximum": ("v", "#D55E00"), "inflection": ("s", "#0072B2")}
-
-Components = Sequence[str | int]
 
 
 def landscape(
-    problem: Problem,
+    problem: Problem | xr.Dataset,
     domain: tuple[Any, Any] | None = None,
     space: str = "x",
     kind: Literal["contour", "surface"] = "contour",
@@ -43,7 +34,7 @@ def landscape(
     """The loss of ``problem`` over a box: contours with the known minima as stars, a surface, or a line in 1-D.
 
     Args:
-        problem: the chain x -> y -> L.
+        problem: the chain x -> y -> L, or what ``analysis.landscape`` returned of it, which is drawn as it is.
         domain: (low, high), each a number or a point of the space; ``problem.domain`` if None, which is a box in x.
         space: "x", or a later space of the chain, whose landscape is the loss of the rest of the chain.
         kind: "contour" or "surface".
@@ -51,59 +42,83 @@ def landscape(
             first known minimum, or at the start where no minimum is known.
         stationary: what ``analysis.stationary_points`` returned, for one component: maxima are marked by triangles that
             point down, minima by those that point up, inflections by squares, and there are no stars.
-
-    Raises ValueError for an unknown space, kind or component, for more than two dimensions without ``components``,
-    where no finite domain is known, and for stationary points in more than one.
+    Returns:
+        The figure, with the components in the units of their space and the loss in [L].
+    Raises:
+        ValueError: for an unknown space, kind or component, for more than two dimensions without ``components``,
+            where no finite domain is known, and for stationary points in more than one.
     """
     if kind not in ("contour", "surface"):
         raise ValueError(f"kind is {kind!r}, but a landscape is a 'contour' or a 'surface'; choose one.")
-    place = find_space(problem, space)
-    picked = pick(place.labels, components, space)
-    box = problem.domain if domain is None and space == "x" else domain
-    if box is None:
+    done = isinstance(problem, xr.Dataset)
+    if done:
+        check_ground(problem)
+    name, many = (
+        (str(problem.attrs["space"]), len(drawn_dims(problem))) if done else (space, find_space(problem, space).size)
+    )
+    if stationary is not None and many > 1:
         raise ValueError(
-            f"no domain of {space} is known, but a landscape needs a box; give domain=(low, high)"
-            + (" or state it in the Problem." if space == "x" else f" in {space}.")
-        )
-    low, high = (side[picked] for side in place.ravel_box(box))
-    if not np.all(np.isfinite([low, high])):
-        raise ValueError(
-            f"the domain of {space} is ({low.tolist()}, {high.tolist()}), but a landscape needs a finite box; "
-            "give domain=(low, high)."
-        )
-    if stationary is not None and len(picked) == 2:
-        raise ValueError(
-            f"stationary points were given, but {space} has {place.size} components, and they are marked on a line; "
+            f"stationary points were given, but {name} has {many} components, and they are marked on a line; "
             "leave them out."
         )
-    minima = images(problem, space)
-    at = minima[0] if len(minima) else np.asarray(problem.spaces(problem.start)[space])
-    sides, values = evaluate(loss_from(problem, space), at, picked, low, high)
-    words = [axis_label(space, place.labels[i], problem.units.get(space, "")) for i in picked]
-    words.append(with_units("loss", problem.units.get("loss", "")))
-    surface = kind == "surface" and len(picked) == 2
+    ground = problem if done else analysis.landscape(problem, domain, space, components)
+    *words, height = ground_words(ground)
+    low, high = box_of(ground)
+    surface = kind == "surface" and len(low) == 2
     figure, (ax,) = canvas(width=PANEL + 0.9, projections=["3d" if surface else None])
-    ax.set(xlabel=words[0], ylabel=words[1], xlim=(low[0], high[0]))
+    ax.set(xlabel=words[0], ylabel=[*words, height][1], xlim=(low[0], high[0]))
     few_ticks(ax)
-    if len(picked) == 2:
+    if len(low) == 2:
         ax.set_ylim(low[1], high[1])
     if surface:
-        ax.set_zlabel(words[2], labelpad=8)  # pyright: ignore[reportAttributeAccessIssue]
-        draw_surface(ax, sides, values)
-    elif len(picked) == 2:
-        ax.plot(*minima[:, picked].T, linestyle="none", label="minimum", zorder=5, **STAR)
-        filled = draw_relief(ax, sides, values)
+        ax.set_zlabel(height, labelpad=8)  # pyright: ignore[reportAttributeAccessIssue]
+        draw_surface(ax, ground)
+    elif len(low) == 2:
+        ax.plot(*stars(ground).T, linestyle="none", label="minimum", zorder=5, **STAR)
+        filled = draw_relief(ax, ground)
         if filled is not None:
-            figure.colorbar(filled, ax=ax, label=words[2], format=FuncFormatter(short))
+            figure.colorbar(filled, ax=ax, label=height, format=FuncFormatter(short))
     else:
-        ax.plot(sides[0], values, label="loss", **CURVE)
+        ax.plot(ground["first"].values, ground["loss"].values, label="loss", **CURVE)
         if stationary is not None:
             _draw_stationary(ax, stationary)
         else:
-            heights = [float(problem.value(minimum)) for minimum in problem.minima]
-            ax.plot(minima[:, 0], heights, linestyle="none", label="minimum", zorder=5, **STAR)
-    ax.set_title("".join(problem_name({"problem": problem.name})), fontsize=10)
+            ax.plot(*stars(ground).T, linestyle="none", label="minimum", zorder=5, **STAR)
+    ax.set_title("".join(problem_name(ground.attrs)), fontsize=10)
     return figure
+
+
+def check_ground(ground: xr.Dataset) -> None:
+    if not {"loss", "minimum", "minimum_loss", "first"} <= set(ground.variables) or "space" not in ground.attrs:
+        raise ValueError(
+            "the Dataset is no landscape, with loss, minimum and minimum_loss; give the problem, or what "
+            "analysis.landscape returned."
+        )
+
+
+def drawn_dims(ground: xr.Dataset) -> list[str]:
+    """Along which the loss lies: two sides, or one."""
+    return [dim for dim in SIDES if dim in ground.dims]
+
+
+def box_of(ground: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) of the grid."""
+    low, high = zip(*(ground[dim].values[[0, -1]] for dim in drawn_dims(ground)), strict=True)
+    return np.array(low), np.array(high)
+
+
+def ground_words(ground: xr.Dataset) -> list[str]:
+    """The words on the axes: one for each component, and those of the loss."""
+    sides = [ground[dim].attrs for dim in drawn_dims(ground)]
+    words = [axis_label(ground.attrs["space"], side["component"], side.get("units", "")) for side in sides]
+    return [*words, with_units("loss", ground["loss"].attrs.get("units", ""))]
+
+
+def stars(ground: xr.Dataset) -> np.ndarray:
+    """The known minima, shape (n, 2): two components, or one and the loss."""
+    picked = [int(ground[dim].attrs["index"]) for dim in drawn_dims(ground)]
+    points, losses = ground["minimum"].values[:, picked], ground["minimum_loss"].values
+    return points if len(picked) == 2 else np.column_stack([points, losses])
 
 
 def _draw_stationary(ax: Axes, stationary: xr.Dataset) -> None:
@@ -118,70 +133,6 @@ def _draw_stationary(ax: Axes, stationary: xr.Dataset) -> None:
             words = f"{name} ({here.sum()})"
             handles += ax.plot(x[here], loss[here], marker, color=color, markersize=6, zorder=6, label=words)
     ax.legend(handles=handles, fontsize=9)
-
-
-def short(value: float, _: int | None = None) -> str:
-    words = f"{value:.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:.3g}"
-    return words.replace("-", "\N{MINUS SIGN}")
-
-
-def find_space(problem: Problem, name: str) -> Space:
-    names = [space.name for space in problem.inner_spaces]
-    if name not in names:
-        raise ValueError(f"space is {name!r}, but {problem.name!r} has {', '.join(names)}; choose one of them.")
-    return problem.inner_spaces[names.index(name)]
-
-
-def pick(labels: Sequence[str], components: Components | None, space: str) -> list[int]:
-    """The indices of the components to draw: all of one or two, else those of ``components``."""
-    if len(labels) <= 2:
-        return list(range(len(labels)))
-    if components is None:
-        raise ValueError(
-            f"{space} has {len(labels)} components, but a landscape has two; "
-            f"choose a pair of {some(labels)}, such as components=({labels[0]!r}, {labels[1]!r})."
-        )
-    indices = [index_of(labels, component) for component in components] if not isinstance(components, str) else []
-    if len(indices) != 2 or None in indices or indices[0] == indices[1]:
-        raise ValueError(
-            f"components is {components!r}, but it must be two different components of {space}; "
-            f"choose labels from {some(labels)} or indices from 0 to {len(labels) - 1}."
-        )
-    return [i for i in indices if i is not None]
-
-
-def index_of(labels: Sequence[str], component: str | int) -> int | None:
-    if isinstance(component, str):
-        return labels.index(component) if component in labels else None
-    return int(component) if 0 <= component < len(labels) else None
-
-
-def loss_from(problem: Problem, space: str) -> Callable[[Array], Array]:
-    """The loss as a function of a point in ``space``: of the rest of the chain from there on."""
-    place = find_space(problem, space)
-    rest = problem.stages[problem.inner_spaces.index(place) :]
-    return Problem(*rest, loss=problem.loss, start=place.unravel(jnp.zeros(place.size))).value
-
-
-def images(problem: Problem, space: str) -> np.ndarray:
-    """The known minima in ``space``, shape (n, size)."""
-    points = [np.asarray(problem.spaces(minimum)[space], float) for minimum in problem.minima]
-    return np.array(points).reshape(-1, find_space(problem, space).size)
-
-
-def evaluate(
-    loss: Callable[[Array], Array], at: np.ndarray, picked: list[int], low: np.ndarray, high: np.ndarray
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """The loss on a grid of the box through the point ``at``: the grid's sides, and values, NaN where not finite."""
-    many = RESOLUTION if len(picked) == 2 else LINE
-    sides = [np.linspace(a, b, many) for a, b in zip(low, high, strict=True)]
-    mesh = np.meshgrid(*sides)
-    points = jnp.asarray(np.stack([side.ravel() for side in mesh], axis=1))
-    center, where = jnp.asarray(at, points.dtype), jnp.asarray(picked)
-    chunks = points.reshape(-1, min(CHUNK, len(points)), len(picked))
-    grid = jax.jit(lambda chunks: jax.lax.map(jax.vmap(lambda point: loss(center.at[where].set(point))), chunks))
-    values = np.asarray(grid(chunks)).reshape(mesh[0].shape)
-    return sides, np.where(is_finite(values), values, np.nan)
 
 
 def contour_levels(values: np.ndarray) -> np.ndarray:
@@ -205,8 +156,9 @@ def contour_levels(values: np.ndarray) -> np.ndarray:
     return np.unique([ground + float(f"{level:.{digits}g}") for level in levels])
 
 
-def draw_relief(ax: Axes, sides: list[np.ndarray], values: np.ndarray) -> ScalarMappable | None:
+def draw_relief(ax: Axes, ground: xr.Dataset) -> ScalarMappable | None:
     """Filled contours under thin lines; a plain ground, and None, where there is no relief."""
+    sides, values = _grid(ground)
     levels = contour_levels(values)
     if not levels.size:
         ax.set_facecolor(RELIEF(0.3))
@@ -219,7 +171,13 @@ def draw_relief(ax: Axes, sides: list[np.ndarray], values: np.ndarray) -> Scalar
     return filled
 
 
-def draw_surface(ax: Any, sides: list[np.ndarray], values: np.ndarray) -> None:
+def draw_surface(ax: Any, ground: xr.Dataset) -> None:
+    sides, values = _grid(ground)
     levels = contour_levels(values)
     norm = BoundaryNorm(levels, 256, extend="both") if levels.size else None
     ax.plot_surface(*np.meshgrid(*sides), values, cmap="viridis", norm=norm, rcount=100, ccount=100, linewidth=0)
+
+
+def _grid(ground: xr.Dataset) -> tuple[list[np.ndarray], np.ndarray]:
+    """The sides of the grid, and the loss with the second component along its rows, as matplotlib wants it."""
+    return [ground[dim].values for dim in SIDES], ground["loss"].transpose(*SIDES[::-1]).values

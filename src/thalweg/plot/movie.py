@@ -71,14 +71,17 @@ class Movie:
     def save(self, path: str | Path, fps: float = 10) -> Saved:
         """Write the movie: .mp4 (imageio-ffmpeg), .gif (Pillow) or .html, a page of its own with buttons and a slider.
 
-        Without a suffix, .mp4 where imageio-ffmpeg is installed, else .gif; the answer says which. Cost: about 30 ms a
-        frame and the compression; a page has 30 kB or so for each frame.
+        Without a suffix, .mp4 where imageio-ffmpeg is installed, else .gif; the answer says which.
 
         Args:
             path: the file to write, in a folder that exists; one of the same name is replaced.
             fps: frames per second, positive.
-
-        Raises ValueError for another suffix, for .mp4 without imageio-ffmpeg, for a missing folder and for other fps.
+        Returns:
+            Where the movie is, and what wrote it.
+        Raises:
+            ValueError: for another suffix, for .mp4 without imageio-ffmpeg, for a missing folder and for other fps.
+        Cost:
+            About 30 ms a frame and the compression; a page has 30 kB or so for each frame.
         """
         path, ffmpeg = Path(path), _ffmpeg()
         path = path if path.suffix else path.with_suffix(".mp4" if ffmpeg else ".gif")

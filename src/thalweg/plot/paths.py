@@ -10,10 +10,15 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from thalweg import analysis
+from thalweg.analysis.components import Components, looked_at
+from thalweg.analysis.landscape import find_space, images
+from thalweg.analysis.selection import judged_paths
 from thalweg.chain.problem import Problem
-from thalweg.plot.landscape import CURVE, STAR, Components, draw_relief, evaluate, find_space, images, loss_from, pick
+from thalweg.plot.landscape import CURVE, box_of, check_ground, draw_relief, drawn_dims, stars
 from thalweg.plot.style import (
     PANEL,
+    STAR,
     Look,
     axis_label,
     canvas,
@@ -24,20 +29,20 @@ from thalweg.plot.style import (
     is_finite,
     look,
     problem_name,
-    with_lanes,
     with_units,
 )
 
 MANY = 20  # paths from which lines and markers get thin
 MOST = 1000  # paths in one panel
 CROWD = 20_000  # points in one panel beyond which markers of steps would hide everything
+Box = tuple[np.ndarray, np.ndarray]  # (low, high)
 PIXELS = 2000  # along each side of a panel, finer than any print
 PIECE = 500  # points of a long path that are drawn at once
 
 
 def paths(
     trace: xr.Dataset,
-    problem: Problem | None = None,
+    problem: Problem | xr.Dataset | None = None,
     space: str | Sequence[str] = "x",
     components: Components | None = None,
 ) -> Figure:
@@ -51,85 +56,128 @@ def paths(
 
     Args:
         trace: what ``run`` returned, or a selection of it.
-        problem: the problem that was run; None draws the paths alone.
+        problem: the problem that was run; or, for one space, what ``analysis.landscape`` returned of it, whose box is
+            then that of the figure, and nothing is computed; None draws the paths alone.
         space: the name of a space, or several for panels side by side.
         components: for spaces of more than two components, the pair to draw, by label or index. The contours are then
             a slice through the best point of the trace.
-
-    Raises ValueError where the trace or the problem does not have the space, and for a space of more than two
-    components without ``components``.
+    Returns:
+        The figure, a panel for each space, in the units of that space.
+    Raises:
+        ValueError: for a Dataset without loss by step, where the trace or the problem does not have the space, and for
+            a space of more than two components without ``components``.
     """
-    trace = with_lanes(trace)
+    trace = judged_paths(trace, "loss")
     names = [space] if isinstance(space, str) else list(space)
     picked = [picked_components(trace, problem, name, components) for name in names]
+    grounds = [find_ground(trace, problem, *panel) for panel in zip(names, picked, strict=True)]
     style = look(trace)
     marks = [Line2D([], [], linestyle="none", label="start", **circle())]
-    if problem is not None and len(problem.minima):
+    if any(has_minima(ground) for ground in grounds):
         marks.append(Line2D([], [], linestyle="none", label="minimum", **STAR))
     room = 0.9 / len(names) if style.sweep is not None else 0.0
     figure, axes = canvas(len(names), [*style.entries, *marks], width=PANEL + room)
-    for ax, name, indices in zip(axes, names, picked, strict=True):
-        _draw_panel(ax, trace, problem, name, indices, style)
+    for ax, name, indices, ground in zip(axes, names, picked, grounds, strict=True):
+        points, low, high = draw_ground(ax, trace, problem, ground, name, indices)
+        _draw_lanes(ax, points[:, evenly(trace, MOST)], style, (high - low) / PIXELS)
         few_ticks(ax)
         ax.set_box_aspect(1)
-        ax.set_title(_title(trace, problem, name, alone=len(names) == 1), fontsize=10)
+        ax.set_title(_title(trace, ground, name, alone=len(names) == 1), fontsize=10)
     color_scale(figure, axes, style)
     return figure
 
 
 def picked_components(
-    trace: xr.Dataset, problem: Problem | None, name: str, components: Components | None
+    trace: xr.Dataset, problem: Problem | xr.Dataset | None, name: str, components: Components | None
 ) -> list[int]:
+    """The indices of the components to draw; ValueError where trace and problem have other spaces."""
     known = [str(key) for key, variable in trace.items() if f"{key}_dim" in variable.dims]
     if name not in known:
         raise ValueError(f"space is {name!r}, but the trace has {', '.join(known)}; choose one of them.")
     labels = [str(label) for label in trace[f"{name}_dim"].values]
+    if isinstance(problem, xr.Dataset):
+        return _picked_by(problem, labels, name)
     if problem is not None and list(find_space(problem, name).labels) != labels:
         raise ValueError(
             f"{name} has {len(labels)} components in the trace, which are not the {find_space(problem, name).size} of "
             f"{problem.name!r}; give the problem that was run."
         )
-    return pick(labels, components, name)
+    return looked_at(labels, components, name)
 
 
-def _title(trace: xr.Dataset, problem: Problem | None, name: str, alone: bool) -> str:
+def _picked_by(ground: xr.Dataset, labels: list[str], name: str) -> list[int]:
+    """The components of a landscape that was given."""
+    check_ground(ground)
+    if ground.attrs["space"] != name or [str(label) for label in ground[f"{name}_dim"].values] != labels:
+        raise ValueError(
+            f"the landscape is in {ground.attrs['space']} of {ground.attrs.get('problem', 'problem')!r}, which is not "
+            f"{name} of the trace; give analysis.landscape(problem, space={name!r}) of the problem that was run."
+        )
+    return [int(ground[dim].attrs["index"]) for dim in drawn_dims(ground)]
+
+
+def find_ground(
+    trace: xr.Dataset, problem: Problem | xr.Dataset | None, name: str, picked: list[int]
+) -> xr.Dataset | None:
+    """The landscape under the paths: as it was given, or of the problem over what a frame of them holds."""
+    if problem is None or isinstance(problem, xr.Dataset):
+        return problem
+    minima = images(problem, name)
+    known = minima.points[:, picked]
+    known = known if len(picked) == 2 else np.column_stack([known, minima.losses])
+    core, everything = _cores(trace, drawn_points(trace, name, picked), known, problem.domain)
+    box = frame(core[:, : len(picked)], everything[:, : len(picked)])
+    return analysis.landscape(problem, box, name, picked, at=best_point(trace, name))
+
+
+def has_minima(ground: xr.Dataset | None) -> bool:
+    return ground is not None and ground.sizes["point"] > 0
+
+
+def _title(trace: xr.Dataset, ground: xr.Dataset | None, name: str, alone: bool) -> str:
     title = ", ".join(problem_name(trace.attrs) + ([] if alone else [name]))
-    sliced = problem is not None and trace.sizes[f"{name}_dim"] > 2
+    sliced = ground is not None and trace.sizes[f"{name}_dim"] > 2
     starts, shown = trace.sizes["start"], len(evenly(trace, MOST))
     notes = ["slice through the best point"] * sliced + [f"{shown} of {starts} starts"] * (shown < starts)
     return "\n".join(filter(None, [title, ", ".join(notes)]))
 
 
-def _draw_panel(
-    ax: Axes, trace: xr.Dataset, problem: Problem | None, name: str, picked: list[int], style: Look
-) -> None:
-    points, low, high = draw_ground(ax, trace, problem, name, picked)
-    _draw_lanes(ax, points[:, evenly(trace, MOST)], style, (high - low) / PIXELS)
+def drawn_points(trace: xr.Dataset, name: str, picked: list[int]) -> np.ndarray:
+    """What is drawn of the trace, shape (variant, start, step, 2): two components, or one and the loss."""
+    points = np.asarray(trace[name].values[..., picked], float)
+    return points if len(picked) == 2 else np.concatenate([points, trace["loss"].values[..., None]], axis=-1)
 
 
 def draw_ground(
-    ax: Axes, trace: xr.Dataset, problem: Problem | None, name: str, picked: list[int]
+    ax: Axes,
+    trace: xr.Dataset,
+    problem: Problem | xr.Dataset | None,
+    ground: xr.Dataset | None,
+    name: str,
+    picked: list[int],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All that lies under paths: contours, or the loss against one component, minima, and the limits of the axes.
 
     Returns what is drawn of the trace, shape (variant, start, step, 2), and the box (low, high).
     """
     column, loss, flat = trace[name], trace["loss"], len(picked) == 1
-    points = np.asarray(column.values[..., picked], float)
+    points = drawn_points(trace, name, picked)
     words = [axis_label(name, str(column[f"{name}_dim"].values[i]), column.attrs.get("units", "")) for i in picked]
     if flat:
-        points = np.concatenate([points, loss.values[..., None]], axis=-1)
         words.append(with_units("loss", loss.attrs.get("units", "")))
-    minima = find_minima(problem, name, picked)
-    core, everything = cores(trace, problem, points, minima)
-    low, high = frame(core[:, : len(picked)], everything[:, : len(picked)])
-    if problem is not None:
-        sides, values = evaluate(loss_from(problem, name), best_point(trace, name), picked, low, high)
+    minima = np.empty((0, 2)) if ground is None else stars(ground)
+    domain = problem.domain if isinstance(problem, Problem) else None
+    core, everything = _cores(trace, points, minima, domain)
+    if ground is None:
+        low, high = frame(core[:, : len(picked)], everything[:, : len(picked)])
+    else:
+        low, high = box_of(ground)
         if flat:
-            ax.plot(sides[0], values, label="loss", **CURVE)
-            everything = np.concatenate([everything, np.column_stack([sides[0], values])])
+            line = np.column_stack([ground["first"].values, ground["loss"].values])
+            ax.plot(*line.T, label="loss", **CURVE)
+            everything = np.concatenate([everything, line])
         else:
-            draw_relief(ax, sides, values)
+            draw_relief(ax, ground)
     if flat:
         bottom, top = frame(core[:, 1:], everything[:, 1:])
         low, high = np.append(low, bottom), np.append(high, top)
@@ -139,32 +187,23 @@ def draw_ground(
     return points, low, high
 
 
-def cores(
-    trace: xr.Dataset, problem: Problem | None, points: np.ndarray, minima: np.ndarray
+def _cores(
+    trace: xr.Dataset, points: np.ndarray, minima: np.ndarray, domain: Box | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The points that a frame must hold, shape (n, 2), and all of them."""
-    core = [points[_calm(trace, problem)], points[:, :, 0].reshape(-1, 2), minima]
+    core = [points[_calm(trace, domain)], points[:, :, 0].reshape(-1, 2), minima]
     return np.concatenate(core), points.reshape(-1, 2)
 
 
-def find_minima(problem: Problem | None, name: str, picked: list[int]) -> np.ndarray:
-    """The stars, shape (n, 2): two components, or one and the loss."""
-    if problem is None:
-        return np.empty((0, 2))
-    stars = images(problem, name)[:, picked]
-    heights = [float(problem.value(minimum)) for minimum in problem.minima]
-    return stars if len(picked) == 2 else np.column_stack([stars, heights])
-
-
-def _calm(trace: xr.Dataset, problem: Problem | None) -> np.ndarray:
+def _calm(trace: xr.Dataset, domain: Box | None) -> np.ndarray:
     """Which points are no worse than the start of their path and not far outside the domain.
 
     A path that diverges has few of these, however far it gets before its numbers end.
     """
     loss = trace["loss"].values
     calm = loss <= np.nan_to_num(loss[:, :, :1], nan=np.inf)
-    if problem is not None and problem.domain is not None and "x" in trace:
-        low, high = problem.domain
+    if domain is not None and "x" in trace:
+        low, high = domain
         x, width = trace["x"].values, high - low
         calm &= ((x >= low - width) & (x <= high + width)).all(-1)
     return calm

@@ -10,16 +10,16 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from thalweg.analysis.components import some
+from thalweg.analysis.selection import judged_paths
 from thalweg.plot.style import (
     PALETTE,
     SWEEP,
     canvas,
     few_ticks,
-    frame,
     is_finite,
+    limits,
     problem_name,
-    some,
-    with_lanes,
     with_units,
 )
 
@@ -43,10 +43,12 @@ def predictions(
         space: the name of the space that predicts, "y" in a problem of one stage.
         variant: whose path; None takes the variant whose last loss is lowest.
         start: from which start, a value of the trace's coordinate.
-
-    Raises ValueError for a space, variant or start that is not there, and for t or observed of another length.
+    Returns:
+        The figure, in the units of the space.
+    Raises:
+        ValueError: for a space, variant or start that is not there, and for t or observed of another length.
     """
-    trace = with_lanes(trace)
+    trace = judged_paths(trace, "loss")
     t, observed = read_observations(trace, t, observed, space)
     lane = _lane(trace, variant, start)
     lines, steps = lane[space].values.astype(float), trace["step"].values
@@ -68,7 +70,7 @@ def predictions(
     ax.plot(t[order], visible[-1], color=LAST, linewidth=2.4, zorder=3, label="last")
     ax.plot(t, observed, zorder=4, label="observed", **dots(len(t)))
     units = trace[space].attrs.get("units", "")
-    ax.set(xlabel="t", ylabel=with_units(space, units), **limits(t, observed, visible))
+    ax.set(xlabel="t", ylabel=with_units(space, units), **box(t, observed, visible))
     named = str(lane["variant"].item()) if "variant" in lane.coords else ""
     notes = [f"{len(shown)} of {len(steps)} steps"] * (len(shown) < len(steps))
     title = ", ".join(filter(None, [*problem_name(trace.attrs), named]))
@@ -118,8 +120,6 @@ def dots(many: int) -> dict[str, Any]:
     return {"color": "0.2", "linestyle": "none", "marker": "o", "markersize": 4.5 if many < CROWD else 2}
 
 
-def limits(t: np.ndarray, observed: np.ndarray, lines: np.ndarray) -> dict[str, tuple[float, float]]:
+def box(t: np.ndarray, observed: np.ndarray, lines: np.ndarray) -> dict[str, tuple[float, float]]:
     """The box that holds the observations, and follows the lines a little further."""
-    left, right = frame(t[:, None], t[:, None])
-    low, high = frame(observed[:, None], np.append(lines.ravel(), observed)[:, None])
-    return {"xlim": (float(left[0]), float(right[0])), "ylim": (float(low[0]), float(high[0]))}
+    return {"xlim": limits(t, t), "ylim": limits(observed, np.append(lines.ravel(), observed))}

@@ -10,10 +10,27 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
 from thalweg.analysis import waterfall as ranked
-from thalweg.plot.style import PALETTE, canvas, color_scale, few_ticks, frame, is_finite, look, problem_name, with_units
+from thalweg.analysis.selection import with_dims
+from thalweg.plot.style import (
+    PALETTE,
+    canvas,
+    color_scale,
+    few_ticks,
+    is_finite,
+    limits,
+    look,
+    problem_name,
+    room,
+    with_units,
+)
 
 COSTS = {"ratio": "solver", "simplex_gradients": "solver", "step": "variant"}  # dims of a share, and their partners
-MARKS = (("o", True), ("s", False), ("x", False), ("^", False))  # of the outcomes in their order, and whether filled
+MARKS = {  # of the outcomes, and whether filled
+    "converged": ("o", True),
+    "stalled": ("s", False),
+    "diverged": ("x", False),
+    "exhausted": ("^", False),
+}
 NOISE = 1e-8  # differences below this part of the losses are those of where a method stopped
 
 
@@ -26,8 +43,10 @@ def profile(data: xr.DataArray) -> Figure:
 
     Args:
         data: what ``performance_profile``, ``data_profile`` or ``ecdf`` returned, or some of its solvers.
-
-    Raises ValueError for anything else.
+    Returns:
+        The figure: shares, pure numbers in 0 … 1, upward.
+    Raises:
+        ValueError: for anything else.
     """
     at = next((str(dim) for dim in getattr(data, "dims", ()) if dim in COSTS), "")
     if not at or not {at} <= set(data.dims) <= {at, COSTS[at]}:
@@ -35,7 +54,7 @@ def profile(data: xr.DataArray) -> Figure:
             "what is given is no share of one cost and some solvers; "
             "give what performance_profile, data_profile or ecdf returned."
         )
-    data = data.expand_dims([COSTS[at]] if data.ndim == 1 else []).transpose(COSTS[at], at)
+    data = with_dims(data.to_dataset(name="share"), {"share": (COSTS[at], at)})["share"].assign_attrs(data.attrs)
     style = look(data.rename({COSTS[at]: "variant"}).to_dataset(name="share"))
     figure, axes = canvas(1, style.entries, width=5.2)
     ax, cost = axes[0], data[at].values
@@ -67,8 +86,8 @@ def _cost_axis(ax: Axes, at: str, cost: np.ndarray) -> tuple[float, float]:
         ax.set_xscale("log", base=base)
         if base == 2:
             ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-        room = max((positive[-1] / positive[0]) ** 0.05, 1.1)
-        return float(positive[0] if at == "ratio" else positive[0] / room), float(max(positive[-1] * room, 2))
+        beyond = room(positive[0], positive[-1], least=1.1)
+        return float(positive[0] if at == "ratio" else positive[0] / beyond), float(max(positive[-1] * beyond, 2))
     few_ticks(ax)
     return float(cost[0]), float(cost[-1] + 0.05 * (cost[-1] - cost[0]) or 1)
 
@@ -82,15 +101,17 @@ def waterfall(fits: xr.Dataset) -> Figure:
 
     Args:
         fits: what ``solve`` returned, or a selection of it that has the dim start; of several cases, one.
-
-    Raises ValueError as ``analysis.waterfall`` does.
+    Returns:
+        The figure, losses in [L].
+    Raises:
+        ValueError: as ``analysis.waterfall`` does.
     """
     data = ranked(fits)
     style, loss, ranks = look(data), data.loss.values.astype(float), data["rank"].values
     finite, codes = is_finite(loss), data.outcome.values
     flags = data.outcome.attrs
-    marks = list(zip(flags["flag_values"], flags["flag_meanings"].split(), MARKS, strict=True))
-    marks = [mark for mark in marks if (finite & (codes == mark[0])).any()]
+    named = zip(flags["flag_values"], flags["flag_meanings"].split(), strict=True)
+    marks = [(code, name, MARKS[name]) for code, name in named if (finite & (codes == code)).any()]
     key = [Line2D([], [], label=name, **_mark(mark, "0.3", 7)) for _, name, mark in marks]
     figure, axes = canvas(1, [*style.entries, *key], width=5.2)
     ax = axes[0]
@@ -128,10 +149,9 @@ def _heights(ax: Axes, loss: np.ndarray, finite: np.ndarray) -> tuple[np.ndarray
     above = np.where(finite, loss, lowest) - lowest
     counts = above[above > NOISE * max(abs(lowest), above.max())]
     if not counts.size:
-        low, high = frame(loss[finite][:, None], loss[finite][:, None])
-        ax.set_ylim(low[0], high[0])
+        ax.set_ylim(limits(loss[finite], loss[finite]))
         return loss, "loss", []
     smallest = 10 ** np.floor(np.log10(counts.min()))
     ax.set_yscale("symlog", linthresh=smallest)
-    ax.set_ylim(-smallest / 4, counts.max() * max((counts.max() / smallest) ** 0.05, 1.2))
+    ax.set_ylim(-smallest / 4, counts.max() * room(smallest, counts.max(), least=1.2))
     return above, "loss above the lowest", [f"lowest loss {lowest:.6g}"]

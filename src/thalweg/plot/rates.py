@@ -9,10 +9,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from thalweg.plot.style import PALETTE, canvas, evenly, is_finite, look, problem_name, with_lanes, with_units
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, judged
+from thalweg.plot.style import (
+    CEILING,
+    PALETTE,
+    canvas,
+    evenly,
+    is_finite,
+    log_limits,
+    look,
+    problem_name,
+    with_units,
+)
 
 MOST = 200  # thin lines in one figure
-CEILING = 1e3  # how far above the worst start the axis goes
 FASTER = 1.2  # an order from which a path is faster than any line
 
 
@@ -27,12 +37,17 @@ def rates(rates: xr.Dataset) -> Figure:
     Args:
         rates: what ``analysis.rates`` returned: error by variant, start and step; rate, order, theory_rate and
             theory_order.
-
-    Raises ValueError for anything else, and where no error is positive.
+    Returns:
+        The figure, errors in [x].
+    Raises:
+        ValueError: for anything else, and where no error is positive.
     """
     if not {"error", "rate"} <= set(getattr(rates, "data_vars", ())):
         raise ValueError("the Dataset has no error and rate, but both are drawn; give what analysis.rates returned.")
-    data = with_lanes(rates.assign(loss=rates["error"]))
+    schema = {"error": PATH_DIMS, "rate": LANE_DIMS}
+    optional = {"order": LANE_DIMS, "theory_rate": ("variant",), "theory_order": ("variant",)}
+    also = {name: dims for name, dims in optional.items() if name in rates}
+    data = judged(rates, schema, "analysis.rates", also)
     error, steps = data["error"].values.astype(float), data["step"].values
     error = np.where(is_finite(error) & (error > 0), error, np.nan)
     if np.isnan(error).all():
@@ -69,10 +84,8 @@ def rates(rates: xr.Dataset) -> Figure:
         )
         ax.plot(steps, theory, color=color, linewidth=1.4, linestyle="--", zorder=5, label="_theory")
     low, high = np.nanmin(error), min(np.nanmax(error), CEILING * np.nanmax(error[:, :, 0], initial=np.nanmin(error)))
-    high = max(high, 10 * low)
-    room = max((high / low) ** 0.05, 1.5)
     units = data["error"].attrs.get("units", "")
-    ax.set(xlabel="step", ylabel=with_units("error", units), yscale="log", ylim=(low / room, high * room))
+    ax.set(xlabel="step", ylabel=with_units("error", units), yscale="log", ylim=log_limits(low, max(high, 10 * low)))
     ax.set_title("\n".join(problem_name(data.attrs)), fontsize=10)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.grid(color="0.92", linewidth=0.8)

@@ -7,16 +7,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, judged
 from thalweg.plot.style import (
     canvas,
     color_scale,
     evenly,
     few_ticks,
-    frame,
     is_finite,
+    limits,
+    log_limits,
     look,
     problem_name,
-    with_lanes,
     with_units,
 )
 
@@ -34,18 +35,20 @@ def stability(stability: xr.Dataset) -> Figure:
     Args:
         stability: what ``analysis.stability`` returned: sharpness(variant, start, step), limit(variant) and
             crossing(variant, start), the step, negative where there is none.
-
-    Raises ValueError for anything else.
+    Returns:
+        The figure, sharpness in [L]/[x]^2.
+    Raises:
+        ValueError: for anything else.
     """
     if not {"sharpness", "limit", "crossing"} <= set(getattr(stability, "data_vars", ())):
         raise ValueError(
             "the Dataset does not have sharpness, limit and crossing, but they are drawn; "
             "give what analysis.stability returned."
         )
-    data = with_lanes(stability.assign(loss=stability["sharpness"]))
+    schema = {"sharpness": PATH_DIMS, "crossing": LANE_DIMS, "limit": ("variant",)}
+    data = judged(stability, schema, "analysis.stability")
     sharpness, steps = data["sharpness"].values.astype(float), data["step"].values
-    limits = data["limit"].isel(start=0, missing_dims="ignore").values.astype(float)
-    crossing = np.broadcast_to(data["crossing"].values, sharpness.shape[:2])
+    bounds, crossing = data["limit"].values.astype(float), data["crossing"].values
     style, shown = look(data), evenly(data, MOST)
     sharpness = np.where(is_finite(sharpness), sharpness, np.nan)[:, shown]
     crossed = [_crossings(steps, *lanes) for lanes in zip(sharpness, crossing[:, shown], strict=True)]
@@ -54,7 +57,7 @@ def stability(stability: xr.Dataset) -> Figure:
     key += [Line2D([], [], color="0.3", label="first above it", markersize=7, **dot)] * any(map(len, crossed))
     figure, axes = canvas(1, [*style.entries, *key], width=5.2)
     ax = axes[0]
-    low, high, scale = _limits(sharpness, limits)
+    low, high, scale = _vertical(sharpness, bounds)
     ax.set(xlabel="step", ylabel=with_units("sharpness", data["sharpness"].attrs.get("units", "")))
     ax.set(yscale=scale, ylim=(low, high))
     width = 1.3 if len(shown) * len(sharpness) <= 10 else 0.6
@@ -62,8 +65,8 @@ def stability(stability: xr.Dataset) -> Figure:
         lanes = [np.column_stack([steps, lane]) for lane in sharpness[i]]
         line = LineCollection(lanes, colors=[color], linestyles=dash, linewidths=width, zorder=3, label=label)
         ax.add_collection(line, autolim=False)
-        if np.isfinite(limits[i]):
-            ax.axhline(limits[i], color=color, linestyle="--", linewidth=1.2, zorder=2, label="_limit")
+        if np.isfinite(bounds[i]):
+            ax.axhline(bounds[i], color=color, linestyle="--", linewidth=1.2, zorder=2, label="_limit")
         ax.plot(*crossed[i].T, color=color, markersize=7 if width > 1 else 4, zorder=4, label="_crossing", **dot)
     if len(steps) > 1:
         ax.set_xlim(steps[0], steps[-1])
@@ -83,15 +86,13 @@ def _crossings(steps: np.ndarray, lanes: np.ndarray, crossing: np.ndarray) -> np
     return np.column_stack([steps[at], lanes[lane, at]]).astype(float)
 
 
-def _limits(sharpness: np.ndarray, limits: np.ndarray) -> tuple[float, float, str]:
+def _vertical(sharpness: np.ndarray, bounds: np.ndarray) -> tuple[float, float, str]:
     """The vertical range and scale: all but a fiftieth of the sharpness, the limits, and some way on."""
     finite = sharpness[np.isfinite(sharpness)]
-    known = limits[is_finite(limits)]
+    known = bounds[is_finite(bounds)]
     everything = np.concatenate([finite, known])
     positive = everything[everything > 0]
     if positive.size and positive.max() > WIDE * positive.min() and (finite > 0).mean() > 0.9:
-        room = max((positive.max() / positive.min()) ** 0.05, 1.5)
-        return float(positive.min() / room), float(positive.max() * room), "log"
+        return *log_limits(positive.min(), positive.max()), "log"
     ends = np.quantile(finite, [0.02, 0.98]) if finite.size else np.zeros(0)
-    low, high = frame(np.concatenate([ends, known])[:, None], everything[:, None])
-    return float(low[0]), float(high[0]), "linear"
+    return *limits(np.concatenate([ends, known]), everything), "linear"

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from thalweg.analysis.landscape import HUGE  # beyond which matplotlib's own arithmetic would overflow, too
+
 # The colors of Okabe and Ito (2008) without their yellow, too pale for a line, then wine, olive and indigo of Paul Tol.
 PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#332288",
@@ -23,9 +25,11 @@ SWEEP = LinearSegmentedColormap.from_list("sweep", colormaps["plasma"](np.linspa
 ABSENT = "0.45"  # a variant that does not have the swept hyperparameter
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.")
 PANEL = 4.3  # side of one panel in inches
-HUGE = 1e100  # beyond this a number is as good as infinite: matplotlib's own arithmetic would overflow
 REACH = 1.0  # how many widths of its core a frame follows paths that run away
 MARGIN = 0.08
+ROOM = 0.05  # of the decades of a logarithmic axis, beyond what it holds
+CEILING = 1e3  # how far above what it must hold a logarithmic axis goes
+STAR: dict[str, Any] = {"marker": "*", "markersize": 14, "color": "#F0E442", "markeredgecolor": "black"}
 
 
 @final
@@ -39,17 +43,6 @@ class Look:
     entries: tuple[Line2D, ...]
     sweep: ScalarMappable | None = None
     swept: str = ""
-
-
-def with_lanes(trace: xr.Dataset) -> xr.Dataset:
-    """The trace with dims variant, start, step, also where a single variant or start was selected."""
-    if "step" not in trace.dims or "loss" not in trace:
-        raise ValueError(
-            f"the Dataset has dims {', '.join(map(str, trace.dims))}, but paths and curves need the loss by step; "
-            "give a trace that run returned."
-        )
-    missing = [dim for dim in ("variant", "start") if dim not in trace.dims]
-    return trace.expand_dims(missing).transpose("variant", "start", "step", ...)
 
 
 def look(trace: xr.Dataset) -> Look:
@@ -121,9 +114,10 @@ def with_units(name: str, units: str) -> str:
     return f"{name} [{units}]" if units else name
 
 
-def some(labels: Sequence[str]) -> str:
-    """The first six labels, for a sentence."""
-    return ", ".join(map(repr, labels[:6])) + (", …" if len(labels) > 6 else "")
+def short(value: float, _: int | None = None) -> str:
+    """A number in three digits, as matplotlib's ticks are written."""
+    words = f"{value:.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:.3g}"
+    return words.replace("-", "\N{MINUS SIGN}")
 
 
 def problem_name(attributes: Mapping[Any, Any]) -> list[str]:
@@ -192,3 +186,23 @@ def frame(core: np.ndarray, everything: np.ndarray) -> tuple[np.ndarray, np.ndar
     if half.max() <= 2 * half.min():
         half = np.full_like(half, half.max())
     return middle - half, middle + half
+
+
+def limits(core: np.ndarray, everything: np.ndarray, log: bool = False) -> tuple[float, float]:
+    """The range of one axis, as ``frame`` has it; a logarithmic one holds all down to the lowest of ``everything``, and
+    up to ``CEILING`` times the highest of ``core``. Both are finite, of a logarithmic axis positive."""
+    if log:
+        return log_limits(everything.min(), min(everything.max(), CEILING * core.max()))
+    low, high = frame(np.ravel(core)[:, None], np.ravel(everything)[:, None])
+    return float(low[0]), float(high[0])
+
+
+def log_limits(low: float, high: float) -> tuple[float, float]:
+    """The range of a logarithmic axis that holds ``low`` and ``high``, with some room."""
+    beyond = room(low, high)
+    return float(low / beyond), float(high * beyond)
+
+
+def room(low: float, high: float, least: float = 1.5) -> float:
+    """By which factor a logarithmic axis goes beyond what it holds."""
+    return float(max((high / low) ** ROOM, least))

@@ -8,18 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from thalweg.analysis.selection import judged_paths
 from thalweg.numerics.reading import nearest
-from thalweg.plot.curves import CEILING, is_log
+from thalweg.plot.curves import is_log
 from thalweg.plot.style import (
     canvas,
     color_scale,
     few_ticks,
-    frame,
     is_finite,
     is_geometric,
+    limits,
     look,
     problem_name,
-    with_lanes,
     with_units,
 )
 
@@ -43,15 +43,17 @@ def sweep(values: xr.Dataset | xr.DataArray, x: str, variable: str = "loss") -> 
             distance(method, xi), with or without ``start``.
         x: the hyperparameter along the horizontal axis: a numeric coordinate of the variants, or a dim.
         variable: of a trace, "loss" or an observer that records one number.
-
-    Raises ValueError for a hyperparameter or variable that does not exist, for fewer than two values of x, and for a
-    DataArray in which rows or components are left.
+    Returns:
+        The figure, the result in its own units, such as [L] of a loss.
+    Raises:
+        ValueError: for a hyperparameter or variable that does not exist, for fewer than two values of x, and for a
+            DataArray in which rows or components are left.
     """
     results, words, worst = _results(values, variable)
     points, lines, line = _lines(results, x)
     across, heights = points[x].values.astype(float), points["value"].values
     log = is_log(heights, variable, None)
-    low, high = _limits(heights, worst, log)
+    low, high = _vertical(heights, worst, log)
     beyond = ~is_finite(heights) | (heights > high)
     rows = np.unique(line[beyond.any(axis=1)])
     row = min(ROW, ROWS / max(len(rows), 1))
@@ -84,7 +86,7 @@ def _results(values: xr.Dataset | xr.DataArray, variable: str) -> tuple[xr.DataA
     """The numbers to draw, with a dim ``start``, their name, and above what they are no better than no step."""
     worst, after = np.inf, ""
     if isinstance(values, xr.Dataset):
-        trace = with_lanes(values)
+        trace = judged_paths(values)
         known = [str(name) for name, column in trace.items() if column.dims == ("variant", "start", "step")]
         if variable not in known:
             raise ValueError(f"variable is {variable!r}, but the trace has {', '.join(known)}; choose one of them.")
@@ -158,20 +160,14 @@ def _labels(kinds: dict[str, np.ndarray], many: int) -> list[str]:
     return labels
 
 
-def _limits(heights: np.ndarray, worst: float, log: bool) -> tuple[float, float]:
+def _vertical(heights: np.ndarray, worst: float, log: bool) -> tuple[float, float]:
     """The vertical range without the marks: what is no worse than the starts, and some way on."""
     finite = heights[is_finite(heights) & ((heights > 0) | (not log))]
     if not finite.size:
         return 0.0, 1.0
     usual = worst if np.isfinite(worst) else np.quantile(finite, USUAL)
     core = finite[finite <= usual]
-    core = core if core.size else finite
-    if not log:
-        low, high = frame(core[:, None], finite[:, None])
-        return float(low[0]), float(high[0])
-    low, high = finite.min(), min(finite.max(), CEILING * core.max())
-    room = max((high / low) ** 0.05, 1.5)
-    return float(low / room), float(high * room)
+    return limits(core if core.size else finite, finite, log)
 
 
 def _draw_line(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -11,10 +10,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from thalweg.analysis.components import Components, looked_at, some
+from thalweg.analysis.selection import judged_paths
 from thalweg.chain.problem import Problem
 from thalweg.chain.space import Space
 from thalweg.numerics.reading import nearest
-from thalweg.plot.landscape import Components, pick
 from thalweg.plot.paths import circle
 from thalweg.plot.style import (
     Look,
@@ -26,8 +26,6 @@ from thalweg.plot.style import (
     is_finite,
     look,
     problem_name,
-    some,
-    with_lanes,
 )
 
 MOST = 30  # examples in one panel
@@ -64,19 +62,21 @@ def training_step(
             ``{"y": (0, 3)}``; without, the first two.
         targets: where examples should be, such as ``{"y": data["target"]}``: points like those of the space, with a
             leading axis of the first batch or of all examples. Black crosses, with thin lines to where arrows begin.
-
-    Raises ValueError for a problem that is not over examples, a trace of another problem, a step that was not recorded
-    or is the last, and for a space, component or targets that do not exist or fit.
+    Returns:
+        The figure, a panel for x and one for each space behind it.
+    Raises:
+        ValueError: for a problem that is not over examples, a trace of another problem, a step that was not
+            recorded or is the last, and for a space, component or targets that do not exist or fit.
     """
-    trace = with_lanes(trace)
-    if not problem.examples:
+    trace = judged_paths(trace, "x", "loss")
+    if not problem.examples.mapped:
         raise ValueError(
             f"{problem.name!r} is not a network over examples, whose training steps are drawn; "
             "give a training.problem, or draw plot.paths."
         )
     rows = _rows(trace, step)
     first = trace.isel(start=0, step=rows)
-    spaces = [space.of_one() for space in problem.inner_spaces[1:]]
+    spaces = [space.of_one() for space in problem.chain.spaces[1:]]
     _check_names({"components": components, "targets": targets}, [space.name for space in spaces])
     moves = [_examples(first, problem, space) for space in spaces]
     batch = moves[0].shape[2]
@@ -91,7 +91,7 @@ def training_step(
     _draw_parameters(axes[0], first["x"].values, calm, style)
     axes[0].set_title(f"x, {problem.dimension} parameters", fontsize=10)
     for ax, space, points in zip(axes[1:], spaces, moves, strict=True):
-        pair = pick(space.labels, (components or {}).get(space.name, (0, 1)), space.name)
+        pair = looked_at(space.labels, (components or {}).get(space.name, (0, 1)), space.name)
         goals = None
         if targets and space.name in targets:
             goals = _targets(targets[space.name], space, batch)[shown][:, pair]
@@ -140,7 +140,7 @@ def _examples(first: xr.Dataset, problem: Problem, one: Space) -> np.ndarray:
     """The points of each example of the batch, shape (variant, 2, example, component)."""
     values = first[one.name].values.astype(float) if one.name in first else np.empty(0)
     batch = values.shape[-1] // one.size
-    if not batch or values.shape[-1] != batch * one.size or batch > (problem.examples or 0):
+    if not batch or values.shape[-1] != batch * one.size or batch > problem.examples.count:
         raise ValueError(
             f"the trace has {values.shape[-1]} components of {one.name}, which are no batch of {problem.name!r}; give "
             "the problem that was run."
@@ -151,7 +151,7 @@ def _examples(first: xr.Dataset, problem: Problem, one: Space) -> np.ndarray:
 
 def _targets(given: Any, one: Space, batch: int) -> np.ndarray:
     """Where the examples of the batch should be, shape (example, component)."""
-    leaves = [np.asarray(leaf, float) for leaf in jax.tree.leaves(given)]
+    leaves = one.leaves(given)
     if [leaf.shape[1:] for leaf in leaves] != list(one.shapes) or min(map(len, leaves)) < batch:
         raise ValueError(
             f"targets of {one.name} have shapes {', '.join(str(leaf.shape) for leaf in leaves)}, but the batch has "

@@ -7,9 +7,10 @@ import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
+from thalweg.chain.space import COORDINATES
 from thalweg.engine.plan import Task
 from thalweg.engine.recording import Observer
-from thalweg.methods.method import Method
+from thalweg.methods.method import Method, called
 from thalweg.methods.sweeps import hyperparameters
 from thalweg.numerics.precision import precision
 from thalweg.numerics.reading import first_line, real, whole
@@ -47,7 +48,7 @@ def named_methods(verb: str, methods: Any) -> dict[str, Method]:
         several: list[Any] = (
             list(methods) if isinstance(methods, Sequence) and not isinstance(methods, str) else [methods]
         )
-        kinds = [getattr(getattr(m, "rule", m), "__name__", type(m).__name__) for m in several]
+        kinds = [called(method)[0] for method in several]
         named = {
             k if kinds.count(k) == 1 else f"{k} {i}": m for i, (k, m) in enumerate(zip(kinds, several, strict=True))
         }
@@ -57,7 +58,7 @@ def named_methods(verb: str, methods: Any) -> dict[str, Method]:
             "give e.g. methods.gradient_descent(learning_rate=0.01)."
         )
     for name, method in named.items():
-        if isinstance(method, type) or not (hasattr(method, "init") and hasattr(method, "step")):
+        if isinstance(method, type) or not isinstance(method, Method):
             raise ValueError(
                 f"method {name!r} is {method!r}, but a method has init and step; "
                 "give an instance such as Newton(learning_rate=1.0)."
@@ -70,7 +71,7 @@ def named_methods(verb: str, methods: Any) -> dict[str, Method]:
 
 def starting_points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarray:
     """Starts as an array (n, d) of numbers that are finite in ``dtype``."""
-    space = problem.inner_spaces[0]
+    space = problem.chain.spaces[0]
     try:
         given = problem.start if starts is None else starts
         alike = jax.tree.structure(given) == space.treedef
@@ -112,10 +113,8 @@ def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tupl
                 f"record has {name!r}: {f!r}, but an observer is a function (problem, x) with a name; "
                 "give e.g. record={'gradient_norm': f}."
             )
-    names = [space.name for space in problem.inner_spaces] + ["loss"] + [name for name, _ in pairs]
-    taken = {"variant", "start", "step", "method", "rule"}.union(
-        *(hyperparameters(method) for method in methods.values())
-    )
+    names = [space.name for space in problem.chain.spaces] + ["loss"] + [name for name, _ in pairs]
+    taken = set(COORDINATES).union(*(hyperparameters(method) for method in methods.values()))
     for name in names:
         if names.count(name) > 1 or name in taken.union(f"{other}_dim" for other in names):
             raise ValueError(

@@ -1,6 +1,6 @@
 """``minimize``: ``solve`` for one start, in SciPy's clothes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -12,8 +12,9 @@ import numpy as np
 
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import OUTCOMES, Outcome, why
+from thalweg.engine.traces import constants
 from thalweg.methods import BFGS, LBFGS, NewtonCG, TrustRegion
-from thalweg.methods.method import Method
+from thalweg.methods.method import Bounded, Method
 from thalweg.methods.sweeps import variants
 from thalweg.numerics.reading import nearest, real, whole
 from thalweg.verbs.solve import solve
@@ -141,19 +142,9 @@ def _given(fun: Any, args: tuple[Any, ...], x: np.ndarray, box: tuple[np.ndarray
     problem = Problem(loss=loss, start=x, domain=box, name="fun")
     traced = jax.make_jaxpr(problem.value)(x)
     numbers = sha256()
-    for number in [*_constants(traced), *(box or ())]:
+    for number in [*constants(traced), *(box or ())]:
         numbers.update(np.asarray(number).tobytes())
     return _Given(fun, str(traced), numbers.hexdigest(), problem)
-
-
-def _constants(traced: Any) -> Iterator[Any]:
-    """The arrays that a trace and those within it hold, which are not in its text."""
-    yield from getattr(traced, "consts", ())
-    for equation in getattr(traced, "jaxpr", traced).eqns:
-        for value in equation.params.values():
-            for part in value if isinstance(value, tuple) else (value,):
-                if hasattr(getattr(part, "jaxpr", part), "eqns"):
-                    yield from _constants(part)
 
 
 def _point(x0: Any) -> np.ndarray:
@@ -198,11 +189,13 @@ def _method(method: Any, d: int, bounded: bool) -> Method:
         if method.lower() not in METHODS:
             raise ValueError(nearest(method.lower(), METHODS, "a method that minimize has"))
         method = METHODS[method.lower()]()
-    if isinstance(method, type) or not hasattr(method, "step") or variants(method) > 1:
+    if isinstance(method, type) or not isinstance(method, Method) or variants(method) > 1:
         raise ValueError(f"method is {method!r}, but minimize takes a name or one method; give e.g. 'BFGS'.")
-    if bounded and not hasattr(method, "bounded"):
+    if not bounded:
+        return method
+    if not isinstance(method, Bounded):
         raise ValueError(f"bounds were given, but {name!r} has no use for them; choose 'trust-region' or 'L-BFGS-B'.")
-    return replace(method, bounded=True) if bounded else method
+    return replace(method, bounded=True)
 
 
 def _settings(tol: float | None, options: Any) -> dict[str, Any]:

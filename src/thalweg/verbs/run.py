@@ -85,14 +85,15 @@ def follow(
     progress: bool | None = None,
 ) -> xr.Dataset:
     """What ``run`` does, with row 0 and then only the rows from ``since`` on."""
-    rows = np.unique(np.concatenate([[0], np.arange(since, steps, every), [steps]]))
-    verb = Recording(observers(task.problem, task.methods, record), single=bool(np.all(np.diff(rows) == 1)))
+    count = -(-(steps - since) // every) + 1 + (since > 0)
+    verb = Recording(observers(task.problem, task.methods, record), single=every == 1 and since <= 1)
     hardware, names = present(), verb.names(task.problem)
     with jax.enable_x64(task.x64):
         plans = [plan(task, name, verb, (), hardware) for name in task.methods]
     shapes = {name: plans[0].of.row[name].shape for name in names}
     lanes = sum(plan.items.total for plan in plans)
-    check_record(shapes, recorded(task.dtype), len(rows), lanes, steps)
+    check_record(shapes, recorded(task.dtype), count, lanes, steps)
+    rows = np.unique(np.concatenate([[0], np.arange(since, steps, every), [steps]]))
     began = time.perf_counter()
     programs = build([plan.build for plan in plans], task.x64)
     compiled = time.perf_counter()

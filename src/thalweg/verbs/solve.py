@@ -13,7 +13,7 @@ import xarray as xr
 from thalweg import tolerances
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import OUTCOMES, Ending, outcomes, reasons
-from thalweg.engine.evaluations import KINDS
+from thalweg.engine.evaluations import EVALUATIONS
 from thalweg.engine.hardware import present
 from thalweg.engine.plan import Task, plan
 from thalweg.engine.recycling import Finishing, Rules
@@ -127,7 +127,7 @@ def _finish(
     columns |= {"outcome": outcomes(codes), "reason": codes.astype(np.int8)}
     flags = {"outcome": OUTCOMES, "reason": reasons(until)}
     attributes = history(task, began, compiled, max_steps=max_steps, **({} if finished else {"interrupted": 1}))
-    return assemble_fits(task, columns, flags, KINDS, attributes)
+    return assemble_fits(task, columns, flags, EVALUATIONS, attributes)
 
 
 def _condition(gtol: Any, ftol: Any, xtol: Any, until: Any) -> tolerances.Condition | None:

@@ -1,6 +1,5 @@
 """The trace of a run: one xarray.Dataset with every path in every space."""
 
-import inspect
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -14,6 +13,7 @@ import xarray as xr
 from thalweg import __version__
 from thalweg.chain.batches import shown
 from thalweg.engine.plan import Task
+from thalweg.methods.method import called
 from thalweg.methods.sweeps import hyperparameters, variants
 
 # The space whose units each variable of fits has.
@@ -24,16 +24,6 @@ def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
     """The method's name, with the values that are swept."""
     swept = [f"{key}={value[i]:.6g}" for key, value in values.items() if value.ndim and value.size > 1]
     return " ".join([name, *swept])
-
-
-def _rule(method: Any) -> str:
-    """What kind of method it is: the name of its optax rule, with the flags that are set, or of its class."""
-    rule = getattr(method, "rule", None)
-    if not callable(rule):
-        return type(method).__name__
-    usual = {name for name, p in inspect.signature(rule).parameters.items() if p.default is True}
-    flags = [key for key, value in getattr(method, "options", ()) if value is True and key not in usual]
-    return " ".join([getattr(rule, "__name__", type(rule).__name__), *flags])
 
 
 def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +40,7 @@ def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
             column[at : at + many] = value
         labels += [_label(name, values, i) for i in range(many)]
         names += [name] * many
-        rules += [_rule(method)] * many
+        rules += [" ".join(called(method))] * many
     if len(set(labels)) < total:  # values that print alike
         labels = [f"{label} #{i}" if labels.count(label) > 1 else label for i, label in enumerate(labels)]
     return {
@@ -83,7 +73,7 @@ def assemble(
     coordinates: dict[str, Any] = variant_coordinates(task.methods)
     many, rows = len(coordinates["variant"]), len(steps)
     coordinates["step"] = np.asarray(steps)
-    labels = {space.name: list(space.labels) for space in shown(task.problem).inner_spaces}
+    labels = {space.name: list(space.labels) for space in shown(task.problem).chain.spaces}
     data = {}
     for name, record in records.items():
         block = record[:rows].reshape(rows, *record.shape[1:-1], many, -1)
@@ -123,6 +113,6 @@ def assemble_fits(
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
     data["first_x"] = (("start", "x_dim"), task.points, {"units": units["first_x"]})
-    coordinates |= {"x_dim": list(task.problem.inner_spaces[0].labels), "evaluation": list(kinds)}
+    coordinates |= {"x_dim": list(task.problem.chain.spaces[0].labels), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
     return xr.Dataset(data, coordinates, attributes)

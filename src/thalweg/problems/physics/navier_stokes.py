@@ -109,7 +109,7 @@ def _checked(size: int, viscosity: float) -> tuple[int, float]:
 
 
 @cache  # or else every problem would compile it anew
-def _ended(size: int, viscosity: float) -> Callable[[Array, Array], tuple[Array, Array]]:
+def _ended(size: int, viscosity: float) -> Callable[..., tuple[Array, Array]]:
     return jax.jit(jax.vmap(_advance(size, viscosity, STEPS)))
 
 

@@ -1,0 +1,89 @@
+"""What suits a machine changes how the engine goes about its work, and no answer."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.engine import hardware
+from thalweg.engine.endings import OUTCOMES
+from thalweg.engine.hardware import CPU, GPU
+
+SMALL_GPU = dataclasses.replace(GPU, widest=96, worth=64, widest_recycled=128, chunk_bytes=1 << 16)  # several tiles
+STARTS = np.random.default_rng(0).uniform(-2, 2, (300, 2))
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """A function called as if on a machine of another kind."""
+
+    def call(machine, verb, *arguments, **settings):
+        for module in ("run", "solve"):
+            monkeypatch.setattr(f"thalweg.verbs.{module}.present", lambda: machine)
+        return verb(*arguments, **settings)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return tw.problems.rosenbrock(2)
+
+
+@pytest.mark.parametrize("machine", [GPU, SMALL_GPU], ids=["wide", "several tiles"])
+def test_run_gives_the_same_paths_on_either_machine(machine, on, problem):
+    methods = {
+        "Adam": tw.sweep(tw.methods.adam(0.1), learning_rate=[0.01, 0.1]),
+        "Newton": tw.methods.Newton(0.5, 1e-3),
+    }
+    settings = {"steps": 30, "every": 7, "dtype": "float64", "record": [tw.geometry.sharpness]}
+    here, there = (on(kind, tw.run, problem, methods, STARTS, **settings) for kind in (CPU, machine))
+    assert list(here.data_vars) == list(there.data_vars) and here.sizes == there.sizes
+    for name in here.data_vars:
+        np.testing.assert_allclose(here[name], there[name], rtol=1e-7, atol=1e-9)
+
+
+def test_minibatches_and_fourier_transforms_run_on_either_machine(on):
+    line = tw.Problem(
+        lambda x, data: x[0] * data,
+        loss=tw.SquaredError(1.0),
+        start=[0.0],
+        data=np.linspace(0.0, 1.0, 12),
+        batch_size=4,
+    )
+    waves = tw.Problem(loss=lambda x: jnp.sum(jnp.abs(jnp.fft.rfft(x)) ** 2), start=np.arange(8.0))
+    for problem in (line, waves):
+        method = tw.methods.gradient_descent(1e-2)
+        here, there = (on(kind, tw.run, problem, method, steps=5, dtype="float64") for kind in (CPU, GPU))
+        assert not np.array_equal(here.x[..., -1, :], here.x[..., 0, :])
+        np.testing.assert_allclose(here.x, there.x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("machine", [GPU, SMALL_GPU], ids=["wide", "recycled"])
+def test_solve_gives_the_same_answers_on_either_machine(machine, on, problem):
+    methods = {"BFGS": tw.methods.BFGS(), "trust": tw.methods.TrustRegion()}
+    here, there = (on(kind, tw.solve, problem, methods, STARTS, dtype="float64") for kind in (CPU, machine))
+    assert (here.outcome == OUTCOMES.index("converged")).all() and (there.outcome == here.outcome).all()
+    np.testing.assert_allclose(here.x, there.x, atol=1e-5)
+    assert np.abs(here.steps - there.steps).max() <= 2  # roundings differ where a trial is near a bound
+    cut = on(machine, tw.solve, problem, methods["BFGS"], STARTS, max_steps=3)
+    assert (cut.outcome == OUTCOMES.index("exhausted")).any() and (cut.steps <= 3).all()
+
+
+def test_widths_are_as_even_as_threads_allow_and_no_wider_than_there_is_work():
+    two = dataclasses.replace(CPU, threads=2)
+    assert two.width_in_step(4096, 2, 4) == 2048 and two.width_in_step(600, 2, 4) == 304
+    assert two.width_in_step(1, 2, 4) == 64 and two.width_in_step(1, 2000, 4000) == 1  # what is large is not filled up
+    assert two.width_recycled(100, 10_000, 2) == 512 and two.width_recycled(100, 1, 2) == 64
+    assert two.width_recycled(1 << 14, 10, 500) == 5
+    assert GPU.width_in_step(65_536, 10, 21) == 65_536 and GPU.width_recycled(1000, 10**6, 10) == 65_536
+    assert GPU.width_in_step(1 << 20, 10_000, 20_001) <= (1 << 26) // 10_000
+
+
+def test_the_machine_is_asked_in_one_place(monkeypatch):
+    assert hardware.present() is (CPU if jax.devices()[0].platform == "cpu" else GPU)
+    monkeypatch.setattr(jax, "devices", lambda: [type("Device", (), {"platform": "gpu"})()])
+    assert hardware.present() is GPU
