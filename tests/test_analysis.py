@@ -128,7 +128,7 @@ def test_table_is_of_medians_over_starts():
     assert tw.analysis.table(trace, problem, target=0.5).steps["half"] == 1
 
 
-@pytest.mark.parametrize("start", [1, 2])
+@pytest.mark.parametrize("start", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_scale_problem_on_real_data(start):
     """Gauss-Newton has NIST's certified parameters to six digits; gradient descent fails at every learning rate."""
     problem = tw.problems.misra1a(start)

@@ -45,7 +45,7 @@ def rotated(eigenvalues, draw):
     return (a + a.T) / 2
 
 
-@pytest.mark.parametrize("d", [1, 2, 5, 50, 200])
+@pytest.mark.parametrize("d", [1, 2, 5, 50, pytest.param(200, marks=pytest.mark.slow)])
 def test_lanczos_finds_the_largest_eigenvalue(float64, d):
     draw = np.random.default_rng(d)
     largest = jax.jit(lambda a, start: geometry.lanczos(lambda v: a @ v, start))
@@ -115,7 +115,7 @@ def test_lanczos_goes_on_past_orthogonality(float64):
 
 
 def test_lanczos_of_what_is_not_finite_ends(float64):
-    found = geometry.lanczos(lambda v: v * jnp.nan, jnp.ones(30))
+    found = jax.jit(partial(geometry.lanczos, lambda v: v * jnp.nan))(jnp.ones(30))
     assert np.isnan(found.values[0]) and int(found.products) == 1
 
 

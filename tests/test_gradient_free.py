@@ -156,14 +156,15 @@ def test_exchange_keeps_the_moments_of_a_quadratic_at_the_coldest():
         assert (np.abs(mean - expected) < 4 * error).all() and (error < 0.02 * np.array(expected)).all()
 
 
-def test_trials_that_are_not_finite_are_rejected():
+@pytest.mark.parametrize("kind", ["metropolis", pytest.param("exchange", marks=pytest.mark.slow)])
+def test_trials_that_are_not_finite_are_rejected(kind):
     def loss(x):
         return jnp.sum(jnp.where(x < 0, jnp.nan, jnp.where(x > 2, -jnp.inf, x)))
 
     edge = tw.Problem(loss=loss, start=[0.1])
-    methods = {"one": Metropolis(0.5, 1.0), "many": ReplicaExchange(1.0, 0.5, 3, 1.0)}
+    method = Metropolis(0.5, 1.0) if kind == "metropolis" else ReplicaExchange(1.0, 0.5, 3, 1.0)
     starts = np.append(np.full((1000, 1), 0.1), [[-0.5]], axis=0)
-    trace = tw.run(edge, methods, starts, steps=200)
+    trace = tw.run(edge, method, starts, steps=200)
     assert np.isnan(trace.loss[:, -1, 0]).all() and np.isfinite(trace.loss[:, -1, -1]).all()  # it comes back
     trace = trace.isel(start=slice(-1))
     assert (trace.x >= 0).all() and (trace.x <= 2).all() and np.isfinite(trace.loss).all()
@@ -225,8 +226,10 @@ def test_genetic_operators_one_by_one():
     x, key = jnp.array([0.2, 0.3]), jax.random.key(0)
 
     def bred(method):
-        state = method.init(corner, x, key)
-        return np.asarray(state.points), np.asarray(method.step(corner, x, state)[1].points)
+        state = jax.jit(lambda x: method.init(corner, x, key))(x)
+        return np.asarray(state.points), np.asarray(
+            jax.jit(lambda x, state: method.step(corner, x, state))(x, state)[1].points
+        )
 
     before, clones = bred(Genetic(4000, 0.0, 0.0, 0.01))
     assert any(np.array_equal(point, np.asarray(x)) for point in before)
@@ -248,7 +251,7 @@ def test_a_loss_that_is_no_number_ranks_last():
     trace = tw.run(edge, {"rs": RandomSearch(), "gs": GridSearch(30), "c": CMAES(1.0)}, steps=60)
     np.testing.assert_allclose(trace.x[:, 0, -1, 0], 1, atol=0.2)
     assert abs(trace.x[2, 0, -1, 0] - 1) < 1e-3
-    points = Genetic(100).init(edge, jnp.array([-1.0]), jax.random.key(0)).points
+    points = jax.jit(lambda x: Genetic(100).init(edge, x, jax.random.key(0)).points)(jnp.array([-1.0]))
     numbers = np.isfinite(jax.vmap(edge.value)(points))
     assert 20 < numbers.sum() < 90 and numbers[: numbers.sum()].all() and not numbers[numbers.sum() :].any()
 
@@ -270,7 +273,7 @@ def plain_cmaes(problem, x, width, seed, generations, population=None):
     return np.array(means)
 
 
-@pytest.mark.parametrize("population", [None, 9])
+@pytest.mark.parametrize("population", [None, pytest.param(9, marks=pytest.mark.slow)])
 def test_generations_are_those_of_cmaes(population):
     problem, starts = tw.problems.rosenbrock(3), [[-1.0, 1.0, 0.5], [2.0, 0.0, 1.0]]
     trace = tw.run(problem, CMAES(0.5, population, 40), starts, steps=45, key=11, dtype="float64")

@@ -61,7 +61,7 @@ def test_first_order_methods_have_the_spectral_radius_as_rate():
     assert np.isnan(thinned.order).all()
 
 
-@pytest.mark.parametrize(("dtype", "atol"), [("float64", 0.05), ("float32", 0.2)])
+@pytest.mark.parametrize(("dtype", "atol"), [("float64", 0.05), pytest.param("float32", 0.2, marks=pytest.mark.slow)])
 def test_orders_of_newton_and_gradient_descent(dtype, atol):
     """Newton is quadratic, and cubic where the third derivative vanishes; BFGS is known to be superlinear."""
     skew = tw.Problem(loss=lambda x: x[0] ** 4 + (x[0] - 1) ** 2, start=[2.0], name="skew")  # its minimum is not stated

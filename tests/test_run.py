@@ -62,6 +62,7 @@ def each_alone(dtypes):
         (tw.problems.rastrigin(1), FIRST_ORDER),
         (tw.problems.ackley(5), {"Adam": FIRST_ORDER["Adam"]}),
         (tw.problems.ackley(5), FIRST_ORDER),
+        (PBDL, {name: ON_CHAINS[name] for name in ("saddle-free", "GN", "PG")}),
         (PBDL, ON_CHAINS),
         (tw.problems.sine(2.0, 30.0), ON_CHAINS),
     ]
@@ -72,7 +73,7 @@ def each_alone(dtypes):
 
 
 @pytest.mark.parametrize(
-    ("problem", "methods", "dtype"), [*each_alone(["float32", "", "float64", "float32", "", "float64", ""])]
+    ("problem", "methods", "dtype"), [*each_alone(["float32", "", "float64", "float32", "", "float64", "", ""])]
 )
 def test_64_starts_together_equal_each_alone_bit_for_bit(problem, methods, dtype):
     starts = np.random.default_rng(0).uniform(-2, 2, (64, problem.dimension))

@@ -46,7 +46,7 @@ def steepest(problem, points):
 
 
 @pytest.mark.parametrize(
-    "names", [["bfgs", "marquardt"], pytest.param(["trust", "lbfgs", "cg"], marks=pytest.mark.slow)]
+    "names", [["bfgs"], pytest.param(["trust", "lbfgs", "cg", "marquardt"], marks=pytest.mark.slow)]
 )
 def test_every_start_reaches_the_minimum(names):
     fits = tw.solve(ROSENBROCK, {name: FINISHERS[name] for name in names}, STARTS, dtype="float64")
@@ -138,8 +138,6 @@ def test_what_ends_a_start_without_a_tolerance():
     assert fits.loss.values[1, 0] == problem.value(jnp.ones(2)) and fits.last_loss.values[1, 0] == np.inf
     np.testing.assert_array_equal(fits.x.values[1, 0], [1.0, 1.0])
     np.testing.assert_allclose(fits.gradient_norm, steepest(problem, fits.x.values))  # there, not where it ended
-    none = tw.solve(problem, tw.methods.Newton(), gtol=0, max_steps=0, dtype="float64")
-    assert none.steps.item() == 0 and none.loss.item() == problem.value(problem.start)
 
 
 @pytest.mark.slow
@@ -300,13 +298,9 @@ def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
 
 
 def test_budgets_starts_and_tolerances_are_no_new_compile(compiled):
-    problem = tw.problems.quadratic([1.0, 3.0])
-    method = tw.methods.BFGS()
-    tw.solve(problem, method, np.ones((200, 2)), dtype="float64")
-    before = len(compiled)
-    tw.solve(
-        problem, tw.methods.BFGS(decrease=1e-3), 2 * np.ones((180, 2)), gtol=1e-4, max_steps=7, key=4, dtype="float64"
-    )
+    tw.solve(ROSENBROCK, FINISHERS["bfgs"], STARTS, dtype="float64")
+    before, other = len(compiled), tw.methods.BFGS(decrease=1e-3)
+    tw.solve(ROSENBROCK, other, 2 * STARTS[:140], gtol=1e-4, max_steps=7, key=4, dtype="float64")
     assert len(compiled) == before
 
 
@@ -349,9 +343,10 @@ def test_bounded_methods_find_the_constrained_minimum(d):
     assert ((fits.x >= -0.1) & (fits.x <= 0.15)).all()
 
 
-def test_bounded_methods_on_a_curved_valley():
+@pytest.mark.parametrize("name", ["lbfgs", pytest.param("trust", marks=pytest.mark.slow)])
+def test_bounded_methods_on_a_curved_valley(name):
     problem = tw.Problem(loss=valley, start=[-1.2, 1.0], domain=([-2.0, -2.0], [0.5, 2.0]))
-    fits = tw.solve(problem, BOUNDED, tw.starts.uniform(problem.domain, 50, key=2), gtol=1e-8, dtype="float64")
+    fits = tw.solve(problem, BOUNDED[name], tw.starts.uniform(problem.domain, 50, key=2), gtol=1e-8, dtype="float64")
     assert (fits.outcome == 0).all()
     np.testing.assert_allclose(fits.x, np.broadcast_to([0.5, 0.25], fits.x.shape), atol=1e-6)
 
