@@ -81,6 +81,23 @@ def test_a_thousand_components(bounds):
     np.testing.assert_allclose(ours.x, 1.0 if bounds is None else 0.5, atol=1e-5)
 
 
+def test_a_trial_that_a_bound_clips_serves_where_it_is_lower():
+    """A wall within the bounds, which the first trials of L-BFGS cross; without it, every trial is too short until a
+    bound clips it."""
+
+    def loss(x, wall):
+        return -x[0] + wall / (1 + jnp.exp(-50 * (x[0] - 9.5)))
+
+    def found(wall):
+        ours = minimize(loss, 0.0, args=(wall,), method="L-BFGS-B", bounds=[(0, 10)])
+        assert ours.success
+        return ours.x.item()
+
+    grid = np.linspace(0, 10, 1_000_001)
+    lowest = grid[np.argmin(-grid + 101 / (1 + np.exp(-50 * (grid - 9.5))))]
+    assert found(101.0) == pytest.approx(lowest, rel=1e-5) and found(0.0) == 10
+
+
 def test_arguments_beside_x():
     ours = minimize(decay, [1.0, 1.0], args=(TIME, DECAY), method="bfgs", options={"gtol": 1e-9, "maxiter": 200})
     np.testing.assert_allclose(ours.x, [2.5, 1.3], rtol=1e-8)

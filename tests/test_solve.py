@@ -32,6 +32,12 @@ def residuals(x):
 ROSENBROCK = tw.Problem(residuals, loss=tw.SquaredError(), start=[-1.2, 1.0], minima=[[1.0, 1.0]])
 
 
+def reasons(fits):
+    """The words for what ended each start."""
+    codes = dict(zip(fits.reason.attrs["flag_values"], fits.reason.attrs["flag_meanings"].split(), strict=True))
+    return np.vectorize(codes.__getitem__, otypes=[object])(fits.reason.values)
+
+
 def steepest(problem, points):
     """max_i |dL/dx_i| at points of shape (..., d)."""
     with jax.enable_x64(True):
@@ -45,8 +51,7 @@ def steepest(problem, points):
 def test_every_start_reaches_the_minimum(names):
     fits = tw.solve(ROSENBROCK, {name: FINISHERS[name] for name in names}, STARTS, dtype="float64")
     assert fits.x.dims == ("variant", "start", "x_dim") and fits.sizes["start"] == 150
-    assert (fits.outcome == 0).all() and (fits.reason == fits.reason.attrs["flag_meanings"].split().index("gtol")).all()
-    assert fits.reason.attrs["flag_meanings"].split()[1] == "gtol"
+    assert (fits.outcome == 0).all() and (reasons(fits) == "gtol").all()
     np.testing.assert_allclose(fits.x, 1.0, atol=1e-5)
     np.testing.assert_allclose(fits.gradient_norm, steepest(ROSENBROCK, fits.x.values), atol=1e-12)
     assert (fits.gradient_norm <= 1e-6).all()
@@ -111,12 +116,11 @@ def test_tolerances_combine_and_are_told_apart():
         (gtol & ftol | xtol & ftol, f & x, "xtol_and_ftol"),
     ):
         fits = tw.solve(problem, method, until=until, dtype="float64")
-        meanings = fits.reason.attrs["flag_meanings"].split()
-        assert (fits.steps.item(), meanings[fits.reason.item()]) == (met.argmax(), reason)
+        assert (fits.steps.item(), reasons(fits).item()) == (met.argmax(), reason)
         few = tw.solve(problem, method, until=until, max_steps=met.argmax() - 1, dtype="float64")
-        assert (few.outcome.item(), meanings[few.reason.item()]) == (3, "max_steps")
+        assert (few.outcome.item(), reasons(few).item()) == (3, "max_steps")
     short = tw.solve(problem, method, gtol=1e-3, max_steps=1000, dtype="float64")
-    assert (short.steps.item(), meanings[short.reason.item()]) == (g.argmax(), "gtol")
+    assert (short.steps.item(), reasons(short).item()) == (g.argmax(), "gtol")
 
 
 def test_what_ends_a_start_without_a_tolerance():
@@ -276,9 +280,8 @@ def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
     starts = np.vstack([np.ones((5, 2)), np.zeros((700, 2))])
     short = tw.solve(problem, method, starts, max_steps=2**31, max_seconds=0.5, dtype="float64")
     assert short.attrs["run_seconds"] < 3 and "interrupted" not in short.attrs
-    meanings = short.reason.attrs["flag_meanings"].split()
     assert (short.outcome.values[0, :5] == 0).all() and (short.outcome.values[:, 5:] == 3).any()
-    cut = short.reason.values == meanings.index("max_seconds")
+    cut = reasons(short) == "max_seconds"
     assert cut.any() and (short.outcome.values[cut] == 3).all()
     never = short.steps.values == 0
     assert (never & cut).any()
@@ -293,7 +296,7 @@ def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
     ended = tw.solve(problem, method, starts, max_steps=2**31, max_seconds=60, dtype="float64")
     timer.cancel()
     assert ended.attrs["interrupted"] == 1 and (ended.outcome.values[0, :5] == 0).all()
-    assert (ended.reason.values == meanings.index("interrupted")).any()
+    assert (reasons(ended) == "interrupted").any()
 
 
 def test_budgets_starts_and_tolerances_are_no_new_compile(compiled):
@@ -370,7 +373,7 @@ def test_gradient_free_of_finite_differences_serves_solve():
         ({"gtol": -1.0}, "gtol is -1.0, but a tolerance is a positive number"),
         ({"xtol": "small"}, "xtol is 'small', but a tolerance is a positive number"),
         ({"until": 1e-3}, "until is 0.001, but it must combine tolerances"),
-        ({"until": tolerances.gtol(1e-3), "ftol": 0.1}, "until was given beside gtol"),
+        ({"until": tolerances.gtol(1e-3), "ftol": 0.1}, "until was given beside ftol"),
         ({"max_steps": -1}, "max_steps is -1"),
         ({"max_seconds": 0}, "max_seconds is 0, but a budget is a positive number"),
         ({"cases": {"t": np.ones((3, 2))}}, "no function of 'quadratic"),

@@ -145,7 +145,7 @@ class LBFGS:
         slope, slope_there = product(g, s) / search.length, product(g_there, s) / search.length
         serves, following = search.judge(value, slope, tried, slope_there, self.decrease, self.curvature)
         clipped = jnp.any(there != x + search.length * p)  # a longer trial would end at the same bounds
-        serves |= clipped & (following.low > 0)
+        serves |= clipped & (following.low == search.length)  # low enough, only not flat enough
 
         y = g_there - g
         newer = serves & (product(s, y) > 0)
