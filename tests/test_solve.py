@@ -275,7 +275,7 @@ def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
     """A few starts converge at once; the others would go on for ever."""
     problem = tw.problems.rosenbrock(2)
     method = tw.sweep(tw.methods.gradient_descent(1e-3), learning_rate=[1e-3, 1e-12])
-    starts = np.vstack([np.ones((5, 2)), np.zeros((700, 2))])
+    starts = np.vstack([np.ones((5, 2)), np.zeros((2000, 2))])  # more than have lanes
     short = tw.solve(problem, method, starts, max_steps=2**31, max_seconds=0.5, dtype="float64")
     assert short.attrs["run_seconds"] < 3 and "interrupted" not in short.attrs
     assert (short.outcome.values[0, :5] == 0).all() and (short.outcome.values[:, 5:] == 3).any()
