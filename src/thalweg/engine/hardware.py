@@ -6,6 +6,7 @@ one thread, long chunks, and no say in the order of memory, where a constraint c
 """
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -17,7 +18,7 @@ import numpy as np
 EXACT = ("xla_allow_excess_precision", False)
 # The CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
 LIBRARY = ("xla_cpu_experimental_ynn_fusion_type", "LIBRARY_FUSION_TYPE_DOT")
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @final
