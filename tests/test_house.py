@@ -60,7 +60,7 @@ def modules() -> dict[str, set[str]]:
     known.pop("__init__")
     arrows = {}
     for name, file in known.items():
-        inner = {said.removeprefix("thalweg.") for said in imported(file) if said.startswith("thalweg.")}
+        inner = {said.removeprefix("thalweg.") for said in imported(file) if said.split(".")[0] == "thalweg"}
         arrows[name] = {said for said in inner if said in known} - {name}
         assert inner <= known.keys(), (name, inner - known.keys())
     return arrows
