@@ -497,7 +497,7 @@ def test_the_version_is_said_once(call):
     assert re.findall(r"^version: (.*)$", (root / "CITATION.cff").read_text(), re.MULTILINE) == [tw.__version__]
     described = tomllib.loads((root / "pyproject.toml").read_text())
     assert described["project"]["dynamic"] == ["version"] and "version" not in described["project"]
-    assert described["tool"]["hatch"]["version"]["path"] == "src/thalweg/__init__.py"
+    assert described["tool"]["hatch"]["version"]["path"] == "src/thalweg/verbs/version.py"
     assert (Path(tw.__file__).parent / "py.typed").is_file()
 
 

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from thalweg.verbs.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from thalweg import analysis, formula, geometry, methods, plot, problems, roots, starts, tolerances, training
     from thalweg.chain.derivatives import AutoDiff, FiniteDifference
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from thalweg.verbs.run import run
     from thalweg.verbs.solve import solve
 
-__version__ = "0.1.0"  # the one place: hatch reads it here, and a source tree that was never installed has it too
 
 # The public names in the order data flows, each with the module that holds it ("" for the module itself).
 _HOMES = {

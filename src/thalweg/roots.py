@@ -303,15 +303,14 @@ def _iterated(
 
 
 def _result(path: np.ndarray, value: Any, steps: Any, converged: Any) -> Roots:
-    steps = np.asarray(steps)
-    return Roots(path[-1], np.asarray(value), steps, np.asarray(converged), path[: steps.max() + 1])
+    return Roots(path[-1], np.asarray(value), np.asarray(steps), np.asarray(converged), path[: np.max(steps) + 1])
 
 
 def _elementwise(f: Function, kind: np.dtype) -> Function:
     """f over arrays; ValueError unless it maps one number to one."""
-    shape = getattr(abstract(f, "f", jax.ShapeDtypeStruct((), kind)), "shape", None)
-    if shape != ():
-        given = "no array" if shape is None else f"shape {shape}"
+    found = abstract(f, "f", jax.ShapeDtypeStruct((), kind))
+    if not isinstance(found, jax.ShapeDtypeStruct) or found.shape:
+        given = f"shape {found.shape}" if isinstance(found, jax.ShapeDtypeStruct) else "no array"
         raise ValueError(f"f returns {given}, but a root is that of one number; let f map a number to a number.")
 
     def over(x: Array) -> Array:
@@ -332,7 +331,7 @@ def _numbers(kind: np.dtype, **given: Any) -> list[np.ndarray]:
         if not finite:
             raise ValueError(f"{name} is {values!r}, but it must be finite numbers; give e.g. {name}=1.0.")
     try:
-        return [array.astype(kind) for array in np.broadcast_arrays(*(real(values) for values in given.values()))]
+        return [array.astype(kind) for array in np.broadcast_arrays(*map(real, given.values()))]
     except ValueError as error:
         shapes = " and ".join(str(np.shape(values)) for values in given.values())
         raise ValueError(

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
-from thalweg import __version__
 from thalweg.command.options import RunOptions, SolveOptions
+from thalweg.verbs.version import __version__
 
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 and the number of the signal, as shells have it
 RUN = """\

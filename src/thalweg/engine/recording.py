@@ -60,7 +60,7 @@ class Recording:
                 seen = abstract(lambda x, state, f=f: f(problem, x, method, state), f"observer {name!r}", x, state)
             else:
                 seen = abstract(partial(f, problem), f"observer {name!r}", x)
-            if len(getattr(seen, "shape", (0, 0))) > 1:
+            if not isinstance(seen, jax.ShapeDtypeStruct) or len(seen.shape) > 1:
                 raise ValueError(
                     f"observer {name!r} returns {seen}, but an observer gives a scalar or a vector; ravel an array."
                 )

@@ -94,15 +94,9 @@ def lanczos(
     relative = float(jnp.finfo(start.dtype).eps) ** 0.5 if tolerance is None else tolerance
     kept = (m + k) // 2
 
-    def restarted(at: _Krylov) -> _Krylov:
-        upper = jnp.arange(m) < kept
-        vectors = jnp.where(upper[:, None], at.parts.T, 0) @ at.basis
-        diagonal = jnp.diag(jnp.where(upper, at.values, 0))
-        return at._replace(basis=vectors, projected=diagonal, size=jnp.asarray(kept, at.size.dtype))
-
     def extended(at: _Krylov) -> _Krylov:
         if products > m > kept:
-            at = jax.lax.cond(at.size == m, restarted, lambda at: at, at)
+            at = jax.lax.cond(at.size == m, lambda at: _restarted(at, kept), lambda at: at, at)
         vectors = at.basis.at[at.size].set(at.following)
         new, along = _orthogonal(product(at.following), vectors)
         length = _length(new)
@@ -169,6 +163,14 @@ def largest(product: Callable[[Array], Array], start: Array, products: int, tole
     at = _Recurrence(square, none, jnp.zeros_like(start), first, zero, zero, jnp.zeros((), bool))
     at = jax.lax.while_loop(lambda at: ~at.done & (at.size < products), extended, at)
     return at.value, at.size
+
+
+def _restarted(at: _Krylov, kept: int) -> _Krylov:
+    """The basis with only so many of the upper eigenvectors."""
+    upper = jnp.arange(len(at.values)) < kept
+    vectors = jnp.where(upper[:, None], at.parts.T, 0) @ at.basis
+    diagonal = jnp.diag(jnp.where(upper, at.values, 0))
+    return at._replace(basis=vectors, projected=diagonal, size=jnp.asarray(kept, at.size.dtype))
 
 
 def lanczos_power(product: Callable[[Array], Array], b: Array, f: Callable[[Array], Array], products: int) -> Array:

@@ -1,6 +1,7 @@
 """What a person gave, read once into a ``Task``: methods by name, starts as an array, precision, observers, data."""
 
 from collections.abc import Mapping, Sequence
+from inspect import isclass, isfunction
 from typing import Any
 
 import jax
@@ -48,7 +49,7 @@ def named_methods(verb: str, methods: Any) -> dict[str, Method]:
         several: list[Any] = (
             list(methods) if isinstance(methods, Sequence) and not isinstance(methods, str) else [methods]
         )
-        kinds = [called(method)[0] for method in several]
+        kinds = [m.__name__ if isfunction(m) or isclass(m) else called(m)[0] for m in several]
         named = {
             k if kinds.count(k) == 1 else f"{k} {i}": m for i, (k, m) in enumerate(zip(kinds, several, strict=True))
         }

@@ -10,11 +10,11 @@ import jax
 import numpy as np
 import xarray as xr
 
-from thalweg import __version__
 from thalweg.chain.batches import shown
 from thalweg.engine.plan import Task
 from thalweg.methods.method import called
 from thalweg.methods.sweeps import hyperparameters, variants
+from thalweg.verbs.version import __version__
 
 # The space whose units each variable of fits has.
 UNITS = {"x": "x", "first_x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
