@@ -138,7 +138,8 @@ def test_programs_go_with_their_problem(verb):
 
 
 @pytest.mark.parametrize(
-    ("steps", "every"), [(0, 1), (1, 5), (13, 4), pytest.param(12, 4, marks=pytest.mark.slow), (999, 10), (700, 1)]
+    ("steps", "every"),
+    [(0, 1), (1, 5), (13, 4), pytest.param(12, 4, marks=pytest.mark.slow), (999, 10), (700, 1), (1300, 600)],
 )
 def test_every_thins_the_record_and_keeps_the_last_step(steps, every):
     methods = {name: ON_CHAINS[name] for name in ("GD", "GN", "PG")}
