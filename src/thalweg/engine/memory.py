@@ -68,8 +68,10 @@ def free() -> int:
 
 def free_for(size: int) -> int:
     """``free``, after what is kept is given back where ``size`` is more."""
-    if size > free():
-        release()
+    known = free()
+    if size <= known:
+        return known
+    release()
     return free()
 
 

@@ -95,7 +95,10 @@ class Tile:
         program, at, out, settings = self.program, self.rows, self.program.buffers(), self.items.settings
         most = program.hardware.most_steps
         if at == 0:
-            queue, rows = self.items.load(self.which, program.width), 1
+            which = np.pad(
+                self.which, (0, program.width - len(self.which)), "edge"
+            )  # lanes to spare repeat the last one
+            queue, rows = self.items.load(which, program.width), 1
             self.lanes, out = program.call(program.begin, queue, settings, out)
         else:
             ahead = self.schedule[at : at + program.rows]

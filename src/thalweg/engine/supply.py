@@ -19,7 +19,7 @@ from thalweg.engine.memory import Pool
 from thalweg.engine.program import Out, Program, size
 from thalweg.engine.recycling import result
 from thalweg.methods.method import Method
-from thalweg.methods.sweeps import hyperparameters, variants
+from thalweg.methods.sweeps import hyperparameters
 
 # Vacant lanes of ``solve`` between two calls, of the programs that were used last: to learn their pace anew would cost
 # milliseconds.
@@ -36,24 +36,26 @@ class Items:
         self.swept = tuple(leaf.ndim > 0 for leaf in numbers)
         self.hyper = [leaf for leaf in numbers if leaf.ndim]
         self.settings = Settings([leaf for leaf in numbers if not leaf.ndim], np.uint32(key % 2**32), rules)
-        data = jax.tree.leaves(cases)
-        self.sizes = variants(method), len(data[0]) if data else 1, len(points)
+        data, many = jax.tree.leaves(cases), max([leaf.size for leaf in numbers], default=1)
+        self.sizes = many, len(data[0]) if data else 1, len(points)
         self.total = int(np.prod(self.sizes))
 
     def first_case(self) -> Any:
         return jax.tree.map(lambda leaf: leaf[0], self.cases)
 
     def load(self, which: np.ndarray, places: int) -> Item:
-        """What lanes need to begin these items, in the first of so many places; the others repeat the last one."""
-        which = np.pad(which if len(which) else [0], (0, places - max(len(which), 1)), "edge")
+        """What lanes need to begin these items, in the first of so many places."""
         variant, case, start = np.unravel_index(which, self.sizes)
 
         def taken(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-            return np.take(values, index, axis=0, mode="clip")
+            queue = np.zeros((places, *values.shape[1:]), values.dtype)
+            np.take(values, index, axis=0, out=queue[: len(index)], mode="clip")
+            return queue
 
         own = [taken(leaf, variant) for leaf in self.hyper]
         data = jax.tree.map(lambda leaf: taken(leaf, case), self.cases)
-        return Item(which.astype(np.int32), taken(self.points, start), own, data)
+        numbers = np.append(which, np.zeros(places - len(which))).astype(np.int32)
+        return Item(numbers, taken(self.points, start), own, data)
 
 
 @final

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from numbers import Real
 from typing import Any, final
 
@@ -15,6 +15,12 @@ from jax import Array
 from thalweg.chain.objective import Smooth
 from thalweg.chain.signatures import name_of
 from thalweg.methods.method import method, static
+
+
+@cache  # since a signature takes longer to read than a short run to plan
+def _called(rule: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> tuple[str, ...]:
+    usual = {name for name, p in inspect.signature(rule).parameters.items() if p.default is True}
+    return name_of(rule, "FirstOrder"), *(name for name, value in options if value is True and name not in usual)
 
 
 @method
@@ -48,9 +54,7 @@ class FirstOrder:
 
     def called(self) -> tuple[str, ...]:
         """The name of the rule, and its flags that are not usual."""
-        usual = {name for name, p in inspect.signature(self.rule).parameters.items() if p.default is True}
-        flags = [name for name, value in self.options if value is True and name not in usual]
-        return name_of(self.rule, "FirstOrder"), *flags
+        return _called(self.rule, self.options)
 
     def _transformation(self) -> optax.GradientTransformationExtraArgs:
         return optax.with_extra_args_support(self.rule(**self.hyper, **dict(self.options)))

@@ -1,6 +1,7 @@
 """The contract of all methods, and what a method may offer beyond it."""
 
 from dataclasses import MISSING, dataclass, field
+from functools import cache
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, dataclass_transform, final, runtime_checkable
 
 from jax import Array
@@ -109,7 +110,12 @@ class Ruled(Protocol):
 
 def called(method: Any) -> tuple[str, ...]:
     """What kind of method it is: the name of its rule, with the flags that are set, or of its class."""
-    return method.called() if isinstance(method, Ruled) else (type(method).__name__,)
+    return method.called() if _is_ruled(type(method)) else (type(method).__name__,)
+
+
+@cache
+def _is_ruled(kind: type) -> bool:
+    return issubclass(kind, Ruled)
 
 
 def static(*, default: Any = MISSING) -> Any:
