@@ -92,6 +92,7 @@ def command(call, line):
     return printed
 
 
+@pytest.mark.slow
 def test_the_first_hour_runs_as_it_stands(follow, folder):
     page = ROOT / "docs" / "first-hour.md"
     names = follow(page, blocks(page.read_text()))
@@ -102,6 +103,7 @@ README = ROOT / "README.md"
 PYTHON = [block for block in blocks(README.read_text()) if block.language == "python"]
 
 
+@pytest.mark.slow
 def test_the_readme_runs_as_it_stands(follow, folder):
     names = follow(README, PYTHON[:-1])
     assert all((folder / f"{name}.png").stat().st_size > 1000 for name in ("paths", "waterfall", "bifurcation"))

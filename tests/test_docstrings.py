@@ -200,7 +200,14 @@ def test_docstrings_say_what_they_must(one):
     assert faults(one.value, one.kind) == []
 
 
-@pytest.mark.parametrize("one", [o for o in PUBLIC if ">>>" in (o.value.__doc__ or "")], ids=lambda one: one.name)
+EXAMPLES = [
+    pytest.param(one, id=one.name, marks=[pytest.mark.slow] if one.kind in ("method", "problem") else [])
+    for one in PUBLIC
+    if ">>>" in (one.value.__doc__ or "")
+]  # of methods and problems together about a minute
+
+
+@pytest.mark.parametrize("one", EXAMPLES)
 def test_examples_run_as_they_stand(one, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert failures(one.name, one.value) == ""

@@ -241,6 +241,7 @@ def large():
     return problem
 
 
+@pytest.mark.slow
 def test_sharpness_of_a_large_network_takes_less_than_forty_gradients(large):
     products = []
 
@@ -263,6 +264,7 @@ def test_sharpness_of_a_large_network_takes_less_than_forty_gradients(large):
     assert float(value) == pytest.approx(float(true.values[0]), rel=0.04)
 
 
+@pytest.mark.slow
 def test_sharpness_of_a_large_network_holds_at_most_forty_vectors(large):
     x = jax.ShapeDtypeStruct((large.dimension,), jnp.float32)
 

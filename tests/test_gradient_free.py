@@ -125,7 +125,7 @@ def test_metropolis_samples_the_boltzmann_distribution_of_a_quadratic():
         assert power == 1 or (error < 0.02 * exact).all()
 
 
-@pytest.mark.parametrize("kind", ["metropolis", "exchange"])
+@pytest.mark.parametrize("kind", ["metropolis", pytest.param("exchange", marks=pytest.mark.slow)])
 def test_shares_of_a_double_well(kind):
     method = Metropolis(0.3, 0.8) if kind == "metropolis" else ReplicaExchange(1.2, 0.3, 4, 0.5)
     trace = tw.run(WELLS, method, np.ones((2000, 1)), steps=600, key=2)
@@ -187,6 +187,7 @@ def test_schedules(schedule):
     np.testing.assert_allclose(found, SCHEDULES[schedule], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_annealing_at_one_temperature_is_metropolis_and_its_steps_follow_the_schedule():
     trace = tw.run(WELLS, {"a": SimulatedAnnealing(0.7, 0.7, 5, 0.5), "m": Metropolis(0.7, 0.5)}, np.ones((64, 1)), 30)
     np.testing.assert_allclose(trace.x[0], trace.x[1], rtol=1e-6)

@@ -33,7 +33,9 @@ def problem():
     return tw.problems.rosenbrock(2)
 
 
-@pytest.mark.parametrize("machine", [GPU, SMALL_GPU], ids=["wide", "several tiles"])
+@pytest.mark.parametrize(
+    "machine", [pytest.param(GPU, id="wide", marks=pytest.mark.slow), pytest.param(SMALL_GPU, id="several tiles")]
+)
 def test_run_gives_the_same_paths_on_either_machine(machine, on, problem):
     methods = {
         "Adam": tw.sweep(tw.methods.adam(0.1), learning_rate=[0.01, 0.1]),
@@ -62,9 +64,15 @@ def test_minibatches_and_fourier_transforms_run_on_either_machine(on):
         np.testing.assert_allclose(here.x, there.x, rtol=1e-12)
 
 
-@pytest.mark.parametrize("machine", [GPU, SMALL_GPU], ids=["wide", "recycled"])
-def test_solve_gives_the_same_answers_on_either_machine(machine, on, problem):
-    methods = {"BFGS": tw.methods.BFGS(), "trust": tw.methods.TrustRegion()}
+@pytest.mark.parametrize(
+    ("machine", "names"),
+    [
+        pytest.param(GPU, ["BFGS", "trust"], id="wide", marks=pytest.mark.slow),
+        pytest.param(SMALL_GPU, ["BFGS"], id="recycled"),
+    ],
+)
+def test_solve_gives_the_same_answers_on_either_machine(machine, names, on, problem):
+    methods = {name: {"BFGS": tw.methods.BFGS(), "trust": tw.methods.TrustRegion()}[name] for name in names}
     here, there = (on(kind, tw.solve, problem, methods, STARTS, dtype="float64") for kind in (CPU, machine))
     assert (here.outcome == OUTCOMES.index("converged")).all() and (there.outcome == here.outcome).all()
     np.testing.assert_allclose(here.x, there.x, atol=1e-5)

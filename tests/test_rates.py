@@ -89,6 +89,7 @@ def test_rosenbrock_by_newton_and_bfgs():
     np.testing.assert_allclose(np.linalg.eigvalsh([[802, -400], [-400, 200]])[0] * 1e-3, 1 - found.theory_rate[2])
 
 
+@pytest.mark.slow
 def test_a_degenerate_minimum_makes_newton_linear():
     """L = x0^2 + x1^4 by Newton: x1 <- 2/3 x1, with a factor 1/3 x1 <- 8/9 x1; the Hessian is singular at 0."""
     problem = tw.problems.pbdl()

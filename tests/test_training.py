@@ -265,6 +265,7 @@ def test_numerical_inverses_take_the_example_too():
         assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_saddle_free_step_of_a_quadratic_is_its_inverse_and_is_capped_where_it_is_flat():
     a = np.diag([10.0, 0.1])
     stage = tw.saddle_free_inverse(lambda u: jnp.asarray(a) @ u, max_decrease=0.2)
@@ -287,6 +288,7 @@ def test_the_saddle_free_step_of_a_quadratic_is_its_inverse_and_is_capped_where_
         tw.saddle_free_inverse(lambda u: u, max_decrease=-1)
 
 
+@pytest.mark.slow
 def test_equinox_modules_train_through_the_run_and_through_a_loop_of_ones_own():
     """Twenty steps of Adam on the proxy loss, in a bare loop over an equinox module and by ``run``, are the same."""
     eqx = pytest.importorskip("equinox")

@@ -66,7 +66,9 @@ def test_gauss_newton_equals_inverse_gradient_for_a_square_jacobian(problem):
     np.testing.assert_allclose(gauss_newton, inverse_gradient, rtol=1e-9)
 
 
-@pytest.mark.parametrize("stages", [1, pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize(
+    "stages", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_inverse_simulator_with_full_step_lands_on_the_target(stages):
     target = np.array([2.0, 5.0])
     stage = tw.Stage(lambda x: x**3 + x, tw.numerical_inverse(lambda x: x**3 + x).inverse)

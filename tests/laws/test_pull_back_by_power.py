@@ -124,7 +124,9 @@ def test_half_inverse_steps_scale_with_the_root_of_the_jacobian():
         assert_allclose(moves[1], moves[0] * 100.0 ** -(1 + kappa), rtol=1e-9)
 
 
-@pytest.mark.parametrize("kappa", [-1.0, 0.5, 1.0])
+@pytest.mark.parametrize(
+    "kappa", [pytest.param(-1.0, marks=pytest.mark.slow), 0.5, pytest.param(1.0, marks=pytest.mark.slow)]
+)
 def test_without_a_matrix_it_is_the_same_step_after_as_many_products_as_rows(kappa):
     problem = chain(10, 30, seed=1)
     exact = step(problem, tw.methods.JacobianPower(kappa, 1e-8))
