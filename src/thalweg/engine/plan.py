@@ -13,7 +13,7 @@ from thalweg.engine.hardware import Hardware
 from thalweg.engine.program import Program, program, size
 from thalweg.engine.room import check_workspace
 from thalweg.engine.supply import Items
-from thalweg.methods.method import Method
+from thalweg.methods.method import Method, NeedsRoom
 from thalweg.numerics.reading import first_line
 
 
@@ -65,12 +65,14 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     if any(len(seen.shape) > 1 for seen in of.row.values()):
         verb.blame(problem, method, dtype)
     if verb.in_step:
-        components, bound = sum(space.size for space in problem.chain.spaces), batch_of(problem)
+        components = sum(space.size for space in problem.chain.spaces)
         width = hardware.width_in_step(items.total, problem.dimension, components)
     else:
-        bound = problem if task.cases is None else problem.bind(items.first_case())
         width = hardware.width_recycled(size(of.lane), items.total, problem.dimension)
-    check_workspace(bound, name, method, min(hardware.threads * width, items.total), dtype)
+    if isinstance(method, NeedsRoom):  # to bind data traces the chain, which would be most of a short call
+        whole = problem if task.cases is None else problem.bind(items.first_case())
+        bound = batch_of(problem) if verb.in_step else whole
+        check_workspace(bound, name, method, min(hardware.threads * width, items.total), dtype)
     return Plan(name, items, of, width, hardware, problem.name)
 
 

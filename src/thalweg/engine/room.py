@@ -7,16 +7,14 @@ import numpy as np
 
 from thalweg.chain.problem import Problem
 from thalweg.engine.memory import free_for
-from thalweg.methods.method import Method, NeedsRoom
+from thalweg.methods.method import NeedsRoom
 
 STEP_BYTES = 16  # of a row beside the record: of the coordinate and of a copy that is made on the way
 
 
-def check_workspace(problem: Problem, name: str, method: Method, lanes: int, dtype: np.dtype) -> None:
+def check_workspace(problem: Problem, name: str, method: NeedsRoom, lanes: int, dtype: np.dtype) -> None:
     """ValueError where the matrices of a method with a ``workspace``, called ``name``, would exceed the free memory for
     ``lanes`` that are stepped at a time on the data of ``problem``; it tells the bytes and the largest batch."""
-    if not isinstance(method, NeedsRoom):
-        return
     rows, columns, examples = problem.chain.spaces[-1].size, problem.dimension, problem.examples.count
 
     def needed(size: int) -> int:
