@@ -8,7 +8,7 @@ import jax
 from jax import Array
 
 from thalweg.chain.derivatives import Derivatives, Function
-from thalweg.numerics.layout import settled_in_order as settled
+from thalweg.numerics.layout import settled_in_order
 
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
 # for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
@@ -32,7 +32,7 @@ def compiled(f: Any, options: tuple[tuple[str, Any], ...], *shapes: Any) -> Any:
 @final
 @dataclass(frozen=True)
 class Settled:
-    """Derivatives whose gradient is ``settled``. XLA would compute parts of it anew for everything that uses it, such
+    """Derivatives whose gradient is ``settled_in_order``. XLA would compute parts of it anew for everything that uses it, such
     as both moments of Adam, and across lanes; this way a step is up to a quarter faster."""
 
     inner: Derivatives
@@ -42,21 +42,21 @@ class Settled:
         return self.inner.exact
 
     def gradient(self, f: Function, x: Array) -> Array:
-        return settled(self.inner.gradient(f, x))
+        return settled_in_order(self.inner.gradient(f, x))
 
     def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
         value, gradient = self.inner.value_and_gradient(f, x)
-        return settled(value), settled(gradient)
+        return settled_in_order(value), settled_in_order(gradient)
 
     def jacobian(self, f: Function, x: Array) -> Array:
-        return settled(self.inner.jacobian(f, x))
+        return settled_in_order(self.inner.jacobian(f, x))
 
     def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
         return self.inner.linearize(f, x)
 
     def hessian(self, f: Function, x: Array) -> Array:
-        return settled(self.inner.hessian(f, x))
+        return settled_in_order(self.inner.hessian(f, x))
 
     def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
         value, gradient, product = self.inner.hessian_product(f, x, v)
-        return settled(value), settled(gradient), settled(product)
+        return settled_in_order(value), settled_in_order(gradient), settled_in_order(product)
