@@ -32,8 +32,8 @@ def compiled(f: Any, options: tuple[tuple[str, Any], ...], *shapes: Any) -> Any:
 @final
 @dataclass(frozen=True)
 class Settled:
-    """Derivatives whose gradient is ``settled_in_order``. XLA would compute parts of it anew for everything that uses it, such
-    as both moments of Adam, and across lanes; this way a step is up to a quarter faster."""
+    """Derivatives whose gradient is ``settled_in_order``. XLA would compute parts of it anew for everything that uses
+    it, such as both moments of Adam, and across lanes; this way a step is up to a quarter faster."""
 
     inner: Derivatives
 
