@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from thalweg import analysis
 from thalweg.analysis.components import Components
@@ -17,6 +18,7 @@ from thalweg.chain.problem import Problem
 from thalweg.plot.style import PANEL, STAR, axis_label, canvas, few_ticks, problem_name, short, with_units
 
 LEVELS = 20
+FACES = 100  # along each side of a surface
 RELIEF = LinearSegmentedColormap.from_list("relief", ["#fbfcfd", "#d5dde5", "#a3b1c0"])  # pale: paths lie on it
 NOWHERE = "#efe6d8"  # where the loss is not finite
 CURVE: dict[str, Any] = {"color": "#6b7a8a", "linewidth": 1.2, "zorder": 1}
@@ -172,10 +174,22 @@ def draw_relief(ax: Axes, ground: xr.Dataset) -> ScalarMappable | None:
 
 
 def draw_surface(ax: Any, ground: xr.Dataset) -> None:
+    """Faces of four corners, where the loss is finite at all of these.
+
+    Of our own: the faces of ``plot_surface`` differ in their number of corners where the grid is no multiple of its
+    stride or a corner is not finite, and matplotlib 3.11 projects the numbers in unused memory of the shorter ones.
+    """
     sides, values = _grid(ground)
     levels = contour_levels(values)
+    rows, columns = (np.unique(np.append(np.arange(0, n, -(-n // FACES)), n - 1)) for n in values.shape)
+    points = np.stack([*np.meshgrid(*sides), values], axis=-1)[np.ix_(rows, columns)]
+    corners = np.stack([points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], axis=2).reshape(-1, 4, 3)
+    corners = corners[np.isfinite(corners).all(axis=(1, 2))]
     norm = BoundaryNorm(levels, 256, extend="both") if levels.size else None
-    ax.plot_surface(*np.meshgrid(*sides), values, cmap="viridis", norm=norm, rcount=100, ccount=100, linewidth=0)
+    faces = Poly3DCollection(corners, cmap="viridis", norm=norm, linewidth=0)
+    faces.set_array(corners[..., 2].mean(axis=1))
+    ax.add_collection3d(faces, autolim=False)
+    ax.auto_scale_xyz(*(corners[..., i] for i in range(3)))
 
 
 def _grid(ground: xr.Dataset) -> tuple[list[np.ndarray], np.ndarray]:
