@@ -8,8 +8,8 @@ import optax
 import pytest
 
 import thalweg as tw
-from thalweg.methods.host import HostTable
 from thalweg.methods.method import Bounded, Method, NeedsRoom, Preconditions, Reports, called, method, static
+from thalweg.numerics.host import HostTable
 
 M = tw.methods
 OFFERS = {

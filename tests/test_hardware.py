@@ -10,7 +10,7 @@ import pytest
 import thalweg as tw
 from thalweg.engine import hardware
 from thalweg.engine.endings import OUTCOMES
-from thalweg.engine.hardware import CPU, GPU
+from thalweg.engine.hardware import CPU, GPU, Cost
 
 SMALL_GPU = dataclasses.replace(GPU, widest=96, worth=64, widest_recycled=128, chunk_bytes=1 << 16)  # several tiles
 STARTS = np.random.default_rng(0).uniform(-2, 2, (300, 2))
@@ -81,14 +81,28 @@ def test_solve_gives_the_same_answers_on_either_machine(machine, names, on, prob
     assert (cut.outcome == OUTCOMES.index("exhausted")).any() and (cut.steps <= 3).all()
 
 
+LIGHT, LONG = Cost(dear=False, host=False, alone=False), Cost(dear=True, host=False, alone=False)
+PYTHON, EACH = Cost(dear=True, host=True, alone=False), Cost(dear=True, host=True, alone=True)
+
+
 def test_widths_are_as_even_as_threads_allow_and_no_wider_than_there_is_work():
     two = dataclasses.replace(CPU, threads=2)
-    assert two.width_in_step(4096, 2, 4) == 2048 and two.width_in_step(600, 2, 4) == 304
-    assert two.width_in_step(1, 2, 4) == 64 and two.width_in_step(1, 2000, 4000) == 1  # what is large is not filled up
-    assert two.width_recycled(100, 10_000, 2) == 512 and two.width_recycled(100, 1, 2) == 64
-    assert two.width_recycled(1 << 14, 10, 500) == 5
-    assert GPU.width_in_step(65_536, 10, 21) == 65_536 and GPU.width_recycled(1000, 10**6, 10) == 65_536
-    assert GPU.width_in_step(1 << 20, 10_000, 20_001) <= (1 << 26) // 10_000
+    assert two.width_in_step(4096, 2, 4, LIGHT) == 2048 and two.width_in_step(600, 2, 4, LIGHT) == 304
+    assert (
+        two.width_in_step(1, 2, 4, LIGHT) == 64 and two.width_in_step(1, 2000, 4000, LIGHT) == 1
+    )  # what is large is not filled up
+    assert two.width_recycled(100, 10_000, 2, LIGHT) == 512 and two.width_recycled(100, 1, 2, LIGHT) == 64
+    assert two.width_recycled(1 << 14, 10, 500, LIGHT) == 5
+    assert GPU.width_in_step(65_536, 10, 21, LIGHT) == 65_536
+    assert GPU.width_recycled(1000, 10**6, 10, LIGHT) == 65_536
+    assert GPU.width_in_step(1 << 20, 10_000, 20_001, LIGHT) <= (1 << 26) // 10_000
+    for machine in (two, GPU):
+        assert machine.width_in_step(3, 2, 4, LONG) == machine.width_in_step(3, 2, 4, PYTHON) == 3
+        assert machine.width_in_step(9000, 2, 4, PYTHON) == 9000 and machine.width_recycled(100, 1, 2, LONG) == 1
+        assert machine.width_recycled(100, 1000, 2, EACH) == 1
+        assert (
+            machine.width_recycled(100, 1000, 2, LONG) == machine.vector < machine.width_recycled(100, 1000, 2, PYTHON)
+        )
 
 
 def test_the_machine_is_asked_in_one_place(monkeypatch):

@@ -372,7 +372,7 @@ def test_gradient_free_of_finite_differences_serves_solve():
         ({"max_steps": -1}, "max_steps is -1"),
         ({"max_seconds": 0}, "max_seconds is 0, but a budget is a positive number"),
         ({"cases": {"t": np.ones((3, 2))}}, "no function of 'quadratic"),
-        ({"starts": [[1.0, np.inf]]}, "not finite in float32"),
+        ({"starts": [[1.0, np.inf]]}, "not finite in float64"),
     ],
 )
 def test_bad_arguments_are_one_sentence(arguments, sentence, compiled):

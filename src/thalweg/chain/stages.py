@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 import jax
 from jax import Array
@@ -43,6 +43,13 @@ class Stage:
     inverse: Callable[..., Any] | None = None
     name: str | None = None
     each: bool = False
+
+
+@runtime_checkable
+class Tabled(Protocol):
+    """A function of a stage that holds observations, columns by name."""
+
+    predictors: dict[str, Any]
 
 
 def closed(stage: Stage, data: Any, shared: bool) -> Stage:

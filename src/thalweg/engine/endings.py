@@ -43,7 +43,8 @@ class Ending(IntEnum):
     MAX_STEPS = 3, Outcome.EXHAUSTED, "after {max_steps} steps"
     MAX_SECONDS = 4, Outcome.EXHAUSTED, "out of time"
     INTERRUPTED = 5, Outcome.EXHAUSTED, "Ctrl-C"
-    MET = 6, Outcome.CONVERGED, "a tolerance is met"
+    RAISED = 6, Outcome.DIVERGED, "a function raised an exception"
+    MET = 7, Outcome.CONVERGED, "a tolerance is met"
 
 
 def reasons(until: Condition | None) -> list[str]:

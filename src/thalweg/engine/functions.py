@@ -16,15 +16,17 @@ from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending
 from thalweg.engine.evaluations import EVALUATIONS, UNKNOWN, Counted, in_loops
-from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, point
+from thalweg.engine.hardware import Cost
+from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, hyperparameter, point
 from thalweg.engine.sharing import varying_leaves
-from thalweg.engine.traces import transforms
+from thalweg.engine.traces import calls_host, one_by_one, operations, transforms
 from thalweg.methods.method import Method
 
 
 class Verb(Protocol):
-    """What becomes of one lane: in ``run`` it records every row, in ``solve`` it ends. ``advance`` takes a step, if one
-    is due, on a problem with the data that this step sees; ``kept`` is what is written, of a problem with all data."""
+    """What becomes of one lane: in ``run`` it records every row, in ``solve`` it ends. ``begin`` looks at it at its
+    start; ``advance`` takes a step, if one is due, on a problem with the data that this step sees; ``kept`` is what is
+    written, of a problem with all data."""
 
     @property
     def in_step(self) -> bool: ...  # all lanes begin and end together: what does not differ between them is kept once
@@ -34,6 +36,7 @@ class Verb(Protocol):
     def signature(self) -> Any: ...  # all that its programs depend on
     def rules(self, dtype: np.dtype) -> Any: ...  # shapes of ``Settings.rules``
     def memo(self, x: Array) -> Any: ...  # what a lane remembers at its start
+    def begin(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane: ...
     def advance(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane: ...
     def kept(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> dict[str, Array]: ...
     def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None: ...  # ValueError, if not the method's
@@ -50,20 +53,32 @@ class Functions:
     """
 
     def __init__(
-        self, problem: Problem, method: Method, swept: tuple[bool, ...], case: Any, verb: Verb, dtype: np.dtype
+        self,
+        problem: Problem,
+        method: Method,
+        swept: tuple[bool, ...],
+        case: Any,
+        verb: Verb,
+        dtype: np.dtype,
+        cheap: float,
     ) -> None:
         self.verb, self.problem, self.programs = verb, along_lanes(problem), Once()
         self.shuffle = Shuffle(self.problem, dtype) if verb.in_step and problem.batch_size else None
         sample = self.shuffle.sample() if self.shuffle else self._bound(case)
-        self.stepper = Stepper.of(sample, method, swept, dtype)
-        number, x = jax.ShapeDtypeStruct((), dtype), point(problem, dtype)[0]
+        number, x = hyperparameter(dtype), point(problem, dtype)[0]
+        value = jax.make_jaxpr(lambda x: sample.value(x))(x)
+        dear = calls_host(value) or operations(value) > cheap
+        self.stepper = Stepper.of(sample, method, swept, dtype, dear)
         shared = [number for own in swept if not own]
         self.settings = Settings(shared, jax.ShapeDtypeStruct((), jnp.uint32), verb.rules(dtype))
         data = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), case)
         self.item = Item(jax.ShapeDtypeStruct((), jnp.int32), x, [number for own in swept if own], data)
         self.load, load, self.lane, self.first = self._traced(self._load, self.settings, self.item)
         self.advance, advance, _, self.each = self._traced(self._advance, self.settings, self.lane)
-        self.kept, _, self.row, _ = self._traced(self._kept, self.settings, self.lane)
+        self.kept, kept, self.row, _ = self._traced(self._kept, self.settings, self.lane)
+        traces = load, advance, kept
+        host, alone = any(map(calls_host, traces)), any(map(one_by_one, traces))
+        self.cost = Cost(dear or host, host, alone)
         self.transforms = transforms(advance)
         if not self.stepper.reports:  # the last look, which no step follows
             self.first = self.first + np.isin(EVALUATIONS, ("value", "gradient"))
@@ -115,7 +130,8 @@ class Functions:
         batches = self.shuffle.start(settings.seed) if self.shuffle else ()
         problem, _ = self._seen(item.case, batches)
         state, none = self.stepper.init(problem, settings, item, key), jnp.zeros((), jnp.int32)
-        return Lane(*item, batches, state, none + Ending.RUNNING, none, self.verb.memo(item.x))
+        lane = Lane(*item, batches, state, none + Ending.RUNNING, none, self.verb.memo(item.x))
+        return self.verb.begin(self.stepper, problem, settings, lane)
 
     def _advance(self, settings: Settings, lane: Lane) -> Lane:
         problem, batches = self._seen(lane.case, lane.batches)
@@ -129,10 +145,10 @@ _functions: WeakKeyDictionary[Problem, Once] = WeakKeyDictionary()
 
 
 def functions(
-    problem: Problem, method: Method, swept: tuple[bool, ...], case: Any, verb: Verb, dtype: np.dtype
+    problem: Problem, method: Method, swept: tuple[bool, ...], case: Any, verb: Verb, dtype: np.dtype, cheap: float
 ) -> Functions:
     """From the cache where the structure was traced before; they and their programs go with the problem."""
     shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(case))
-    signature = jax.tree.structure(method), swept, jax.tree.structure(case), shapes, verb.signature, dtype
+    signature = jax.tree.structure(method), swept, jax.tree.structure(case), shapes, verb.signature, dtype, cheap
     once = _functions.setdefault(problem, Once())
-    return once(signature, lambda: Functions(problem, method, swept, case, verb, dtype))
+    return once(signature, lambda: Functions(problem, method, swept, case, verb, dtype, cheap))

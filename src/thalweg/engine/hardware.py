@@ -8,7 +8,7 @@ one thread, long chunks, and no say in the order of memory, where a constraint c
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal, NamedTuple, final
 
 import jax
 import numpy as np
@@ -19,6 +19,15 @@ EXACT = ("xla_allow_excess_precision", False)
 # The CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
 LIBRARY = ("xla_cpu_experimental_ynn_fusion_type", "LIBRARY_FUSION_TYPE_DOT")
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+@final
+class Cost(NamedTuple):
+    """What one evaluation of a problem is like."""
+
+    dear: bool  # so that every one counts: it calls Python, or is long
+    host: bool  # it calls Python
+    alone: bool  # it calls Python for each lane, and not once for many
 
 
 @final
@@ -35,6 +44,7 @@ class Hardware:
     smallest: int = 128  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
     small: int = 1024  # components of all spaces up to which lanes are filled up to these, whatever they compute
     small_bytes: int = 1 << 12  # likewise in ``solve``: bytes of a lane
+    cheap: float = 1e4  # operations of one evaluation up to which lanes are filled up: a tenth of a millisecond for all
     worth: int = 512  # lanes of ``run`` that are worth a second thread
     widest: int = 2048  # lanes of one tile of ``run``
     tile_components: int = 1 << 17  # components of x in one tile of ``run``: its state stays in cache
@@ -53,12 +63,15 @@ class Hardware:
         others and alone."""
         return -(-max(width, self.smallest // dimension) // self.vector) * self.vector
 
-    def width_in_step(self, lanes: int, dimension: int, components: int) -> int:
-        """Lanes of one tile of ``run``: as even as threads allow, no wider than the cache likes.
+    def width_in_step(self, lanes: int, dimension: int, components: int, cost: "Cost") -> int:
+        """Lanes of one tile of ``run``: as even as threads allow, no wider than the cache likes; where the host is
+        called, all.
 
-        Widths are ``filled``, with copies of the last lane. Where points are so large that copies would cost time,
-        results depend on the width by rounding.
+        Widths are ``filled``, with copies of the last lane. Where points are so large or an evaluation so dear that
+        copies would cost time, results depend on the width by rounding.
         """
+        if cost.host:
+            return lanes
         most = max(1, min(self.widest, self.tile_components // dimension))
         tiles = -(-lanes // most)
         if tiles == 1 and lanes >= self.worth:
@@ -66,16 +79,22 @@ class Hardware:
         elif tiles > 1:
             tiles = -(-tiles // self.threads) * self.threads
         width = -(-lanes // tiles)
-        return width if components > self.small else self.filled(width, dimension)
+        return width if cost.dear or components > self.small else self.filled(width, dimension)
 
-    def width_recycled(self, size: int, items: int, dimension: int) -> int:
-        """Lanes of a tile of ``solve``: as many lanes of ``size`` bytes as stay in cache, no more than there is work.
+    def width_recycled(self, size: int, items: int, dimension: int, cost: "Cost") -> int:
+        """Lanes of a tile of ``solve``: as many lanes of ``size`` bytes as stay in cache, no more than there is work;
+        few where an evaluation is dear, since the last lanes to end have vacant ones beside them, and one where the
+        host is called for each.
 
-        Small lanes are filled up, so that a start gives the same bits alone and among others.
+        Small and cheap lanes are filled up, so that a start gives the same bits alone and among others.
         """
         most = int(np.clip(self.tile_bytes // size, 1, self.widest_recycled))
         share = -(-items // self.threads)
-        if size > self.small_bytes:
+        if cost.alone:
+            return 1
+        if cost.dear and not cost.host:
+            most = min(most, self.vector)
+        if cost.dear or size > self.small_bytes:
             return min(most, share)
         width = self.filled(1, dimension)
         while width < min(most, share):  # doubled, so that few widths are compiled

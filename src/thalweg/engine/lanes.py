@@ -17,6 +17,7 @@ from thalweg.chain.problem import Problem
 from thalweg.engine.hardware import Hardware
 from thalweg.engine.xla import LAPACK, Settled
 from thalweg.methods.method import Method, Report, Reports
+from thalweg.numerics.precision import at_least_single
 
 
 @final
@@ -86,15 +87,16 @@ class Stepper:
     state: Any
     swept: tuple[bool, ...]  # which numbers are a lane's own
     reports: bool
+    dear: bool  # whether no evaluation is to be made that is not needed
 
     @classmethod
-    def of(cls, problem: Problem, method: Method, swept: tuple[bool, ...], dtype: np.dtype) -> "Stepper":
+    def of(cls, problem: Problem, method: Method, swept: tuple[bool, ...], dtype: np.dtype, dear: bool) -> "Stepper":
         leaves, treedef = jax.tree.flatten(method)
-        numbers = [jax.ShapeDtypeStruct((), dtype) for _ in leaves]
+        numbers = [hyperparameter(dtype) for _ in leaves]
         state = jax.eval_shape(
             lambda h, x, k: treedef.unflatten(h).init(problem, x, k), numbers, *point(problem, dtype)
         )
-        return cls(type(method).__name__, treedef, jax.tree.structure(state), swept, isinstance(method, Reports))
+        return cls(type(method).__name__, treedef, jax.tree.structure(state), swept, isinstance(method, Reports), dear)
 
     def numbers(self, settings: Settings, own: list[Array]) -> Any:
         """The method with the numbers of one lane."""
@@ -129,6 +131,12 @@ def along_lanes(problem: Problem) -> Problem:
     along lanes, but for those of many examples, which run along these."""
     mine = problem.derivatives
     return problem.with_derivatives(mine if problem.examples.mapped else Settled(mine))
+
+
+def hyperparameter(dtype: np.dtype) -> jax.ShapeDtypeStruct:
+    """The shape of one number of a method that steps x in ``dtype``: no shorter than float32 and weakly typed, so that
+    it takes part in any arithmetic as a number of Python would, and x stays in its own precision."""
+    return jax.ShapeDtypeStruct((), at_least_single(dtype), weak_type=True)
 
 
 def point(problem: Problem, dtype: np.dtype) -> tuple[Any, Any]:

@@ -55,10 +55,10 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     """The plan for the method called so. ValueError where it cannot take a step on the problem, where something that it
     should observe cannot be, and where its matrices would not fit in memory."""
     problem, method, dtype = task.problem, task.methods[name], task.dtype
-    items = Items(method, task.points, task.cases, task.key, rules)
+    items = Items(name, method, task.points, task.cases, task.key, rules)
     with refused(name, problem.name):
         try:
-            of = functions(problem, method, items.swept, items.first_case(), verb, dtype)
+            of = functions(problem, method, items.swept, items.first_case(), verb, dtype, hardware.cheap)
         except Exception:
             verb.blame(problem, method, dtype)
             raise
@@ -66,9 +66,9 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
         verb.blame(problem, method, dtype)
     if verb.in_step:
         components = sum(space.size for space in problem.chain.spaces)
-        width = hardware.width_in_step(items.total, problem.dimension, components)
+        width = hardware.width_in_step(items.total, problem.dimension, components, of.cost)
     else:
-        width = hardware.width_recycled(size(of.lane), items.total, problem.dimension)
+        width = hardware.width_recycled(size(of.lane), items.total, problem.dimension, of.cost)
     if isinstance(method, NeedsRoom):  # to bind data traces the chain, which would be most of a short call
         whole = problem if task.cases is None else problem.bind(items.first_case())
         bound = batch_of(problem) if verb.in_step else whole

@@ -95,9 +95,12 @@ def _build(of: Functions, width: int, hardware: Hardware) -> Program:
     places = width if in_step else width * each
 
     def many(tree: Any, n: int) -> Any:
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((n, *leaf.shape), leaf.dtype), tree)
+        def of_lanes(leaf: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct((n, *leaf.shape), leaf.dtype, weak_type=leaf.weak_type)
 
-    loops = Loops(of, width, places, rows, hardware.block)
+        return jax.tree.map(of_lanes, tree)
+
+    loops = Loops(of, width, places, rows, 1 if of.cost.dear else hardware.block)
     out = {name: jax.ShapeDtypeStruct((rows, *leaf.shape, width), leaf.dtype) for name, leaf in of.row.items()}
     lanes = jax.eval_shape(loops.packed, jax.eval_shape(loops.load, of.settings, many(of.item, width)))
     queue, count = many(of.item, places), jax.ShapeDtypeStruct((), jnp.int32)
@@ -115,6 +118,15 @@ def _build(of: Functions, width: int, hardware: Hardware) -> Program:
     return Program(of, hardware, begin, chunk, width, rows, places, lanes, out, lapack)
 
 
+def _alone(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of (settings, lane) for an array of one lane."""
+
+    def of_one(settings: Settings, lane: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf[None], f(settings, jax.tree.map(lambda leaf: leaf[0], lane)))
+
+    return of_one
+
+
 @final
 class Loops:
     """The functions that a program compiles. Within them lanes are the first axis, to be mapped; outside the last."""
@@ -123,6 +135,8 @@ class Loops:
         self.of, self.width, self.places, self.rows, self.steps_of_block = of, width, places, rows, block
         self.load = jax.vmap(of.load, (None, 0), of.axes)
         self.advance = jax.vmap(of.advance, (None, of.axes), of.axes)
+        if width == 1 and not of.verb.in_step:  # alone, so that a condition on the lane is one and skips a branch
+            self.load, self.advance = _alone(of.load), _alone(of.advance)
         self.kept = jax.vmap(of.kept, (None, of.axes))
 
     def packed(self, lanes: Lane) -> Lane:
@@ -135,6 +149,14 @@ class Loops:
 
     def step(self, settings: Settings, lanes: Lane) -> Lane:
         return lanes_minor(self.advance(settings, lanes_minor(lanes)))
+
+    def _where(self, which: Array, these: Lane, those: Lane) -> Lane:
+        """These lanes where ``which`` says so, else those."""
+
+        def pick(a: Array, b: Array) -> Array:
+            return jnp.where(which.reshape(self.width, *[1] * (b.ndim - 1)), a, b)
+
+        return jax.tree.map(pick, these, those)
 
     def put(self, out: Out, seen: Out, row: Any) -> Out:
         into = jax.lax.dynamic_update_index_in_dim
@@ -171,14 +193,20 @@ class Loops:
             # Free lanes take the places after those that are taken, in order; there may be fewer than free lanes.
             place = loop.taken + jnp.cumsum(free, dtype=jnp.int32) - 1
             fresh = free & (place < waiting)
-            items = jax.tree.map(lambda leaf: leaf[jnp.clip(place, 0, self.places - 1)], queue)
             lanes = lanes._replace(code=jnp.where(done, jnp.int32(Ending.VACANT), lanes.code))
 
-            def pick(new: Array, old: Array) -> Array:
-                return jnp.where(fresh.reshape(self.width, *[1] * (old.ndim - 1)), new, old)
+            def load(lanes: Lane) -> Lane:
+                items = jax.tree.map(lambda leaf: leaf[jnp.where(fresh, place, loop.taken)], queue)
+                return self._where(fresh, self.load(settings, items), lanes)
 
-            lanes = lanes_minor(jax.tree.map(pick, self.load(settings, items), lanes))
-            return Loop(lanes, out, loop.row + 1, loop.taken + jnp.sum(fresh, dtype=jnp.int32), loop.block)
+            lanes = jax.lax.cond(jnp.any(fresh), load, lambda lanes: lanes, lanes)
+            if self.width > 1:  # vacant lanes stand where a live one is, and no function sees a point that nobody gave
+                spare = lanes.code == Ending.VACANT
+                live = jnp.argmax(~spare)
+                beside = jax.tree.map(lambda leaf: leaf[live][None], lanes)
+                lanes = self._where(spare, beside._replace(code=lanes.code), lanes)
+            taken = loop.taken + jnp.sum(fresh, dtype=jnp.int32)
+            return Loop(lanes_minor(lanes), out, loop.row + 1, taken, loop.block)
 
         def goes_on(loop: Loop) -> Array:
             more = loop.taken < waiting
@@ -188,6 +216,8 @@ class Loops:
         def body(loop: Loop) -> Loop:
             code = loop.lanes.code
             due = jnp.any(code > Ending.RUNNING) | (jnp.any(code == Ending.VACANT) & (loop.taken < waiting))
+            if self.of.cost.dear:  # vacant lanes follow a live one step by step, which is told apart from none
+                due |= jnp.any(code == Ending.VACANT)
             loop = jax.lax.cond(due, reload, lambda loop: loop, loop)
             return loop._replace(lanes=self._block(settings, loop.lanes), block=loop.block + 1)
 
@@ -202,6 +232,9 @@ class Loops:
             return (loop[0] < self.steps_of_block) & jnp.any(loop[1].code == Ending.RUNNING)
 
         def step(loop: tuple[Array, Lane]) -> tuple[Array, Lane]:
-            return loop[0] + 1, self.step(settings, loop[1])
+            lanes, after = loop[1], self.step(settings, loop[1])
+            if self.width > 1:  # one that is done stands still until its block ends
+                after = self._where(lanes.code == Ending.RUNNING, after, lanes)
+            return loop[0] + 1, after
 
         return jax.lax.while_loop(goes_on, step, (jnp.int32(0), lanes))[1]

@@ -14,10 +14,12 @@ from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.chain.signatures import asks
 from thalweg.chain.space import abstract
+from thalweg.engine.failures import told
 from thalweg.engine.lanes import Lane, Settings, Stepper, on_host, point
 from thalweg.engine.program import Out, Program
 from thalweg.engine.supply import Items
 from thalweg.methods.method import Method
+from thalweg.numerics.precision import at_least_single
 
 Observer = Callable[..., Any]
 
@@ -38,6 +40,9 @@ class Recording:
     def memo(self, x: Array) -> Any:
         return ()
 
+    def begin(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
+        return lane
+
     def advance(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
         x, state = stepper.step(problem, settings, lane)
         return lane._replace(x=x, state=state)
@@ -45,11 +50,14 @@ class Recording:
     def kept(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> dict[str, Array]:
         """Everything a trace holds of one point. An observer that asks for four arguments gets the method and its
         state."""
-        seen = {**shown(problem).spaces(lane.x), "loss": problem.value(lane.x)}
+        part = shown(problem)
+        seen = part.spaces(lane.x)
+        if part is not problem:
+            seen["loss"] = problem.value(lane.x)
         method, state = stepper.numbers(settings, lane.hyper), stepper.state.unflatten(lane.state)
         for name, f in self.record:
             seen[name] = jnp.asarray(f(problem, lane.x, method, state) if asks(f, 2) else f(problem, lane.x))
-        return {name: jnp.asarray(value, recorded(lane.x.dtype)) for name, value in seen.items()}
+        return {name: jnp.asarray(value, at_least_single(lane.x.dtype)) for name, value in seen.items()}
 
     def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None:
         """ValueError for an observer that cannot be evaluated, or that gives no scalar and no vector."""
@@ -68,11 +76,6 @@ class Recording:
     def names(self, problem: Problem) -> list[str]:
         """Of what is kept, in the order of the chain."""
         return [*(space.name for space in problem.chain.spaces), "loss", *(name for name, _ in self.record)]
-
-
-def recorded(dtype: np.dtype) -> np.dtype:
-    """The precision of records: float32 for what is shorter, which few programs and no file format read."""
-    return max(np.dtype(dtype), np.dtype(np.float32), key=lambda kind: kind.itemsize)
 
 
 @final
@@ -112,6 +115,9 @@ class Tile:
         self.rows += rows
         self.more = self.rows < len(self.schedule)
         return partial(self._keep, out, slice(at, self.rows))
+
+    def fail(self, error: Exception) -> None:
+        raise told(error, self.items.name, self.program.of.problem.name) from error
 
     def _keep(self, out: Out, rows: slice) -> None:
         """Wait for what was recorded and bring it home."""

@@ -60,19 +60,45 @@ class Finishing:
     def kept(self, stepper: Stepper, problem: Problem, settings: Settings, lane: Lane) -> dict[str, Any]:
         return result(lane)
 
+    def begin(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
+        return self._look(stepper, problem, settings, lane) if stepper.reports else lane
+
     def advance(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
+        """A step of a lane that is running. A look is free after the step of a method that reports; before that of
+        another the two share an evaluation."""
+        if stepper.reports:
+            return self._look(stepper, problem, settings, self._step(stepper, problem, settings, lane))
+        return self._step(stepper, problem, settings, self._look(stepper, problem, settings, lane))
+
+    def _look(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
+        """Is it done here, and is here the best so far?"""
         x, memo, report = lane.x, lane.memo, stepper.report(problem, settings, lane)
         value, norm = report.value, jnp.max(jnp.abs(report.gradient))
-        active = lane.code == Ending.RUNNING  # one that is done stands still until its block ends
-        code = jnp.where(active, self._judge(settings.rules, lane, report, norm), lane.code)
+        code = self._judge(settings.rules, lane, report, norm)
         # The best point is the lowest, and the one where a tolerance was met. A loss that is equal but for rounding
         # counts as lower: it comes later, with a smaller gradient. The start is the best of one point, whatever it is.
         rounding = ROUNDINGS * jnp.finfo(x.dtype).eps * jnp.abs(memo.best_loss)
-        better = active & ((value <= memo.best_loss + rounding) | (lane.steps == 0) | (code >= Ending.MET))
-        after, state = stepper.step(problem, settings, lane)
+        better = (value <= memo.best_loss + rounding) | (lane.steps == 0) | (code >= Ending.MET)
+        memo = memo._replace(
+            loss=value,
+            best_x=jnp.where(better, x, memo.best_x),
+            best_loss=jnp.where(better, value, memo.best_loss),
+            best_norm=jnp.where(better, norm, memo.best_norm),
+        )
+        return lane._replace(code=code, memo=memo)
+
+    def _step(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
+        """A step, unless it is done."""
+        x, code, going = lane.x, lane.code, lane.code == Ending.RUNNING
+
+        def step() -> tuple[Array, list[Array]]:
+            return stepper.step(problem, settings, lane)
+
+        after, state = jax.lax.cond(going, step, lambda: (x, lane.state)) if stepper.dear else step()
         if not (stepper.reports or state):  # without a memory a step that does not move is the last
-            code = jnp.where((code == Ending.RUNNING) & jnp.all(after == x), jnp.int32(Ending.STUCK), code)
-        going, moved, change = code == Ending.RUNNING, jnp.any(after != x), 0.0
+            code = jnp.where(going & jnp.all(after == x), jnp.int32(Ending.STUCK), code)
+            going = code == Ending.RUNNING
+        moved, change = jnp.any(after != x), 0.0
         if "xtol" in kinds(self.until):  # a division for each component, so not where nobody asks
             change = jnp.max(jnp.where(after == x, 0, jnp.abs((after - x) / x)))
         return lane._replace(
@@ -80,13 +106,7 @@ class Finishing:
             state=state,
             code=code,
             steps=lane.steps + going,
-            memo=Memo(
-                loss=jnp.where(active, value, memo.loss),
-                change=jnp.where(moved, change, jnp.inf).astype(x.dtype),
-                best_x=jnp.where(better, x, memo.best_x),
-                best_loss=jnp.where(better, value, memo.best_loss),
-                best_norm=jnp.where(better, norm, memo.best_norm),
-            ),
+            memo=lane.memo._replace(change=jnp.where(moved, change, jnp.inf).astype(x.dtype)),
         )
 
     def _judge(self, rules: Rules, lane: Lane, report: Report, norm: Array) -> Array:

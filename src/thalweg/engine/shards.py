@@ -2,29 +2,45 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from threading import Event
 from typing import Any, Protocol, TypeVar
 
 import jax
 
+from thalweg.engine.failures import DEFAULT
 from thalweg.engine.hardware import CORES
 
 Made = TypeVar("Made")
 
 
 def build(makers: Sequence[Callable[[], Made]], x64: bool) -> list[Made]:
-    """Every compilation on a thread of its own; ``enable_x64`` holds for one thread, so each sets it."""
+    """Every compilation on a thread of its own."""
+    settings = _settings(x64)
 
     def one(make: Callable[[], Made]) -> Made:
-        with jax.enable_x64(x64):
+        with settings():
             return make()
 
     if len(makers) == 1:  # most often from the cache, where another thread would take longer
         return [one(makers[0])]
     return list(_threads().map(one, makers))
+
+
+def _settings(x64: bool) -> Callable[[], AbstractContextManager[Any]]:
+    """What JAX holds for the thread of the caller alone, for others: the precision, and what ``with`` has set."""
+    config = jax.config
+    nans, infs, products = config.jax_debug_nans, config.jax_debug_infs, config.jax_default_matmul_precision
+
+    @contextmanager
+    def settings() -> Iterator[None]:
+        with jax.enable_x64(x64), jax.debug_nans(nans), jax.debug_infs(infs), jax.default_matmul_precision(products):
+            yield
+
+    return settings
 
 
 class Tile(Protocol):
@@ -36,6 +52,10 @@ class Tile(Protocol):
         """Start a chunk; returns what waits for it and brings its results home."""
         ...
 
+    def fail(self, error: Exception) -> None:
+        """Go on after an exception in a chunk, or raise it in words."""
+        ...
+
 
 def advance(
     tiles: Sequence[Tile],
@@ -43,12 +63,14 @@ def advance(
     x64: bool,
     progress: bool | None,
     state: Callable[[], tuple[int, int, str]],
+    host: bool = False,
 ) -> bool:
     """Bring all tiles to their end, a chunk at a time in turn; False where Ctrl-C came first.
 
     A tile with work left waits in the queue for the next free thread, so all stay near the same step. Each thread
     starts a chunk before it brings home the one it started before, so that no core waits. KeyboardInterrupt lets the
-    chunks under way end. ``state`` gives what is done, of how much, and of what, for the progress bar.
+    chunks under way end. ``state`` gives what is done, of how much, and of what, for the progress bar; ``host`` tells
+    whether a program calls Python.
     """
     stop, queue = Event(), deque(tiles)
 
@@ -58,26 +80,51 @@ def advance(
             tile = queue.popleft()
         except IndexError:
             return None
-        bring_home = tile.start()
+        try:
+            bring_home = tile.start()
+        except Exception as error:
+            tile.fail(error)
+            if tile.more:
+                queue.append(tile)
+            return lambda: None
         if tile.more:
             queue.append(tile)
-            return bring_home
+            return partial(home, tile, bring_home)
         return partial(finish, tile, bring_home)
 
+    def home(tile: Tile, bring_home: Callable[[], None]) -> None:
+        try:
+            bring_home()
+        except Exception as error:
+            tile.fail(error)
+
     def finish(tile: Tile, bring_home: Callable[[], None]) -> None:
-        bring_home()
+        home(tile, bring_home)
         if tile.more:
             queue.append(tile)
 
+    settings = _settings(x64)
+
     def work() -> None:
-        with jax.enable_x64(x64):
+        with settings():
             under_way = start()
             while under_way:
                 following = None if stop.is_set() else start()
                 under_way()
                 under_way = following or (None if stop.is_set() else start())
 
-    crew = [_threads().submit(work) for _ in range(min(threads, len(tiles)))]
+    with DEFAULT.held(x64) if host else nullcontext():
+        return _finished(work, min(threads, len(tiles)), stop, progress, state)
+
+
+def _finished(
+    work: Callable[[], None],
+    threads: int,
+    stop: Event,
+    progress: bool | None,
+    state: Callable[[], tuple[int, int, str]],
+) -> bool:
+    crew = [_threads().submit(work) for _ in range(threads)]
     try:
         _watch(crew, progress, state)
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ import numpy as np
 
 from thalweg.engine.endings import Ending
 from thalweg.engine.evaluations import UNKNOWN
+from thalweg.engine.failures import told
 from thalweg.engine.hardware import Hardware
 from thalweg.engine.lanes import Item, Lane, Settings, on_host
 from thalweg.engine.memory import Pool
@@ -20,6 +21,7 @@ from thalweg.engine.program import Out, Program, size
 from thalweg.engine.recycling import result
 from thalweg.methods.method import Method
 from thalweg.methods.sweeps import hyperparameters
+from thalweg.numerics.precision import at_least_single
 
 # Vacant lanes of ``solve`` between two calls, of the programs that were used last: to learn their pace anew would cost
 # milliseconds.
@@ -30,9 +32,9 @@ IDLE = Pool(32)
 class Items:
     """The items of one method, each a (variant, case, start), starts running fastest; ``settings`` are of all."""
 
-    def __init__(self, method: Method, points: np.ndarray, cases: Any, key: int, rules: Any = ()) -> None:
-        self.points, self.cases, dtype = points, cases, points.dtype
-        numbers = [np.asarray(leaf, dtype) for leaf in hyperparameters(method).values()]
+    def __init__(self, name: str, method: Method, points: np.ndarray, cases: Any, key: int, rules: Any = ()) -> None:
+        self.name, self.points, self.cases = name, points, cases
+        numbers = [np.asarray(leaf, at_least_single(points.dtype)) for leaf in hyperparameters(method).values()]
         self.swept = tuple(leaf.ndim > 0 for leaf in numbers)
         self.hyper = [leaf for leaf in numbers if leaf.ndim]
         self.settings = Settings([leaf for leaf in numbers if not leaf.ndim], np.uint32(key % 2**32), rules)
@@ -48,8 +50,9 @@ class Items:
         variant, case, start = np.unravel_index(which, self.sizes)
 
         def taken(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-            queue = np.zeros((places, *values.shape[1:]), values.dtype)
+            queue = np.empty((places, *values.shape[1:]), values.dtype)
             np.take(values, index, axis=0, out=queue[: len(index)], mode="clip")
+            queue[len(index) :] = values[index[-1] if len(index) else 0]  # no place holds what nobody gave
             return queue
 
         own = [taken(leaf, variant) for leaf in self.hyper]
@@ -70,6 +73,7 @@ class Supply:
         columns |= {"steps": whole, "code": whole}
         self.results = {name: np.empty((total, *shape), kind) for name, (shape, kind) in columns.items()}
         self.results["code"][:] = Ending.VACANT
+        self.raised: list[Exception] = []  # by functions on the way of a start, in words
         self._lock = Lock()
 
     def take(self, worth: int, most: int) -> np.ndarray:
@@ -92,11 +96,20 @@ class Supply:
         with self._lock:
             self.done += len(found["item"])
 
+    def lose(self, item: int, error: Exception) -> None:
+        """An item whose way is lost, since a function raised an exception."""
+        with self._lock:
+            self.results["code"][item] = Ending.RAISED
+            self.raised.append(error)
+            self.done += 1
+
     def finish(self, program: Program, reason: Ending) -> dict[str, np.ndarray]:
-        """All results. Items that never began stand at their start, with ``reason`` for it."""
-        never, of = np.flatnonzero(self.results["code"] == Ending.VACANT), program.of
+        """All results. Items that never began, or whose way is lost, stand at their start, with ``reason`` for it."""
+        of, code = program.of, self.results["code"]
+        never = np.flatnonzero((code == Ending.VACANT) | (code == Ending.RAISED))
         start = self.items.points[never % len(self.items.points)]
-        blank = {"x": start, "last_x": start, "steps": 0, "code": reason}
+        why = np.where(code[never] == Ending.VACANT, reason, code[never])
+        blank = {"x": start, "last_x": start, "steps": 0, "code": why}
         for name, values in self.results.items():
             values[never] = blank.get(name, np.nan)
         counts = of.first + of.each * self.results["steps"][:, None].astype(np.int64)
@@ -124,16 +137,20 @@ class Tile:
     def __init__(self, program: Program, supply: Supply, deadline: float) -> None:
         self.program, self.supply, self.deadline = program, supply, deadline
         self.queue, self.more = np.empty(0, np.int32), True
+        self.held, self.alone = np.empty(0, np.int32), list[int]()  # items in lanes; those to be tried one by one
         self.lanes, self.out, self.block_seconds, self.items_per_second = IDLE.take(ref(program)) or vacant(program)
 
     def start(self) -> Callable[[], None]:
         """Start a chunk of steps; returns what waits for it and brings results home."""
         self.more, program, hardware = False, self.program, self.program.hardware
         worth = max(program.width, int(self.items_per_second * hardware.take_seconds))
-        self.queue = np.append(self.queue, self.supply.take(worth, program.places - len(self.queue)))
+        if not self.alone:
+            self.queue = np.append(self.queue, self.supply.take(worth, program.places - len(self.queue)))
+        elif not len(self.held):
+            self.queue = np.array([self.alone.pop()], np.int32)
         queue, settings = self.supply.items.load(self.queue, program.places), self.supply.items.settings
         blocks = np.clip(hardware.chunk_seconds / self.block_seconds, 1, hardware.most_blocks)
-        bounds = np.int32(len(self.queue)), np.bool_(self.supply.empty), np.int32(blocks)
+        bounds = np.int32(len(self.queue)), np.bool_(self.supply.empty or bool(self.alone)), np.int32(blocks)
         began = time.perf_counter()
         self.lanes, self.out, *ends = program.call(program.chunk, self.lanes, self.out, settings, queue, *bounds)
         return partial(self._keep, began, *ends)
@@ -145,21 +162,35 @@ class Tile:
         seconds = max(now - began, 1e-6)
         self.block_seconds = seconds / max(blocks, 1)
         self.items_per_second = max(taken / seconds, self.items_per_second)
-        self.queue = self.queue[taken:]
+        self.held, self.queue = np.append(self.held, self.queue[:taken]), self.queue[taken:]
         found = {name: on_host(self.program.hardware, values)[:rows] for name, values in self.out.items()}
         row, lane = np.nonzero(found["item"] >= 0)
         self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
-        self.more = bool(len(self._busy()) or len(self.queue) or not self.supply.empty) and now < self.deadline
+        self.held = self.held[~np.isin(self.held, found["item"][row, lane])]
+        self.more = (
+            bool(len(self.held) or len(self.queue) or self.alone or not self.supply.empty) and now < self.deadline
+        )
 
-    def _busy(self) -> np.ndarray:
-        """The lanes that hold an item."""
-        return np.flatnonzero(on_host(self.program.hardware, self.lanes.code) != Ending.VACANT)
+    def fail(self, error: Exception) -> None:
+        """The lanes are lost. All items under way begin anew one by one, and one that fails alone is done."""
+        of, suspects = self.program.of, np.append(self.held, self.queue).tolist()
+        error = told(error, self.supply.items.name, of.problem.name)
+        if not isinstance(error, ValueError):
+            raise error
+        if len(suspects) == 1:
+            self.supply.lose(suspects[0], error)
+        else:
+            self.alone += suspects
+        self.queue = self.held = np.empty(0, np.int32)
+        self.lanes, self.out, self.block_seconds, self.items_per_second = vacant(self.program)
+        self.more = bool(self.alone or not self.supply.empty)
 
     def abandon(self, reason: Ending) -> None:
         """Keep what unfinished lanes have reached, with ``reason`` for their end; or else the tile, for the next
         call."""
-        busy, hardware = self._busy(), self.program.hardware
-        if len(busy):
+        hardware = self.program.hardware
+        if len(self.held):
+            busy = np.flatnonzero(on_host(hardware, self.lanes.code) != Ending.VACANT)
             kept = {name: on_host(hardware, values) for name, values in result(self.lanes).items()}
             found = {name: np.moveaxis(values, -1, 0)[busy] for name, values in kept.items()}
             self.supply.keep({**found, "code": np.where(found["code"] == Ending.RUNNING, reason, found["code"])})

@@ -1,5 +1,6 @@
 """Reading what JAX has traced and XLA has compiled: the equations of a trace, its arrays, its calls of libraries."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,47 @@ def constants(traced: ClosedJaxpr) -> Iterator[Any]:
 def transforms(traced: Jaxpr | ClosedJaxpr) -> bool:
     """Whether a trace takes Fourier transforms."""
     return any(equation.primitive.name == "fft" for equation in equations(traced))
+
+
+def calls_host(traced: Jaxpr | ClosedJaxpr) -> bool:
+    """Whether a trace calls Python."""
+    return any(_calls_host(equation) for equation in equations(traced))
+
+
+def one_by_one(traced: Jaxpr | ClosedJaxpr) -> bool:
+    """Whether a trace calls Python for each lane, and not once for many."""
+    batched = "expand_dims", "broadcast_all", "legacy_vectorized"
+    return any(_calls_host(e) and e.params.get("vmap_method") not in batched for e in equations(traced))
+
+
+def _calls_host(equation: Any) -> bool:
+    return equation.primitive.name in ("pure_callback", "io_callback", "debug_callback", "debug_print")
+
+
+def operations(traced: Jaxpr | ClosedJaxpr) -> float:
+    """About how many numbers a trace computes; infinite where a loop may take any number of turns, as the solver of an
+    equation does. XLA's own analysis counts the body of a loop once."""
+
+    def cost(equation: Any) -> float:
+        inner = [operations(part) for part in within(equation)]
+        match equation.primitive.name:
+            case "while":
+                return math.inf
+            case "scan":
+                return equation.params["length"] * sum(inner)
+            case "cond":
+                return max(inner)
+            case "dot_general":
+                (contracted, _), _ = equation.params["dimension_numbers"]
+                shape = equation.invars[0].aval.shape
+                return 2 * _size(equation.outvars) * math.prod(shape[axis] for axis in contracted)
+        return sum(inner) or _size(equation.outvars)
+
+    return sum(cost(equation) for equation in traced.eqns)
+
+
+def _size(variables: Any) -> int:
+    return sum(math.prod(variable.aval.shape) for variable in variables)
 
 
 def calls_lapack(program: Any) -> bool:

@@ -12,8 +12,8 @@ from jax import Array
 from jax.core import Tracer
 
 from thalweg.chain.objective import Objective
-from thalweg.methods.host import HostTable, host_call
 from thalweg.methods.method import method, static
+from thalweg.numerics.host import HostTable, host_call
 from thalweg.numerics.reading import positive, whole
 
 

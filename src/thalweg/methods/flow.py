@@ -9,6 +9,7 @@ from jax import Array
 
 from thalweg.chain.objective import Objective
 from thalweg.methods.method import Method, method
+from thalweg.numerics.precision import at_least_single
 from thalweg.numerics.reading import positive
 
 TOLERANCES = {"float64": 1e-10, "float32": 1e-6}  # of a step of diffrax, relative and absolute
@@ -150,7 +151,9 @@ def _advanced(motion: Callable[[Any], Any], now: Any, time: Array | float) -> An
     """What follows from ``now`` after ``time`` of dnow/dt = motion(now), NaN where that is not reached."""
     import diffrax
 
-    dtype = jax.tree.leaves(now)[0].dtype
+    kinds = jax.tree.map(lambda leaf: leaf.dtype, now)
+    dtype = at_least_single(jax.tree.leaves(kinds)[0])  # no stepsize can be controlled in shorter formats
+    now = jax.tree.map(lambda leaf: leaf.astype(dtype), now)
     finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(now)]))
     end = jnp.where(finite, jnp.asarray(time, dtype), 0)  # a lane that is lost costs the others no time
     tolerance = TOLERANCES[dtype.name]
@@ -168,4 +171,4 @@ def _advanced(motion: Callable[[Any], Any], now: Any, time: Array | float) -> An
         throw=False,
     )
     arrived = finite & (solution.result == diffrax.RESULTS.successful)
-    return jax.tree.map(lambda leaf: jnp.where(arrived, leaf[0], jnp.nan), solution.ys)
+    return jax.tree.map(lambda leaf, kind: jnp.where(arrived, leaf[0], jnp.nan).astype(kind), solution.ys, kinds)

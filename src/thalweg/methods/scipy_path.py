@@ -19,8 +19,8 @@ from jax import Array
 from jax.core import Tracer
 
 from thalweg.chain.objective import Objective
-from thalweg.methods.host import HostTable, host_call
 from thalweg.methods.method import Method, Report, method, static
+from thalweg.numerics.host import HostTable, host_call
 from thalweg.numerics.reading import first_line, whole
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 
 
-def precision(dtype: Any, half: bool = False) -> np.dtype:
-    """The precision to compute in; "bfloat16" and "float16" only where ``half`` allows them."""
+def precision(dtype: Any, half: bool = False, double: bool = False) -> np.dtype:
+    """The precision to compute in; "bfloat16" and "float16" only where ``half`` allows them. Without one it is JAX's
+    default, or float64 where ``double`` says so and the device has it."""
     if dtype is None:
-        return np.dtype(jnp.result_type(float))
+        return np.dtype(np.float64 if double and computes(np.dtype(np.float64)) else jnp.result_type(float))
     kinds = [np.dtype(kind) for kind in (*((jnp.bfloat16, jnp.float16) if half else ()), jnp.float32, jnp.float64)]
     *names, last = [repr(kind.name) for kind in kinds]
     for kind in kinds:
@@ -25,6 +26,25 @@ def precision(dtype: Any, half: bool = False) -> np.dtype:
                 )
             return kind
     raise ValueError(f"dtype is {dtype!r}, but the precision is {', '.join(names)} or {last}; choose one.")
+
+
+def at_least_single(kind: np.dtype) -> np.dtype:
+    """float32 for what is shorter: for hyperparameters, of which 0.999 would be 1, and for records, since few programs
+    and no file format read short formats."""
+    return max(np.dtype(kind), np.dtype(np.float32), key=lambda kind: kind.itemsize)
+
+
+def alike(table: np.ndarray, kind: np.dtype) -> tuple[float, float] | None:
+    """Two values of a column, shape (n,), or of one of several, shape (n, …), that ``kind`` cannot tell apart although
+    their differences are what it is about: they lie so far from 0 that its spacing there exceeds a millionth of their
+    range. None where there are none."""
+    columns = table.reshape(len(table), -1)
+    far = float(jnp.finfo(kind).eps) * np.max(np.abs(columns), axis=0, initial=0.0) > 1e-6 * np.ptp(columns, axis=0)
+    for known in map(np.unique, columns[:, far].T):
+        same = np.flatnonzero(np.diff(known.astype(kind).astype(float)) == 0)
+        if same.size:
+            return float(known[same[0]]), float(known[same[0] + 1])
+    return None
 
 
 @cache

@@ -9,11 +9,12 @@ import numpy as np
 
 from thalweg.chain.problem import Problem
 from thalweg.chain.space import COORDINATES
+from thalweg.chain.stages import Tabled
 from thalweg.engine.plan import Task
 from thalweg.engine.recording import Observer
 from thalweg.methods.method import Method, called
 from thalweg.methods.sweeps import hyperparameters
-from thalweg.numerics.precision import precision
+from thalweg.numerics.precision import alike, precision
 from thalweg.numerics.reading import first_line, real, whole
 
 
@@ -27,16 +28,19 @@ def task(
     key: Any = 0,
     dtype: Any = None,
     half: bool = False,
+    double: bool = False,
 ) -> Task:
-    """What was given, as a task; ``half`` allows the short precisions. ValueError for what is not what it should be."""
+    """What was given, as a task; ``half`` allows the short precisions, and ``double`` makes float64 the usual one.
+    ValueError for what is not what it should be."""
     if not isinstance(problem, Problem):
         raise ValueError(
             f"{verb} was given a {type(problem).__name__}, but it takes a Problem; "
             "write Problem(*stages, loss=…, start=…)."
         )
     key = whole(key, "key", 0)
-    named, kind = named_methods(verb, methods), precision(dtype, half)
+    named, kind = named_methods(verb, methods), precision(dtype, half, double)
     points = starting_points(problem, starts, kind).astype(kind)
+    _check_columns(problem, cases, kind)
     with jax.enable_x64(kind == np.float64):
         return Task(verb, problem, named, points, data_sets(problem, cases, kind), key, kind)
 
@@ -100,6 +104,20 @@ def starting_points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarra
             "give finite numbers, and dtype='float64' for very large ones."
         )
     return points
+
+
+def _check_columns(problem: Problem, cases: Any, kind: np.dtype) -> None:
+    """ValueError for numbers that the data tell apart and ``kind`` does not."""
+    tables = [stage.forward.predictors for stage in problem.stages if isinstance(stage.forward, Tabled)]
+    together = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if np.ndim(leaf) > 1 else leaf, cases)
+    for path, leaf in jax.tree_util.tree_flatten_with_path([*tables, problem.data, together])[0]:
+        finer = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" and leaf.dtype.itemsize > kind.itemsize
+        if finer and leaf.size and (pair := alike(leaf, kind)):
+            name = jax.tree_util.keystr(path[1:], simple=True, separator=".") or "the data"
+            raise ValueError(
+                f"{name!r} has {pair[0]!r} and {pair[1]!r}, which are the same number in {kind.name}; give "
+                "dtype='float64', or subtract what all values have in common."
+            )
 
 
 def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tuple[tuple[str, Observer], ...]:

@@ -12,10 +12,11 @@ from thalweg.chain.problem import Problem
 from thalweg.engine.hardware import present
 from thalweg.engine.memory import empty
 from thalweg.engine.plan import Plan, Task, plan
-from thalweg.engine.recording import Observer, Recording, Tile, recorded
+from thalweg.engine.recording import Observer, Recording, Tile
 from thalweg.engine.room import check_record
 from thalweg.engine.shards import advance, build
 from thalweg.methods.method import Method
+from thalweg.numerics.precision import at_least_single
 from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import observers, task
 from thalweg.verbs.trace import assemble, history
@@ -92,14 +93,16 @@ def follow(
         plans = [plan(task, name, verb, (), hardware) for name in task.methods]
     shapes = {name: plans[0].of.row[name].shape for name in names}
     lanes = sum(plan.items.total for plan in plans)
-    check_record(shapes, recorded(task.dtype), count, lanes, steps)
+    check_record(shapes, at_least_single(task.dtype), count, lanes, steps)
     rows = np.unique(np.concatenate([[0], np.arange(since, steps, every), [steps]]))
     began = time.perf_counter()
     programs = build([plan.build for plan in plans], task.x64)
     compiled = time.perf_counter()
-    records = {name: empty((len(rows), *shape, lanes), recorded(task.dtype)) for name, shape in shapes.items()}
+    records = {name: empty((len(rows), *shape, lanes), at_least_single(task.dtype)) for name, shape in shapes.items()}
     tiles = tiles_of(plans, programs, records, rows)
-    advance(tiles, hardware.threads, task.x64, progress, lambda: (min(t.step for t in tiles), int(rows[-1]), "steps"))
+    host = any(plan.of.cost.host for plan in plans)
+    state = lambda: (min(tile.step for tile in tiles), int(rows[-1]), "steps")  # noqa: E731
+    advance(tiles, hardware.threads, task.x64, progress, state, host)
     done = min(tile.rows for tile in tiles)
     if done == 0:  # only after Ctrl-C, before some lane had its first row
         raise KeyboardInterrupt

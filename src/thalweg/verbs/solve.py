@@ -1,6 +1,7 @@
 """``solve``: every start of every method until it is done."""
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
@@ -61,7 +62,7 @@ def solve(
         max_steps: steps of one start, 0 or more.
         max_seconds: time for all in s, positive, after which the present steps are the last; None for no limit.
         key: seed of the random keys that methods get, one for each start; a whole number of 0 or more.
-        dtype: "float32" or "float64"; JAX's default if None.
+        dtype: "float32" or "float64", which is also what None means: what float32 cannot hold is no answer.
         progress: show a progress bar; None for calls of more than a second in a terminal.
     Returns:
         A Dataset with dims ``variant, start`` (``variant, case, start`` with cases), ``x_dim`` and ``evaluation``
@@ -86,7 +87,7 @@ def solve(
         number of starts, beside the starts and their results.
     Example:
         >>> problem = tw.problems.rosenbrock(2)
-        >>> fits = tw.solve(problem, tw.methods.BFGS(), [[-1.2, 1.0], [0.0, 0.0]], dtype="float64")
+        >>> fits = tw.solve(problem, tw.methods.BFGS(), [[-1.2, 1.0], [0.0, 0.0]])
         >>> fits.x.values[0].round(4).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
         >>> [tw.analysis.OUTCOMES[code] for code in fits.outcome.values[0]]
@@ -94,7 +95,7 @@ def solve(
     """
     max_steps = whole(max_steps, "max_steps", 0)
     condition, seconds = _condition(gtol, ftol, xtol, until), _seconds(max_seconds)
-    given = task("solve", problem, methods, starts, cases=cases, key=key, dtype=dtype)
+    given = task("solve", problem, methods, starts, cases=cases, key=key, dtype=dtype, double=True)
     return _finish(given, condition, max_steps, seconds, progress)
 
 
@@ -117,10 +118,12 @@ def _finish(
     ]
     total = sum(supply.items.total for supply in supplies)
     state = lambda: (sum(supply.done for supply in supplies), total, "starts")  # noqa: E731
-    finished = advance(tiles, hardware.threads, task.x64, progress, state)
+    host = any(plan.of.cost.host for plan in plans)
+    finished = advance(tiles, hardware.threads, task.x64, progress, state, host)
     cut = Ending.MAX_SECONDS if finished else Ending.INTERRUPTED
     for tile in tiles:
         tile.abandon(cut)
+    _tell([error for supply in supplies for error in supply.raised], total)
     parts = [supply.finish(program, cut) for supply, program in zip(supplies, programs, strict=True)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     codes = columns.pop("code")
@@ -128,6 +131,15 @@ def _finish(
     flags = {"outcome": OUTCOMES, "reason": reasons(until)}
     attributes = history(task, began, compiled, max_steps=max_steps, **({} if finished else {"interrupted": 1}))
     return assemble_fits(task, columns, flags, EVALUATIONS, attributes)
+
+
+def _tell(raised: list[Exception], total: int) -> None:
+    """What functions raised: the first of it, where nothing else came of the call, or else a warning."""
+    if len(raised) == total:
+        raise raised[0]
+    if raised:
+        lost = f"{raised[0]} This ended {len(raised)} of {total} starts, which are diverged; the others are done."
+        warnings.warn(lost, RuntimeWarning, stacklevel=4)
 
 
 def _condition(gtol: Any, ftol: Any, xtol: Any, until: Any) -> tolerances.Condition | None:

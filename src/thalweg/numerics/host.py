@@ -24,7 +24,7 @@ def host_call(f: Callable[..., Any], shapes: Sequence[Any], *given: Array) -> tu
         lanes = arrays[0].shape[: arrays[0].ndim - rank]
         results = f(*(a.ravel().view(s.dtype).reshape(-1, *s.shape) for a, s in zip(arrays, like, strict=True)))
         numbers = [np.array(r, s.dtype).ravel() for r, s in zip(results, shapes, strict=True)]
-        return [n.view(np.uint32).reshape(*lanes, *s.shape) for n, s in zip(numbers, packed, strict=True)]
+        return [n.view(s.dtype).reshape((*lanes, *s.shape)) for n, s in zip(numbers, packed, strict=True)]
 
     # io_callback, made for what has effects, has no place in a mapped while_loop; this one runs once too.
     results = jax.pure_callback(call, packed, *map(_bits, given), vmap_method="broadcast_all")
@@ -66,4 +66,4 @@ class HostTable:
 
 
 def _bits(a: Array) -> Array:
-    return jax.lax.bitcast_convert_type(a, jnp.uint32)
+    return jax.lax.bitcast_convert_type(a, jnp.uint16 if a.dtype.itemsize == 2 else jnp.uint32)
