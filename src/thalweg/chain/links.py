@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.chain import losses, stages
+from thalweg.chain import host, losses, stages
 from thalweg.chain.derivatives import Derivatives, Function
+from thalweg.chain.host import HostFunction
 from thalweg.chain.losses import MeanLoss
 from thalweg.chain.signatures import asks
 from thalweg.chain.space import RESERVED, Space
@@ -71,6 +72,18 @@ class Chain:
             spaces += (spaces[-1].after(stage),)
         spaces[-1].check_loss(loss)
         return Chain(chain, loss, spaces)
+
+    def measured(self, start: Any, data: Any) -> "Chain":
+        """The chain whose functions of the host know what they return, each called once where the start leads to."""
+        host_too = any(isinstance(stage.forward, HostFunction) for stage in self.stages)
+        if not host_too or (data is None and self.takes_data):
+            return self
+        chain, point = list[Stage](), start
+        for stage in self.stages:
+            chain.append(Stage(host.measured(stage.forward, point, data), stage.inverse, stage.name, stage.each))
+            with jax.enable_x64(True):
+                point = stages.closed(chain[-1], data, len(chain) == 1).forward(jax.tree.map(jnp.asarray, point))
+        return Chain(tuple(chain), self.loss, self.spaces)
 
     def link(self, i: int) -> Function:
         """The map of the i-th stage."""

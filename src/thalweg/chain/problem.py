@@ -87,7 +87,8 @@ class Problem:
         units: dict[str, str] | None = None,
     ) -> None:
         x = Space.of("x", start)
-        vector, given = x.ravel_point(start, "start"), Chain.written(stages, loss, x)
+        vector = x.ravel_point(start, "start")
+        given = Chain.written(stages, loss, x).measured(x.tree(vector), data)
         chain, size = _closed(given, data), None
         if batch_size is not None:
             size = examples.batch_size(batch_size, data, given.takes_data)

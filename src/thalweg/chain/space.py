@@ -91,6 +91,12 @@ class Space:
         leaves = jax.tree.leaves(tree)
         return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]) if len(leaves) != 1 else jnp.ravel(leaves[0])
 
+    def tree(self, x: np.ndarray) -> Any:
+        """A vector of NumPy as a point of the space."""
+        parts = np.split(x, np.cumsum(self.sizes)[:-1])
+        shaped = [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return jax.tree.unflatten(self.treedef, shaped)
+
     def unravel(self, x: Array) -> Any:
         if len(self.shapes) == 1:
             return jax.tree.unflatten(self.treedef, [x.reshape(self.shapes[0])])

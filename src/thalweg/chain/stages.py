@@ -1,12 +1,14 @@
 """One map between two spaces, and the derivative of a chain of them."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 import jax
 from jax import Array
 
+from thalweg.chain.host import HostFunction, host_inverse
 from thalweg.chain.signatures import asks, name_of
 
 if TYPE_CHECKING:
@@ -43,6 +45,46 @@ class Stage:
     inverse: Callable[..., Any] | None = None
     name: str | None = None
     each: bool = False
+
+    @classmethod
+    def from_host(
+        cls,
+        f: Callable[..., Any],
+        jacobian: Callable[..., Any] | None = None,
+        inverse: Callable[..., Any] | None = None,
+        batched: bool = False,
+        *,
+        name: str | None = None,
+        executor: Executor | None = None,
+    ) -> "Stage":
+        """A stage whose functions are Python on the host, not JAX: NumPy, SciPy, torch, a subprocess, an FMU.
+
+        ``f`` is called with float64, once for each different point and over threads. Problem calls it once at the start
+        to see what it returns. What it raises is NaN there, and ``run`` and ``solve`` tell of it in the end.
+
+        Args:
+            f: x -> y, or (x, data) -> y; points like those of JAX stages, with NumPy arrays.
+            jacobian: x -> dy/dx, or (x, data) -> dy/dx, shape (m, d) in [y]/[x] of raveled points. Without one it is
+                made of central differences, 2 d points in one call, of steps relative to the components of x and start.
+            inverse: (y, x) -> u, or (y, x, data) -> u, as in ``Stage``.
+            batched: whether f takes many points at once, arrays with a leading axis, and returns as many.
+            name: as in ``Stage``.
+            executor: any ``concurrent.futures.Executor`` for the calls; one of processes needs a function that it can
+                pickle. A pool of threads if None.
+        Raises:
+            ValueError: from ``Problem``, where f cannot be called at the start.
+        Cost:
+            one call of f per evaluation; per gradient or Jacobian one of ``jacobian``, or 2 d of f; per product of a
+            Hessian two Jacobians more.
+        Example:
+            >>> from scipy.special import gammaln
+            >>> stage = tw.Stage.from_host(lambda x: gammaln(x))
+            >>> problem = tw.Problem(stage, loss=tw.SquaredError([1.0]), start=[3.0])
+            >>> print(tw.solve(problem, tw.methods.LevenbergMarquardt()).x.values.ravel().round(6))
+            [3.313089]
+        """
+        forward = HostFunction(f, jacobian, batched, executor)
+        return cls(forward, inverse and host_inverse(inverse, executor, forward.raised), name)
 
 
 @runtime_checkable

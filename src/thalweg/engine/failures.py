@@ -2,11 +2,16 @@
 
 import re
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import final
 
 import jax
+
+from thalweg.chain.host import raised
+from thalweg.chain.problem import Problem
+from thalweg.numerics.reading import first_line
 
 # The last line of a traceback, which is all that XLA hands on of an exception.
 _RAISED = re.compile(r"^(?:[\w.]*\.)?_?(\w+(?:Error|Exception|Warning|Exit|Interrupt)\b.*)$", re.MULTILINE)
@@ -21,13 +26,24 @@ def told(error: Exception, method: str, problem: str) -> Exception:
             "not allow; switch them off to record where the path goes, or take smaller steps."
         )
     if isinstance(error, jax.errors.JaxRuntimeError) and "callback" in str(error).lower():
-        raised = _RAISED.findall(str(error))
-        cause = raised[-1].rstrip(" .") if raised else str(error).splitlines()[0]
+        lines = _RAISED.findall(str(error))
+        cause = lines[-1].rstrip(" .") if lines else str(error).splitlines()[0]
         return ValueError(
             f"a function of {problem!r} raised {cause} in a step of {method!r}; "
             "let it return NaN where it has no value."
         )
     return error
+
+
+def tell_of_the_host(problem: Problem) -> None:
+    """Warn of what functions of the host raised, which is NaN in the results."""
+    for name, errors in raised(stage.forward for stage in problem.given.stages).items():
+        warnings.warn(
+            f"function {name!r} of {problem.name!r} raised {type(errors[0]).__name__}: {first_line(errors[0])} "
+            f"at {len(errors)} points, and counts as NaN there.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 @final

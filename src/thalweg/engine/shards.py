@@ -32,7 +32,7 @@ def build(makers: Sequence[Callable[[], Made]], x64: bool) -> list[Made]:
 
 def _settings(x64: bool) -> Callable[[], AbstractContextManager[Any]]:
     """What JAX holds for the thread of the caller alone, for others: the precision, and what ``with`` has set."""
-    config = jax.config
+    config: Any = jax.config
     nans, infs, products = config.jax_debug_nans, config.jax_debug_infs, config.jax_default_matmul_precision
 
     @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from thalweg.chain.problem import Problem
+from thalweg.engine.failures import tell_of_the_host
 from thalweg.engine.hardware import present
 from thalweg.engine.memory import empty
 from thalweg.engine.plan import Plan, Task, plan
@@ -103,6 +104,7 @@ def follow(
     host = any(plan.of.cost.host for plan in plans)
     state = lambda: (min(tile.step for tile in tiles), int(rows[-1]), "steps")  # noqa: E731
     advance(tiles, hardware.threads, task.x64, progress, state, host)
+    tell_of_the_host(task.problem)
     done = min(tile.rows for tile in tiles)
     if done == 0:  # only after Ctrl-C, before some lane had its first row
         raise KeyboardInterrupt

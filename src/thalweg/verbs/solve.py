@@ -15,6 +15,7 @@ from thalweg import tolerances
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import OUTCOMES, Ending, outcomes, reasons
 from thalweg.engine.evaluations import EVALUATIONS
+from thalweg.engine.failures import tell_of_the_host
 from thalweg.engine.hardware import present
 from thalweg.engine.plan import Task, plan
 from thalweg.engine.recycling import Finishing, Rules
@@ -123,6 +124,7 @@ def _finish(
     cut = Ending.MAX_SECONDS if finished else Ending.INTERRUPTED
     for tile in tiles:
         tile.abandon(cut)
+    tell_of_the_host(task.problem)
     _tell([error for supply in supplies for error in supply.raised], total)
     parts = [supply.finish(program, cut) for supply, program in zip(supplies, programs, strict=True)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
