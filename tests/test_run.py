@@ -1,6 +1,7 @@
 """The engine: lanes do not know of each other, hyperparameters are data, and only what is asked for is held."""
 
 import dataclasses
+import functools
 import gc
 import os
 import re
@@ -377,3 +378,32 @@ def test_fourier_transforms_run_in_lanes(lanes):
     np.testing.assert_allclose(trace.x[1, :2], alone, rtol=1e-5, atol=1e-6)
     fits = tw.solve(problem, tw.methods.LBFGS(), starts)
     assert (fits.outcome == 0).all()
+
+
+def test_a_run_records_the_spaces_that_are_asked_for():
+    starts = np.random.default_rng(0).normal(size=(700, 2))
+    call = functools.partial(tw.run, PBDL, FIRST_ORDER, starts, steps=1201, every=2)
+    whole, loss = call(), call(spaces=["loss"])
+    assert list(loss.data_vars) == ["loss"] and not {"x_dim", "y_dim"} & set(loss.dims)
+    np.testing.assert_allclose(loss.loss, whole.loss, rtol=1e-6)  # other programs, with other roundings
+    rare = call(spaces={"loss": 1, "x": 100}, record={"far": lambda problem, x: x[0]})
+    assert list(rare.data_vars) == ["x", "loss", "far"] and rare.x.dims == ("variant", "start", "x_step", "x_dim")
+    assert rare.x_step.values.tolist() == [0, 200, 400, 600, 800, 1000, 1200, 1201]
+    np.testing.assert_allclose(rare.loss, whole.loss, rtol=1e-6)
+    np.testing.assert_array_equal(rare.far, whole.x[..., 0])
+    np.testing.assert_array_equal(rare.x, whole.x.sel(step=rare.x_step.values))
+    for judge in tw.analysis.outcome, tw.analysis.distance:
+        with pytest.raises(ValueError, match="has no x"):
+            judge(loss, PBDL)
+    for wrong, sentence in (["z"], "'z'.*x, y, loss"), ("loss", r"\['loss'\]"), ({"x": 0}, "'x'"), ([], "nothing"):
+        with pytest.raises(ValueError, match=sentence):
+            tw.run(PBDL, FIRST_ORDER, spaces=wrong)
+
+
+def test_the_losses_of_a_large_problem_are_a_small_record():
+    """Neither x nor its labels are held: of 200,000 components and 2,000 steps a few kilobytes are left."""
+    problem = tw.Problem(loss=lambda x: jnp.sum(x**2), start=np.ones(200_000))
+    trace = tw.run(problem, tw.methods.gradient_descent(1e-3), steps=2000, every=10, spaces={"loss": 1, "x": 1000})
+    assert trace.x.shape == (1, 1, 2, 200_000) and trace.sizes["step"] == 201
+    assert trace.nbytes < 4e6 and trace.x_dim.values[-1] == 199_999
+    np.testing.assert_allclose(trace.loss.values[0, 0, -1], 200_000 * 0.998**4000, rtol=1e-3)

@@ -240,6 +240,6 @@ def test_what_is_missing_on_either_side_is_found(trace, fits):
 
     assert told(trace, extra=trace.data.loss) == ["variable extra is not on the page"]
     assert differences(trace._replace(data=trace.data.drop_vars("rule"))) == ["coordinate rule is not in the Dataset"]
-    assert len(told(fits, loss=fits.data.loss.astype(float))) == 1
+    assert len(told(fits, loss=fits.data.loss.astype(np.float32))) == 1
     assert len(told(fits, x=fits.data.x.assign_attrs(units="cm"))) == 1
     assert len(differences(fits._replace(data=fits.data.assign_attrs(note="")))) == 1

@@ -1,6 +1,6 @@
 """What ``run`` does: lanes stepped together, a row of everything after every stride."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, final
 
@@ -26,13 +26,15 @@ Observer = Callable[..., Any]
 
 @final
 class Recording:
-    """A step whatever happens, and a row of all spaces, the loss and what observers give."""
+    """A step whatever happens, and a row of the ``spaces`` that are named, the loss among them, and what observers
+    give."""
 
     in_step = True
 
-    def __init__(self, record: Sequence[tuple[str, Observer]], single: bool) -> None:
-        self.record, self.single = tuple(record), single
-        self.signature = "run", self.record, single
+    def __init__(self, spaces: Sequence[str], record: Sequence[tuple[str, Observer]], single: bool) -> None:
+        self.spaces, self.record, self.single = tuple(spaces), tuple(record), single
+        self.names = [*self.spaces, *(name for name, _ in record)]  # of what is kept, in the order of the chain
+        self.signature = "run", self.spaces, self.record, single
 
     def rules(self, dtype: np.dtype) -> Any:
         return ()
@@ -57,7 +59,7 @@ class Recording:
         method, state = stepper.numbers(settings, lane.hyper), stepper.state.unflatten(lane.state)
         for name, f in self.record:
             seen[name] = jnp.asarray(f(problem, lane.x, method, state) if asks(f, 2) else f(problem, lane.x))
-        return {name: jnp.asarray(value, at_least_single(lane.x.dtype)) for name, value in seen.items()}
+        return {name: jnp.asarray(seen[name], at_least_single(lane.x.dtype)) for name in self.names}
 
     def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None:
         """ValueError for an observer that cannot be evaluated, or that gives no scalar and no vector."""
@@ -73,23 +75,27 @@ class Recording:
                     f"observer {name!r} returns {seen}, but an observer gives a scalar or a vector; ravel an array."
                 )
 
-    def names(self, problem: Problem) -> list[str]:
-        """Of what is kept, in the order of the chain."""
-        return [*(space.name for space in problem.chain.spaces), "loss", *(name for name, _ in self.record)]
-
 
 @final
 class Tile:
     """Lanes of ``run`` on their way.
 
     ``items`` are those of the method, ``which`` of them the lanes of this tile; ``into`` maps each recorded name to the
-    slice of the record that belongs to these lanes, shape (rows, …, lanes); ``schedule`` holds the steps to record.
+    slice of the record that belongs to these lanes, shape (rows, …, lanes); ``schedule`` holds the steps to record, and
+    ``rare`` tells for names that are not recorded at each of them at which they are.
     """
 
     def __init__(
-        self, program: Program, items: Items, which: np.ndarray, into: dict[str, np.ndarray], schedule: np.ndarray
+        self,
+        program: Program,
+        items: Items,
+        which: np.ndarray,
+        into: dict[str, np.ndarray],
+        schedule: np.ndarray,
+        rare: Mapping[str, np.ndarray],
     ) -> None:
         self.program, self.items, self.which, self.into, self.schedule = program, items, which, into, schedule
+        self.rare = rare
         self.rows, self.step, self.more, self.lanes = 0, 0, True, None
 
     def start(self) -> Callable[[], None]:
@@ -123,6 +129,10 @@ class Tile:
         """Wait for what was recorded and bring it home."""
         jax.block_until_ready(out)  # outside Python's lock, which from_dlpack would hold
         for name, target in self.into.items():
-            home = on_host(self.program.hardware, out[name])
-            target[rows] = home[: rows.stop - rows.start, ..., : target.shape[-1]]
+            home = on_host(self.program.hardware, out[name])[: rows.stop - rows.start, ..., : target.shape[-1]]
+            if name in self.rare:
+                wanted, before = self.rare[name][rows], int(self.rare[name][: rows.start].sum())
+                target[before : before + int(wanted.sum())] = home[wanted]
+            else:
+                target[rows] = home
         self.program.give_back(out)

@@ -31,11 +31,18 @@ def check_workspace(problem: Problem, name: str, method: NeedsRoom, lanes: int, 
         )
 
 
-def check_record(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype, rows: int, lanes: int, steps: int) -> None:
-    """ValueError where the record of a run would not fit in memory; it tells the ``every`` with which it does."""
-    row_bytes = sum(math.prod(shape) for shape in shapes.values()) * dtype.itemsize * lanes + STEP_BYTES
-    free = free_for(row_bytes * rows)
-    if row_bytes * rows > free:
-        most = free // row_bytes - 2
+def check_record(
+    shapes: Mapping[str, tuple[int, ...]], rows: Mapping[str, int], dtype: np.dtype, lanes: int, steps: int
+) -> None:
+    """ValueError where the record of a run, of so many ``rows`` of each name, would not fit in memory; it tells the
+    ``every`` with which it does."""
+    number = dtype.itemsize * lanes
+    needed = sum(rows[name] * (math.prod(shape) * number + STEP_BYTES) for name, shape in shapes.items())
+    free = free_for(needed)
+    if needed > free:
+        most = free // (sum(math.prod(shape) for shape in shapes.values()) * number + STEP_BYTES) - 2
         advice = f"every={-(-steps // most)} fits" if most > 0 else "no `every` helps, so take fewer starts or variants"
-        raise ValueError(f"the record needs {row_bytes * rows:,} bytes and {free:,} are free; {advice}.")
+        large = max(shapes, key=lambda name: math.prod(shapes[name]))
+        if math.prod(shapes[large]) > 1 and len(shapes) > 1:
+            advice += f", and spaces= can leave out {large!r} or thin it alone"
+        raise ValueError(f"the record needs {needed:,} bytes and {free:,} are free; {advice}.")

@@ -1,6 +1,6 @@
 """What a person gave, read once into a ``Task``: methods by name, starts as an array, precision, observers, data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import isclass, isfunction
 from typing import Any
 
@@ -15,7 +15,7 @@ from thalweg.engine.recording import Observer
 from thalweg.methods.method import Method, called
 from thalweg.methods.sweeps import hyperparameters
 from thalweg.numerics.precision import alike, precision
-from thalweg.numerics.reading import first_line, real, whole
+from thalweg.numerics.reading import first_line, nearest, real, whole
 
 
 def task(
@@ -141,6 +141,20 @@ def observers(problem: Problem, methods: dict[str, Method], record: Any) -> tupl
                 f"{', '.join(dict.fromkeys([*names, *sorted(taken)]))}; give the observer or the stage another name."
             )
     return pairs
+
+
+def recorded_spaces(problem: Problem, spaces: Any) -> dict[str, int]:
+    """Which spaces to record, in the order of the chain, and each how many-th row of all."""
+    known = [*(space.name for space in problem.chain.spaces), "loss"]
+    if spaces is None:
+        return dict.fromkeys(known, 1)
+    if isinstance(spaces, str) or not isinstance(spaces, Iterable):
+        raise ValueError(f"spaces is {spaces!r}, but it is a list of names or a dict; give e.g. ['loss'].")
+    for name in spaces:
+        if name not in known:
+            raise ValueError(nearest(str(name), known, "a space that can be recorded"))
+    strides = spaces if isinstance(spaces, Mapping) else dict.fromkeys(spaces, 1)
+    return {name: whole(strides[name], f"the stride of {name!r}", 1) for name in known if name in strides}
 
 
 def data_sets(problem: Problem, given: Any, dtype: np.dtype) -> Any:

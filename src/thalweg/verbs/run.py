@@ -19,7 +19,7 @@ from thalweg.engine.shards import advance, build
 from thalweg.methods.method import Method
 from thalweg.numerics.precision import at_least_single
 from thalweg.numerics.reading import whole
-from thalweg.verbs.arguments import observers, task
+from thalweg.verbs.arguments import observers, recorded_spaces, task
 from thalweg.verbs.trace import assemble, history
 
 
@@ -31,6 +31,7 @@ def run(
     *,
     record: Mapping[str, Observer] | Sequence[Observer] = (),
     every: int = 1,
+    spaces: Sequence[str] | Mapping[str, int] | None = None,
     key: int = 0,
     dtype: Any = None,
     progress: bool | None = None,
@@ -48,6 +49,9 @@ def run(
         record: further observers by name, functions (problem, x) -> scalar or vector, or of four arguments
             (problem, x, method, state); functions alone go by their names.
         every: record each ``every``-th step only, and the last one, 1 or more; no more is ever held.
+        spaces: which spaces to record by name, such as ``["loss"]``; all, x, the later ones and loss, if None. A dict
+            tells of each how many recorded rows go by from one of its own to the next: ``{"loss": 1, "x": 1000}`` has
+            x along a dim ``x_step`` of its own.
         key: seed of the random keys that methods get, one for each lane; a whole number of 0 or more.
         dtype: "bfloat16", "float16", "float32" or "float64"; JAX's default if None. The first two round after every
             operation (float16 may add a product unrounded), and are recorded in float32. float64 is switched on for
@@ -74,7 +78,7 @@ def run(
     """
     steps, every = whole(steps, "steps", 0), whole(every, "every", 1)
     given = task("run", problem, methods, starts, key=key, dtype=dtype, half=True)
-    return follow(given, steps, 0, every, record=record, progress=progress)
+    return follow(given, steps, 0, every, spaces=spaces, record=record, progress=progress)
 
 
 def follow(
@@ -83,24 +87,32 @@ def follow(
     since: int,
     every: int,
     *,
+    spaces: Sequence[str] | Mapping[str, int] | None = None,
     record: Mapping[str, Observer] | Sequence[Observer] = (),
     progress: bool | None = None,
 ) -> xr.Dataset:
     """What ``run`` does, with row 0 and then only the rows from ``since`` on."""
-    count = -(-(steps - since) // every) + 1 + (since > 0)
-    verb = Recording(observers(task.problem, task.methods, record), single=every == 1 and since <= 1)
-    hardware, names = present(), verb.names(task.problem)
+    strides = recorded_spaces(task.problem, spaces)
+    verb = Recording(list(strides), observers(task.problem, task.methods, record), single=every == 1 and since <= 1)
+    hardware, names = present(), verb.names
+    if not names:
+        raise ValueError("nothing is to be recorded; name a space, such as spaces=['loss'], or an observer.")
     with jax.enable_x64(task.x64):
         plans = [plan(task, name, verb, (), hardware) for name in task.methods]
     shapes = {name: plans[0].of.row[name].shape for name in names}
     lanes = sum(plan.items.total for plan in plans)
-    check_record(shapes, at_least_single(task.dtype), count, lanes, steps)
     rows = np.unique(np.concatenate([[0], np.arange(since, steps, every), [steps]]))
+    index = np.arange(len(rows))
+    rare = {k: (index % stride == 0) | (index == index[-1]) for k, stride in strides.items() if stride > 1}
+    counts = {name: int(rare[name].sum()) if name in rare else len(rows) for name in names}
+    check_record(shapes, counts, at_least_single(task.dtype), lanes, steps)
     began = time.perf_counter()
     programs = build([plan.build for plan in plans], task.x64)
     compiled = time.perf_counter()
-    records = {name: empty((len(rows), *shape, lanes), at_least_single(task.dtype)) for name, shape in shapes.items()}
-    tiles = tiles_of(plans, programs, records, rows)
+    records = {
+        name: empty((counts[name], *shape, lanes), at_least_single(task.dtype)) for name, shape in shapes.items()
+    }
+    tiles = tiles_of(plans, programs, records, rows, rare)
     host = any(plan.of.cost.host for plan in plans)
     state = lambda: (min(tile.step for tile in tiles), int(rows[-1]), "steps")  # noqa: E731
     advance(tiles, hardware.threads, task.x64, progress, state, host)
@@ -109,12 +121,17 @@ def follow(
     if done == 0:  # only after Ctrl-C, before some lane had its first row
         raise KeyboardInterrupt
     cut = {"interrupted": 1} if done < len(rows) else {}
-    home = {name: record[:done] for name, record in records.items()}
-    return assemble(task, rows[:done], home, history(task, began, compiled, **cut))
+    steps_of = {name: rows[:done][rare[name][:done]] if name in rare else rows[:done] for name in names}
+    home = {name: record[: len(steps_of[name])] for name, record in records.items()}
+    return assemble(task, steps_of, home, history(task, began, compiled, **cut))
 
 
 def tiles_of(
-    plans: Sequence[Plan], programs: Sequence[Any], records: Mapping[str, np.ndarray], rows: np.ndarray
+    plans: Sequence[Plan],
+    programs: Sequence[Any],
+    records: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    rare: Mapping[str, np.ndarray],
 ) -> list[Tile]:
     """The lanes of all methods cut into tiles, each with its slice of the record; a lane is one (variant, start)."""
     tiles, offset = [], 0
@@ -122,6 +139,6 @@ def tiles_of(
         for first in range(0, items.total, program.width):
             which = np.arange(first, min(first + program.width, items.total))
             into = {k: record[..., offset + which[0] : offset + which[-1] + 1] for k, record in records.items()}
-            tiles.append(Tile(program, items, which, into, rows))
+            tiles.append(Tile(program, items, which, into, rows, rare))
         offset += items.total
     return tiles

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from thalweg.chain.batches import shown
+from thalweg.chain.space import Space
 from thalweg.engine.plan import Task
 from thalweg.methods.method import called
 from thalweg.methods.sweeps import hyperparameters, variants
@@ -18,6 +19,9 @@ from thalweg.verbs.version import __version__
 
 # The space whose units each variable of fits has.
 UNITS = {"x": "x", "first_x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
+
+
+MOST_LABELS = 10_000  # components of a space that have names; of more, names weigh 20 times what x does
 
 
 def _label(name: str, values: dict[str, np.ndarray], i: int) -> str:
@@ -64,26 +68,43 @@ def history(task: Task, began: float, compiled: float, **more: Any) -> dict[str,
 
 
 def assemble(
-    task: Task, steps: Sequence[int] | np.ndarray, records: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+    task: Task,
+    steps: Mapping[str, np.ndarray],
+    records: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Any],
 ) -> xr.Dataset:
-    """The trace from records of shape (rows, …, variants * starts): views of them, nothing is copied.
+    """The trace from records of shape (rows, …, variants * starts) at the ``steps`` of each: views of them, nothing is
+    copied.
 
-    Dims ``variant, start, step`` and one ``<space>_dim`` per space of the chain and per vector observer.
+    Dims ``variant, start, step`` and one ``<space>_dim`` per space of the chain and per vector observer; and
+    ``<space>_step`` for ``step`` where there are fewer rows of a space than of others.
     """
     coordinates: dict[str, Any] = variant_coordinates(task.methods)
-    many, rows = len(coordinates["variant"]), len(steps)
-    coordinates["step"] = np.asarray(steps)
-    labels = {space.name: list(space.labels) for space in shown(task.problem).chain.spaces}
+    many, every = len(coordinates["variant"]), max(steps.values(), key=len)
+    coordinates["step"] = every
+    spaces = {space.name: space for space in shown(task.problem).chain.spaces}
     data = {}
     for name, record in records.items():
-        block = record[:rows].reshape(rows, *record.shape[1:-1], many, -1)
+        step = "step" if len(steps[name]) == len(every) else f"{name}_step"
+        coordinates[step] = steps[name]
+        block = record.reshape(len(steps[name]), *record.shape[1:-1], many, -1)
         block = np.moveaxis(block, (-2, -1), (0, 1))
-        dims = ("variant", "start", "step") + ((f"{name}_dim",) if block.ndim == 4 else ())
+        dims = ("variant", "start", step) + ((f"{name}_dim",) if block.ndim == 4 else ())
         data[name] = (dims, block, {"units": task.problem.units.get(name, "")})
         if block.ndim == 4:
-            coordinates[f"{name}_dim"] = labels.get(name, [str(i) for i in range(block.shape[3])])
+            size = block.shape[3]
+            coordinates[f"{name}_dim"] = component_labels(spaces[name]) if name in spaces else numbered(size)
     coordinates["start"] = np.arange(len(task.points))
     return xr.Dataset(data, coordinates, attributes)
+
+
+def component_labels(space: Space) -> list[str] | np.ndarray:
+    """A name for each component, or their numbers where names would weigh more than the values."""
+    return list(space.labels) if space.size <= MOST_LABELS else np.arange(space.size)
+
+
+def numbered(size: int) -> list[str] | np.ndarray:
+    return [str(i) for i in range(size)] if size <= MOST_LABELS else np.arange(size)
 
 
 def assemble_fits(
@@ -113,6 +134,6 @@ def assemble_fits(
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
     data["first_x"] = (("start", "x_dim"), task.points, {"units": units["first_x"]})
-    coordinates |= {"x_dim": list(task.problem.chain.spaces[0].labels), "evaluation": list(kinds)}
+    coordinates |= {"x_dim": component_labels(task.problem.chain.spaces[0]), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
     return xr.Dataset(data, coordinates, attributes)
