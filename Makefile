@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test slow lint bench bench-quick clean
+.PHONY: demo test slow lint test-newest bench bench-quick clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
@@ -23,6 +23,15 @@ test: .venv/installed
 slow: .venv/installed
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
+# The quick tests with the newest releases of everything, such as those of make test-newest PYTHON=python3.13.
+.venv-newest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[plot,movie,solvers,physics,problems,test]'
+	touch $@
+
+test-newest: .venv-newest/installed
+	.venv-newest/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,4 +46,4 @@ bench-quick: .venv/installed
 	$(BIN)/python benchmarks/quick.py
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .venv-newest demo

@@ -99,6 +99,13 @@ def test_the_first_hour_runs_as_it_stands(follow, folder):
     assert bool(names["problem"].check()) and (folder / "misses.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
+def test_the_page_of_simulators_runs_as_it_stands(follow):
+    page = ROOT / "docs" / "simulators.md"
+    names = follow(page, blocks(page.read_text()))
+    assert names["fit"].attrs["problem"] == "epidemic"
+
+
 README = ROOT / "README.md"
 PYTHON = [block for block in blocks(README.read_text()) if block.language == "python"]
 

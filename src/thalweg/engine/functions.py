@@ -19,7 +19,7 @@ from thalweg.engine.evaluations import EVALUATIONS, UNKNOWN, Counted, in_loops
 from thalweg.engine.hardware import Cost
 from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, hyperparameter, point
 from thalweg.engine.sharing import varying_leaves
-from thalweg.engine.traces import calls_host, one_by_one, operations, transforms
+from thalweg.engine.traces import calls_host, mixed, one_by_one, operations, transforms
 from thalweg.methods.method import Method
 
 
@@ -92,10 +92,10 @@ class Functions:
     def _traced(self, f: Callable[..., Any], *shapes: Any) -> tuple[Callable[..., Any], Any, Any, np.ndarray]:
         """f to be mapped over lanes, its trace, the shapes of what f gives, and how much of each kind it evaluates.
 
-        Lanes of ``run`` are mapped by tracing f anew: within it a person may differentiate a step that computes in
-        another precision, which JAX cannot map in a trace. Those of ``solve`` are mapped in this trace, whose NumPy
-        arrays become JAX's: else JAX 0.10.2 would give them, in the precision of the trace, to the functions that read
-        them whenever the user calls these, as long as the trace is kept.
+        Lanes are mapped in this trace, whose NumPy arrays become JAX's: else JAX would give them, in the precision of
+        the trace, to all that reads them as long as the trace is kept (0.10.2), or fail on them (0.12). But where a
+        step of ``run`` computes in another precision, f is traced anew: a person may have differentiated it, which JAX
+        cannot map in a trace.
         """
         self.counts: Counter[str] | None = None
         traced, shape = jax.make_jaxpr(lambda *a: f(*a), return_shape=True)(*shapes)
@@ -108,7 +108,8 @@ class Functions:
         def again(*arguments: Any) -> Any:  # what does not depend on the arguments comes back as a number of Python
             return structure.unflatten([jnp.asarray(leaf) for leaf in flat(*jax.tree.leaves(arguments))])
 
-        return f if self.verb.in_step else again, traced.jaxpr, shape, counts
+        anew = self.verb.in_step and mixed(traced, self.item.x.dtype)
+        return f if anew else again, traced.jaxpr, shape, counts
 
     def _bound(self, case: Any) -> Problem:
         return self.problem if case is None else self.problem.bind(case)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 
@@ -33,6 +34,12 @@ def constants(traced: ClosedJaxpr) -> Iterator[Any]:
 def transforms(traced: Jaxpr | ClosedJaxpr) -> bool:
     """Whether a trace takes Fourier transforms."""
     return any(equation.primitive.name == "fft" for equation in equations(traced))
+
+
+def mixed(traced: ClosedJaxpr, dtype: Any) -> bool:
+    """Whether a trace in a shorter precision computes in float64."""
+    variables = (variable for equation in equations(traced) for variable in equation.outvars)
+    return dtype != np.float64 and any(variable.aval.dtype == np.float64 for variable in variables)
 
 
 def calls_host(traced: Jaxpr | ClosedJaxpr) -> bool:
