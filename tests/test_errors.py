@@ -90,7 +90,15 @@ PROBLEMS = {
     "residual": (lambda: PBDL.residual([1.0, 1.0]), "give loss=SquaredError"),
     "differences": (lambda: tw.FiniteDifference(scheme="middle"), "'central', 'forward' or 'backward'; choose one"),
     "difference step": (lambda: tw.FiniteDifference(step=-1), "^step is -1, but a difference step is positive"),
-    "derivatives by name": (lambda: run(problem=sums(derivatives="central")), "^method 'sgd' cannot take a step on"),
+    "steps of another length": (
+        lambda: sums(derivatives=tw.FiniteDifference(step=(1e-3, 1e-3, 1e-3))),
+        r"^step is \(0\.001, 0\.001, 0\.001\), but x has 2 components; give one step, or one for each",
+    ),
+    "derivatives a class": (lambda: sums(derivatives=tw.AutoDiff), r"give AutoDiff\(\) or FiniteDifference\(\)\.$"),
+    "derivatives by name": (
+        lambda: sums(derivatives="central"),
+        r"^derivatives is 'central', .*; give AutoDiff\(\) or",
+    ),
     "solver": (lambda: tw.numerical_inverse(jnp.sin, "newton"), "'levenberg-marquardt' or 'lbfgs'; choose one"),
 }
 

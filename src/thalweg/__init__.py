@@ -7,7 +7,8 @@ from thalweg.verbs.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from thalweg import analysis, formula, geometry, methods, plot, problems, roots, starts, tolerances, training
-    from thalweg.chain.derivatives import AutoDiff, FiniteDifference
+    from thalweg.chain.derivatives import AutoDiff
+    from thalweg.chain.differences import FiniteDifference
     from thalweg.chain.losses import MeanLoss, SquaredError
     from thalweg.chain.problem import Problem
     from thalweg.chain.stages import Stage
@@ -25,7 +26,7 @@ _HOMES = {
     "SquaredError": "chain.losses",
     "MeanLoss": "chain.losses",
     "AutoDiff": "chain.derivatives",
-    "FiniteDifference": "chain.derivatives",
+    "FiniteDifference": "chain.differences",
     "numerical_inverse": "methods.stage_inverses",
     "saddle_free_inverse": "methods.stage_inverses",
     "formula": "",

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from thalweg.chain.batches import shown
+from thalweg.chain.derivatives import in_y
 from thalweg.chain.losses import MeanLoss
 from thalweg.chain.problem import Problem
 from thalweg.chain.space import abstract
@@ -250,7 +251,8 @@ def gradient_ratios(problem: Problem, x: Array) -> Array:
     gradient = problem.loss_gradient(path[-1])
     norms = [jnp.linalg.norm(gradient)]
     for i in reversed(range(len(problem.stages))):
-        _, _, pull = problem.derivatives.linearize(problem.link(i), path[i])
+        derivatives = in_y(problem.derivatives, path[i]) if i else problem.derivatives
+        _, _, pull = derivatives.linearize(problem.link(i), path[i])
         gradient = pull(gradient)
         norms.append(jnp.linalg.norm(gradient))
     return jnp.stack(norms[:0:-1]) / norms[0]

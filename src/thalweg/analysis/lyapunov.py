@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
+from thalweg.chain.derivatives import AutoDiff
 from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.plan import Task
@@ -109,15 +110,11 @@ class Tangents:
         state, vectors, sums = state
         z, back = flattened(x, state)
 
-        def update(z: Array) -> tuple[Array, Any]:
-            after = self.method.step(problem, *back(z))
-            return flattened(*after)[0], after
+        def update(z: Array) -> Array:
+            return flattened(*self.method.step(problem, *back(z)))[0]
 
-        def push(v: Array) -> Array:
-            return jax.jvp(update, (z,), (v,), has_aux=True)[1]
-
-        vectors, lengths = orthonormal(jax.vmap(push)(vectors), vectors)
-        x, state = update(z)[1]
+        vectors, lengths = orthonormal(jax.vmap(AutoDiff().tangents(update, z))(vectors), vectors)
+        x, state = self.method.step(problem, x, state)
         return x, (state, vectors, sums + jnp.log(lengths))
 
 

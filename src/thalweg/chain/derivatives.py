@@ -1,15 +1,22 @@
-"""How a problem differentiates: automatically, or by finite differences of its values."""
+"""How a problem differentiates, and the way that JAX does."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, final
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Protocol, Self, final, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
-Function = Callable[[Array], Array]
+from thalweg.chain.differences import FiniteDifference, Function
+from thalweg.chain.signatures import name_of
+from thalweg.numerics.reading import first_line
+
+ROWS, GRADIENTS = "rows", "differences of gradients"  # the last ways, by a Jacobian and by gradients
 
 
 class Derivatives(Protocol):
@@ -45,148 +52,195 @@ class Derivatives(Protocol):
         ...
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """Derivatives that depend on where functions are taken."""
+
+    def in_x(self, start: Array | np.ndarray, domain: tuple[np.ndarray, np.ndarray] | None) -> Self:
+        """The same for functions of an x whose components are about as large as those of ``start``, and that need not
+        be defined beyond the domain."""
+        ...
+
+    def in_y(self, y: Array) -> Self:
+        """The same for functions of a y about as large as this one."""
+        ...
+
+
+@runtime_checkable
+class _Differentiates(Protocol):
+    def gradient(self, f: Function, x: Array) -> Array: ...
+
+
+def in_x(given: Any, start: Array | np.ndarray, domain: tuple[np.ndarray, np.ndarray] | None) -> Any:
+    """What was given for the derivatives of functions of x, ``AutoDiff()`` for None; ValueError for what is none."""
+    rule = AutoDiff() if given is None else given
+    if isinstance(rule, type) or not isinstance(rule, _Differentiates):
+        raise ValueError(
+            f"derivatives is {given!r}, but it is how a problem differentiates; give AutoDiff() or FiniteDifference()."
+        )
+    return rule.in_x(start, domain) if isinstance(rule, Placed) else rule
+
+
+def in_y(rule: Derivatives, y: Array) -> Derivatives:
+    """The same for functions of y."""
+    return rule.in_y(y) if isinstance(rule, Placed) else rule
+
+
 @final
 @dataclass(frozen=True)
 class AutoDiff:
-    """Exact derivatives by JAX, in the units of what is differentiated over [x].
+    """Derivatives by JAX, exact in the units of what is differentiated over [x].
+
+    What JAX has a rule for in one mode alone, such as a ``jax.custom_vjp`` (reverse) or a ``while_loop`` (forward), is
+    differentiated by that mode: Jacobians and gradients by the other where the cheaper one is missing, Hessians forward
+    over reverse, else reverse over reverse, else forward over forward. Where a gradient has no derivative of either
+    kind, such as that of diffrax's default adjoint, the Hessian and its products are the central differences of exact
+    gradients, with the steps of ``FiniteDifference``.
 
     Raises:
-        ValueError: from ``run`` and ``solve``, for functions that JAX cannot differentiate.
+        ValueError: where a function has a rule for neither mode, such as a ``pure_callback``.
     Cost:
-        the gradient is one reverse pass; the Jacobian takes min(m, d) forward or reverse passes; the Hessian is forward
-        over reverse, d passes of the gradient, and its product with a vector one such pass.
+        the gradient is one reverse pass, by forward mode d passes; the Jacobian takes min(m, d) forward or reverse
+        passes; the Hessian d passes of the gradient, and its product with a vector one, by differences 2d and 2. JAX
+        refuses while it traces; which mode serves is then known for the rest.
     Example:
         >>> print(tw.AutoDiff().gradient(lambda x: x[0] ** 2 * x[1], jnp.array([3.0, 2.0])))
         [12.  9.]
     """
 
+    _differences: FiniteDifference = field(default=FiniteDifference(), init=False, repr=False, compare=False)
+    _served: dict[Any, str] = field(default_factory=dict, init=False, repr=False, compare=False)  # which way, last time
+
     @property
     def exact(self) -> bool:
         return True
 
-    def gradient(self, f: Function, x: Array) -> Array:
-        return jax.grad(f)(x)
+    def in_x(self, start: Array | np.ndarray, domain: tuple[np.ndarray, np.ndarray] | None) -> "AutoDiff":
+        placed = AutoDiff()
+        object.__setattr__(placed, "_differences", self._differences.in_x(start, domain))
+        return placed
 
-    def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
-        return jax.value_and_grad(f)(x)
-
-    def jacobian(self, f: Function, x: Array) -> Array:
-        outputs = jax.eval_shape(f, x).shape[0]
-        return (jax.jacfwd if x.shape[0] <= outputs else jax.jacrev)(f)(x)
-
-    def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
-        y, pull = jax.vjp(f, x)
-        return y, jax.linearize(f, x)[1], lambda w: pull(w)[0]
-
-    def hessian(self, f: Function, x: Array) -> Array:
-        return jax.hessian(f)(x)
-
-    def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
-        (value, gradient), (_, product) = jax.jvp(jax.value_and_grad(f), (x,), (v,))
-        return value, gradient, product
-
-
-@final
-@dataclass(frozen=True)
-class FiniteDifference:
-    """Derivatives from values alone.
-
-    With h the step, the spacing of the points, and e_i the unit vectors, the first derivatives are
-
-    - central: (f(x + h e_i / 2) - f(x - h e_i / 2)) / h, error O(h^2), 2d values;
-    - forward: (f(x + h e_i) - f(x)) / h, error O(h), d + 1 values;
-    - backward: (f(x) - f(x - h e_i)) / h, error O(h), d + 1 values;
-
-    and the second derivatives are the same difference taken twice. The product of the Hessian with v is the central
-    difference of two gradients along v.
-
-    Args:
-        step: h in [x]: one number > 0, or one per component for variables of different size. Without it
-            h_i = max(1, |x_i|) * 2 eps^(1/p), with eps the rounding unit of x and p = 3 (central) or 2 (one-sided) for
-            first derivatives, 4 and 3 for second ones, which balances truncation against rounding. A fixed step of 1e-5
-            serves first derivatives in float64 and is too small for float32 and for second derivatives.
-        scheme: "central", "forward" or "backward".
-    Raises:
-        ValueError: for an unknown scheme or a step that is not positive.
-    Cost:
-        in values as above; of the Hessian 2d^2 + 1 values (central) or (d + 1)(d + 2)/2 (one-sided).
-    Source:
-        Dennis and Schnabel (1983), sections 5.4 and 5.6; Nocedal and Wright (2006), section 8.1.
-    Example:
-        >>> gradient = tw.FiniteDifference().gradient(lambda x: x[0] ** 2 * x[1], jnp.array([3.0, 2.0]))
-        >>> print(gradient.round(2))
-        [12.  9.]
-    """
-
-    step: float | tuple[float, ...] | None = None
-    scheme: str = field(default="central")
-
-    def __post_init__(self) -> None:
-        if self.scheme not in ("central", "forward", "backward"):
-            raise ValueError(
-                f"scheme is {self.scheme!r}, but finite differences are 'central', 'forward' or 'backward'; choose one."
-            )
-        if self.step is not None:
-            steps = np.atleast_1d(np.asarray(self.step, float))
-            if steps.ndim != 1 or not np.all(np.isfinite(steps) & (steps > 0)):
-                raise ValueError(f"step is {self.step!r}, but a difference step is positive; give e.g. step=1e-5.")
-            object.__setattr__(self, "step", tuple(steps.tolist()) if np.ndim(self.step) else float(steps[0]))
-
-    @property
-    def exact(self) -> bool:
-        return False
-
-    def _steps(self, x: Array, order: int) -> Array:
-        if self.step is not None:
-            return jnp.broadcast_to(jnp.asarray(self.step, x.dtype), x.shape)
-        power = order + (2 if self.scheme == "central" else 1)
-        return 2 * float(jnp.finfo(x.dtype).eps) ** (1 / power) * jnp.maximum(1, jnp.abs(x))
-
-    def jacobian(self, f: Function, x: Array) -> Array:
-        h = self._steps(x, order=1)
-        values = jax.vmap(f)
-        if self.scheme == "central":
-            ahead, behind = x + jnp.diag(h) / 2, x - jnp.diag(h) / 2
-            f_ahead, f_behind = jnp.split(values(jnp.concatenate([ahead, behind])), 2)
-            width = jnp.diag(ahead - behind)
-            return (f_ahead - f_behind).T / width
-        sign = 1 if self.scheme == "forward" else -1
-        points = x + sign * jnp.diag(h)
-        f_here, f_points = jnp.split(values(jnp.concatenate([x[None], points])), [1])
-        width = jnp.diag(points) - x
-        return (f_points - f_here).T / width
-
-    def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
-        j = self.jacobian(f, x)
-        return f(x), lambda v: j @ v, lambda w: j.T @ w
+    def in_y(self, y: Array) -> "AutoDiff":
+        return self
 
     def gradient(self, f: Function, x: Array) -> Array:
-        return self.jacobian(f, x)
+        return self.value_and_gradient(f, x)[1]
 
     def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
-        return f(x), self.gradient(f, x)
+        ways = {"reverse": lambda: jax.value_and_grad(f)(x), "forward": lambda: _by_forward_mode(f, x)}
+        return self._first("a gradient", f, x, ways)
 
-    def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
-        largest = jnp.max(jnp.abs(v) / self._steps(x, order=2))  # so that no component moves by more than its step
-        move = v / jnp.where(largest > 0, largest, 1)
-        change = self.gradient(f, x + move / 2) - self.gradient(f, x - move / 2)
-        return *self.value_and_gradient(f, x), change * largest
+    def jacobian(self, f: Function, x: Array) -> Array:
+        ways = {"forward": lambda: jax.jacfwd(f)(x), "reverse": lambda: jax.jacrev(f)(x)}
+        few = len(x) <= jax.eval_shape(f, x).shape[0]
+        return self._first("a Jacobian", f, x, ways if few else dict(reversed(ways.items())))
+
+    def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
+        def by_rows() -> tuple[Array, Function]:
+            j = self.jacobian(f, x)
+            return f(x), lambda w: j.T @ w
+
+        def pulled(way: Callable[[], tuple[Array, Function]]) -> Any:
+            y, pull = way()
+            return pull(y)
+
+        ways = {"reverse": lambda: _by_reverse_mode(f, x), ROWS: by_rows}
+        probes = {name: partial(pulled, way) for name, way in ways.items()}
+        y, pull = self._first("a vector times a Jacobian", f, x, ways, probes)
+        return y, self.tangents(f, x), pull
+
+    def tangents(self, f: Function, x: Array) -> Function:
+        """v -> (df/dx) v of a vector f."""
+
+        def transposed() -> Function:
+            y, pull = _by_reverse_mode(f, x)
+            return lambda v: jax.vjp(pull, y)[1](v)[0]  # of what is linear in w
+
+        def by_rows() -> Function:
+            j = self.jacobian(f, x)
+            return lambda v: j @ v
+
+        ways = {"forward": lambda: jax.linearize(f, x)[1], "reverse": transposed, ROWS: by_rows}
+        probes = {name: lambda way=way: jax.vmap(way())(x[None]) for name, way in ways.items()}
+        return self._first("a Jacobian times a vector", f, x, ways, probes)
 
     def hessian(self, f: Function, x: Array) -> Array:
-        d, h = x.shape[0], self._steps(x, order=2)
-        i, j = np.triu_indices(d, 1)
-        e = jnp.diag(h)
-        if self.scheme == "central":
-            p, q = e[i] / 2, e[j] / 2
-            corners = [x + p + q, x + p - q, x - p + q, x - p - q]
-            values = jax.vmap(f)(jnp.concatenate([x[None], x + e, x - e, *corners]))
-            center, ahead, behind = values[0], values[1 : d + 1], values[d + 1 : 2 * d + 1]
-            pp, pm, mp, mm = jnp.split(values[2 * d + 1 :], 4)
-            diagonal, mixed = (ahead - 2 * center + behind) / h**2, (pp - pm - mp + mm) / (h[i] * h[j])
-        else:
-            s = e if self.scheme == "forward" else -e
-            values = jax.vmap(f)(jnp.concatenate([x[None], x + s, x + 2 * s, x + s[i] + s[j]]))
-            center, once, twice = values[0], values[1 : d + 1], values[d + 1 : 2 * d + 1]
-            diagonal = (twice - 2 * once + center) / h**2
-            mixed = (values[2 * d + 1 :] - once[i] - once[j] + center) / (h[i] * h[j])
-        return jnp.diag(diagonal).at[i, j].set(mixed).at[j, i].set(mixed)
+        def by_differences() -> Array:
+            h = self._differences.jacobian(lambda x: self.gradient(f, x), x)
+            return (h + h.T) / 2
+
+        ways = {
+            "forward over reverse": lambda: jax.hessian(f)(x),
+            "reverse over reverse": lambda: jax.jacrev(jax.grad(f))(x),
+            "forward over forward": lambda: jax.jacfwd(jax.jacfwd(f))(x),
+            GRADIENTS: by_differences,
+        }
+        return self._first("a Hessian", f, x, ways)
+
+    def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        def forward(gradient: Callable[..., tuple[Array, Array]], v: Array) -> tuple[Array, Array, Array]:
+            (value, g), (_, product) = jax.jvp(gradient, (x,), (v,))
+            return value, g, product
+
+        def reverse() -> tuple[Array, Array, Array]:
+            (value, g), pull = jax.vjp(jax.value_and_grad(f), x)
+            return value, g, pull((jnp.zeros_like(value), v))[0]
+
+        def by_differences() -> tuple[Array, Array, Array]:
+            product = self._differences.along(lambda x: self.gradient(f, x), x, v)
+            return *self.value_and_gradient(f, x), product
+
+        over = {"reverse": jax.value_and_grad(f), "forward": lambda x: _by_forward_mode(f, x)}
+        ways = {
+            "forward over reverse": lambda: forward(over["reverse"], v),
+            "reverse over reverse": reverse,
+            "forward over forward": lambda: forward(over["forward"], v),
+            GRADIENTS: by_differences,
+        }
+        probes = {
+            f"forward over {mode}": lambda g=gradient: jax.vmap(lambda v: forward(g, v))(v[None])
+            for mode, gradient in over.items()
+        }
+        return self._first("a product of the Hessian", f, x, ways, probes)
+
+    def _first(
+        self, what: str, f: Function, x: Array, ways: dict[str, Callable[[], Any]], probes: Any = MappingProxyType({})
+    ) -> Any:
+        """What the first of the ways gives that JAX can go, beginning with the one that served last.
+
+        JAX refuses while it traces, so that nothing is computed to find out. ``probes`` are for ways whose own trace
+        would not tell: a ``custom_vjp`` refuses tangents only where they are mapped.
+        """
+        key, errors = (what, name_of(f), len(x)), list[Exception]()
+        known = self._served.get(key)
+        for name in sorted(ways, key=lambda name: name != known):
+            try:
+                if name != known and (name in probes or not isinstance(x, Tracer)):
+                    probe = probes.get(name, ways[name])
+                    jax.eval_shape(lambda probe=probe: (probe(), None)[1])
+                found = ways[name]()
+            except Exception as error:  # of whatever kind: libraries on JAX refuse in their own ways
+                if name in (ROWS, GRADIENTS):  # these say themselves what has no rule
+                    raise
+                errors.append(error)
+            else:
+                self._served[key] = name
+                return found
+        jax.eval_shape(f, x)  # what f itself does wrong is said as it is
+        told = "; ".join(dict.fromkeys(f"{type(error).__name__}: {first_line(error)}" for error in errors))
+        raise ValueError(
+            f"{what} is asked for, but JAX has a rule for it neither in forward nor in reverse mode ({told}); give the "
+            "function one by jax.custom_jvp or jax.custom_vjp, or take differences of values, "
+            "Problem(derivatives=FiniteDifference())."
+        ) from errors[0]
+
+
+def _by_forward_mode(f: Function, x: Array) -> tuple[Array, Array]:
+    """f and df/dx of a scalar f, as many forward passes as x has components."""
+    return jax.vmap(lambda v: jax.jvp(f, (x,), (v,)), out_axes=(None, 0))(jnp.eye(len(x), dtype=x.dtype))
+
+
+def _by_reverse_mode(f: Function, x: Array) -> tuple[Array, Function]:
+    """f and w -> (df/dx)^T w of a vector f."""
+    y, pull = jax.vjp(f, x)
+    return y, lambda w: pull(w)[0]

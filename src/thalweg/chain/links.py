@@ -10,7 +10,8 @@ import numpy as np
 from jax import Array
 
 from thalweg.chain import host, losses, stages
-from thalweg.chain.derivatives import Derivatives, Function
+from thalweg.chain.derivatives import Derivatives
+from thalweg.chain.differences import Function
 from thalweg.chain.host import HostFunction
 from thalweg.chain.losses import MeanLoss
 from thalweg.chain.signatures import asks

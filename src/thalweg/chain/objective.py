@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.chain.derivatives import Derivatives, Function
+from thalweg.chain.derivatives import Derivatives
+from thalweg.chain.differences import Function
 from thalweg.chain.examples import Examples
 from thalweg.chain.links import Chain
 

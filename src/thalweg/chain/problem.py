@@ -13,7 +13,8 @@ from jax.typing import ArrayLike
 
 from thalweg.chain import examples
 from thalweg.chain.check import Report, check
-from thalweg.chain.derivatives import AutoDiff, Derivatives, Function
+from thalweg.chain.derivatives import Derivatives, in_x, in_y
+from thalweg.chain.differences import Function
 from thalweg.chain.examples import Examples
 from thalweg.chain.links import Chain
 from thalweg.chain.losses import MeanLoss, SquaredError
@@ -94,15 +95,16 @@ class Problem:
             size = examples.batch_size(batch_size, data, given.takes_data)
             given.closed(examples.first(data, size))  # refuses functions that cannot take a batch
         points = [x.ravel_point(point, "a minimum") for point in (() if minima is None else minima)]
+        box = None if domain is None else x.ravel_box(domain)
         vars(self).update(  # the one place, with ``_changed``, where a problem is written to
             given=given,
             chain=chain,
             start=vector,
             minima=np.array(points).reshape(-1, x.size),
-            domain=None if domain is None else x.ravel_box(domain),
+            domain=box,
             data=data,
             batch_size=size,
-            derivatives=derivatives or AutoDiff(),
+            derivatives=in_x(derivatives, vector, box),
             name=name,
             units=dict(units or {}),
         )
@@ -130,15 +132,18 @@ class Problem:
         Raises:
             ValueError: where it does not fit start, or unless low < high in every component.
         """
-        return self._changed(domain=None if domain is None else self.chain.spaces[0].ravel_box(domain))
+        box = None if domain is None else self.chain.spaces[0].ravel_box(domain)
+        return self._changed(domain=box, derivatives=in_x(self.derivatives, self.start, box))
 
     def with_derivatives(self, derivatives: Derivatives) -> "Problem":
         """The same problem with derivatives by another rule.
 
         Args:
             derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``.
+        Raises:
+            ValueError: for anything else, and for steps that do not fit x.
         """
-        return self._changed(derivatives=derivatives)
+        return self._changed(derivatives=in_x(derivatives, self.start, self.domain))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -242,11 +247,13 @@ class Problem:
 
     def loss_gradient(self, y: ArrayLike) -> Array:
         """dL/dy, shape (m,), in [L]/[y]."""
-        return self.derivatives.gradient(self.chain.loss_at, jnp.asarray(y))
+        y = jnp.asarray(y)
+        return in_y(self.derivatives, y).gradient(self.chain.loss_at, y)
 
     def loss_hessian(self, y: ArrayLike) -> Array:
         """d2L/dy2, shape (m, m), in [L]/[y]^2."""
-        return self.derivatives.hessian(self.chain.loss_at, jnp.asarray(y))
+        y = jnp.asarray(y)
+        return in_y(self.derivatives, y).hessian(self.chain.loss_at, y)
 
     def newton_in_y(self, y: ArrayLike) -> Array:
         """The Newton step of the loss in its own space, -(d2L/dy2)^-1 dL/dy, shape (m,), in [y].

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, final
 import jax
 from jax import Array
 
-from thalweg.chain.derivatives import Function
+from thalweg.chain.differences import Function
 from thalweg.chain.problem import Problem
 from thalweg.engine.traces import equations, within
 

@@ -16,7 +16,7 @@ from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.hardware import Hardware
 from thalweg.engine.xla import LAPACK, Settled
-from thalweg.methods.method import Method, Report, Reports
+from thalweg.methods.method import Looks, Method, Report, Reports
 from thalweg.numerics.precision import at_least_single
 
 
@@ -87,6 +87,7 @@ class Stepper:
     state: Any
     swept: tuple[bool, ...]  # which numbers are a lane's own
     reports: bool
+    looks: bool
     dear: bool  # whether no evaluation is to be made that is not needed
 
     @classmethod
@@ -96,7 +97,15 @@ class Stepper:
         state = jax.eval_shape(
             lambda h, x, k: treedef.unflatten(h).init(problem, x, k), numbers, *point(problem, dtype)
         )
-        return cls(type(method).__name__, treedef, jax.tree.structure(state), swept, isinstance(method, Reports), dear)
+        return cls(
+            type(method).__name__,
+            treedef,
+            jax.tree.structure(state),
+            swept,
+            isinstance(method, Reports),
+            isinstance(method, Looks),
+            dear,
+        )
 
     def numbers(self, settings: Settings, own: list[Array]) -> Any:
         """The method with the numbers of one lane."""
@@ -123,6 +132,8 @@ class Stepper:
         """What the method knows of x, or else what the problem says."""
         if self.reports:
             return self.numbers(settings, lane.hyper).report(lane.x, self.state.unflatten(lane.state))
+        if self.looks:
+            return self.numbers(settings, lane.hyper).look(problem, lane.x)
         return Report(*problem.value_and_gradient(lane.x), jnp.zeros((), bool))
 
 

@@ -7,7 +7,8 @@ from typing import Any, final
 import jax
 from jax import Array
 
-from thalweg.chain.derivatives import Derivatives, Function
+from thalweg.chain.derivatives import Derivatives, in_x, in_y
+from thalweg.chain.differences import Function
 from thalweg.numerics.layout import settled_in_order
 
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
@@ -40,6 +41,12 @@ class Settled:
     @property
     def exact(self) -> bool:
         return self.inner.exact
+
+    def in_x(self, start: Any, domain: Any) -> "Settled":
+        return Settled(in_x(self.inner, start, domain))
+
+    def in_y(self, y: Array) -> "Settled":
+        return Settled(in_y(self.inner, y))
 
     def gradient(self, f: Function, x: Array) -> Array:
         return settled_in_order(self.inner.gradient(f, x))

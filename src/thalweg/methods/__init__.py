@@ -4,17 +4,8 @@ from collections.abc import Callable
 
 from thalweg.methods.adapters import from_optimistix
 from thalweg.methods.covariance_adaptation import CMAES
-from thalweg.methods.first_order import (
-    FirstOrder,
-    adagrad,
-    adam,
-    adamw,
-    from_optax,
-    gradient_descent,
-    momentum,
-    nesterov,
-    rmsprop,
-)
+from thalweg.methods.descent import adagrad, adam, adamw, gradient_descent, momentum, nesterov, rmsprop
+from thalweg.methods.first_order import FirstOrder, from_optax
 from thalweg.methods.flow import damped_newtonian, gradient_flow
 from thalweg.methods.genetic import Genetic
 from thalweg.methods.inverse_simulator import InverseSimulator

@@ -11,6 +11,7 @@ from jax import Array
 from jax.tree_util import GetAttrKey, register_dataclass
 
 from thalweg.chain.objective import Objective
+from thalweg.methods.first_order import with_derivative
 from thalweg.methods.method import Method, Report, method, static
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class OptimistixSteps:
     def init(self, problem: Objective, x: Array, key: Array) -> OptimistixState:
         zero = jnp.zeros((problem.chain.spaces[-1].size,) if self.least_squares else (), x.dtype)
         shape, slope = jax.ShapeDtypeStruct(zero.shape, x.dtype), jnp.zeros((*zero.shape, len(x)), x.dtype)
-        function = _differentiable(lambda _: zero, lambda _: (zero, slope))  # init asks for shapes alone
+        function = _of_solver(lambda _: zero, lambda _: (zero, slope))  # init asks for shapes alone
         return _split(self._solver().init(function, x, None, {}, shape, None, frozenset()))
 
     def step(self, problem: Objective, x: Array, state: OptimistixState) -> tuple[Array, OptimistixState]:
@@ -139,7 +140,7 @@ class OptimistixSteps:
             return problem.residual(y), problem.least_squares(y)[1]
 
         of_loss = problem.value, problem.value_and_gradient
-        function = _differentiable(*((problem.residual, residual) if self.least_squares else of_loss))
+        function = _of_solver(*((problem.residual, residual) if self.least_squares else of_loss))
         whole = equinox.combine(state.arrays, state.rest)
         x, whole, _ = self._solver().step(function, x, None, {}, whole, frozenset())
         return x, _split(whole)
@@ -176,18 +177,8 @@ def _split(state: Any) -> OptimistixState:
     return OptimistixState(*equinox.partition(state, equinox.is_array))
 
 
-def _differentiable(
-    value: Callable[[Array], Array], with_derivative: Callable[[Array], tuple[Array, Array]]
+def _of_solver(
+    value: Callable[[Array], Array], both: Callable[[Array], tuple[Array, Array]]
 ) -> Callable[[Array, None], tuple[Array, None]]:
-    """``value``, with a derivative that JAX is given instead of taking it."""
-
-    @jax.custom_jvp
-    def function(y: Array) -> Array:
-        return value(y)
-
-    @function.defjvp
-    def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-        there, derivative = with_derivative(*primals)
-        return there, derivative @ tangents[0]
-
+    function = with_derivative(value, both)
     return lambda y, _: (function(y), None)

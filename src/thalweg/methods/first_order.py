@@ -3,18 +3,26 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, partial, update_wrapper
 from numbers import Real
-from typing import Any, final
+from typing import Any, final, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
-from thalweg.chain.objective import Smooth
+from thalweg.chain.objective import Objective, Smooth
 from thalweg.chain.signatures import name_of
+from thalweg.chain.space import Space
 from thalweg.methods.method import method, static
+from thalweg.numerics.reading import first_line
+
+# Rules that treat every component alike and by itself: a flat vector shows them as much as a pytree does, and a program
+# of one array compiles in half the time of one of eight.
+_COMPONENTWISE = frozenset({optax.adagrad, optax.adam, optax.adamw, optax.rmsprop, optax.sgd})
 
 
 @cache  # since a signature takes longer to read than a short run to plan
@@ -26,6 +34,10 @@ def _called(rule: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> t
 @method
 class FirstOrder:
     """x <- x + rule(dL/dx), with ``rule`` any optax update rule. ``from_optax`` and the functions beside it make one.
+
+    The rule sees x and dL/dx as the pytree that ``start`` is, so that what it does by leaf, by shape or by path it does
+    as in a loop of optax's own; of the loss it gets what it asks for by optax's names: ``value``, ``grad``,
+    ``value_fn``, ``obj_fn`` and ``grad_fn``.
 
     The pull-back of the loss is the transposed Jacobian: dL/dx = (dy/dx)^T dL/dy, whose units [L]/[x] are not those of
     a step in [x]; the learning rate carries [x]^2/[L] where the rule does not normalize.
@@ -56,17 +68,40 @@ class FirstOrder:
         """The name of the rule, and its flags that are not usual."""
         return _called(self.rule, self.options)
 
-    def _transformation(self) -> optax.GradientTransformationExtraArgs:
-        return optax.with_extra_args_support(self.rule(**self.hyper, **dict(self.options)))
+    def _rule(self, problem: str) -> "_Rule":
+        return _Rule(partial(self.rule, **self.hyper, **dict(self.options)), self.called()[0], problem)
 
-    def init(self, problem: Smooth, x: Array, key: Array) -> Any:
-        return self._transformation().init(x)
+    @property
+    def _componentwise(self) -> bool:
+        return self.rule in _COMPONENTWISE and dict(self.options).get("mask") is None
 
-    def step(self, problem: Smooth, x: Array, state: Any) -> tuple[Array, Any]:
-        gradient = problem.gradient(x)
-        loss = {"value": problem.value(x), "grad": gradient, "value_fn": problem.value}  # for rules that search a line
-        update, state = self._transformation().update(gradient, state, x, **loss)
-        return optax.apply_updates(x, update), state  # pyright: ignore[reportReturnType]
+    def _seen(self, space: Space) -> Space:
+        """The space of x as the rule sees it."""
+        return Space.of(space.name, np.empty(space.size)) if self._componentwise else space
+
+    def init(self, problem: Objective, x: Array, key: Array) -> Any:
+        return self._rule(problem.name).init(self._seen(problem.chain.spaces[0]).unravel(x))
+
+    def step(self, problem: Objective, x: Array, state: Any) -> tuple[Array, Any]:
+        return self.follow(problem, problem.chain.spaces[0], x, state)
+
+    def follow(self, loss: Smooth, space: Space, x: Array, state: Any) -> tuple[Array, Any]:
+        """A step on a loss over the points of ``space``."""
+        space, value = self._seen(space), with_derivative(loss.value, loss.value_and_gradient)
+        point, gradient = space.unravel(x), loss.gradient(x)
+
+        def value_of(point: Any) -> Array:
+            return value(space.ravel(point))
+
+        def gradient_at(point: Any, _: Any = None) -> Any:
+            return space.unravel(loss.gradient(space.ravel(point)))
+
+        given, known = space.unravel(gradient), dict[str, Any]()
+        if not self._componentwise:  # of which none asks for more than a gradient
+            known = {"value": loss.value(x), "grad": given, "value_fn": value_of}
+            known |= {"obj_fn": value_of, "grad_fn": gradient_at}
+        update, state = self._rule(loss.name).update(given, state, point, known)
+        return space.ravel(optax.apply_updates(point, update)), state
 
     def preconditioner(self, state: Any) -> Array:
         """P, the diagonal by which the rule divides its mean of gradients, so that x <- x - learning_rate P^-1 m.
@@ -75,7 +110,11 @@ class FirstOrder:
         before the first step of adam. Source: Cohen et al. (2022), arXiv:2207.14484, section 3.
         """
         numbers = {**self.hyper, **dict(self.options)}
-        kept, eps = partial(optax.tree.get, state), numbers.get("eps", 0.0)
+        eps = numbers.get("eps", 0.0)
+
+        def kept(name: str) -> Array:
+            return ravel_pytree(optax.tree.get(state, name))[0]
+
         match name_of(self.rule, "FirstOrder"):
             case "adam" | "adamw":
                 return jnp.sqrt(kept("nu") / (1 - numbers["b2"] ** kept("count"))) + eps
@@ -87,20 +126,81 @@ class FirstOrder:
         return jnp.ones(())
 
 
+@final
+@dataclass(frozen=True)
+class _Rule:
+    """A rule with its numbers, whose errors name it."""
+
+    make: Callable[[], Any]
+    name: str
+    problem: str
+
+    def init(self, point: Any) -> Any:
+        try:
+            return self._made().init(point)
+        except Exception as error:
+            raise ValueError(self._refusal(error)) from error
+
+    def update(self, gradient: Any, state: Any, point: Any, known: dict[str, Any]) -> tuple[Any, Any]:
+        """Of what is known of the loss a rule gets what it takes."""
+        rule = self._made()
+        while True:
+            try:
+                update, after = rule.update(gradient, state, point, **known)
+                break
+            except TypeError as error:  # rules do not tell beforehand what they, or a rule within them, would take
+                said = str(error)
+                unwanted = {name for name in known if "nexpected keyword" in said and f"'{name}'" in said}
+                if not unwanted:
+                    raise ValueError(self._refusal(error)) from error
+                known = {name: value for name, value in known.items() if name not in unwanted}
+            except Exception as error:
+                raise ValueError(self._refusal(error)) from error
+        for what, now, before in (("an update", update, point), ("a state", after, state)):
+            if jax.tree.map(jnp.shape, now) != jax.tree.map(jnp.shape, before):
+                raise ValueError(
+                    f"the rule {self.name} of optax gives {what} on {self.problem!r} that is not shaped as before the "
+                    "step, but x stays in its space and a state in its own; choose a rule that steps by one gradient, "
+                    "that of the whole loss."
+                )
+        return update, after
+
+    def _made(self) -> optax.GradientTransformationExtraArgs:
+        made = self.make()
+        if isinstance(made, optax.MultiSteps):
+            update: Any = made.update  # of a state that is its own
+            return optax.GradientTransformationExtraArgs(made.init, update)
+        if not isinstance(made, optax.GradientTransformation):
+            raise TypeError(f"it gives a {type(made).__name__}, which is no optax.GradientTransformation")
+        return optax.with_extra_args_support(made)
+
+    def _refusal(self, error: Exception) -> str:
+        return (
+            f"the rule {self.name} of optax was given x, dL/dx and L of {self.problem!r}, but it cannot take a step "
+            f"from these ({type(error).__name__}: {first_line(error)}); choose another rule, or finish this one with "
+            "numbers that cannot be swept, as in from_optax(optax.adam(0.1))."
+        )
+
+
 def from_optax(
-    rule: Callable[..., optax.GradientTransformation] | optax.GradientTransformation, **arguments: Any
+    rule: Callable[..., optax.GradientTransformation] | optax.GradientTransformation | optax.MultiSteps,
+    **arguments: Any,
 ) -> FirstOrder:
-    """A method from an optax rule: x <- x + rule(dL/dx).
+    """A method from an optax rule: x <- x + rule(dL/dx), on the pytree that the problem's ``start`` is.
+
+    docs/optax.md lists the rules of optax and what each takes here.
 
     Args:
         rule: a function that makes a transformation, such as ``optax.lion``, or a finished transformation,
             ``optax.lion(1e-3)``, with nothing to sweep.
         **arguments: of the rule. Numbers become hyperparameters that can be swept; flags, functions (such as
-            schedules), None and what the rule annotates as a whole number (a memory, a period) become structure.
+            schedules), pytrees (such as masks and labels), None and what the rule annotates as a whole number (a
+            memory, a period) become structure.
     Returns:
         a ``FirstOrder``.
     Raises:
-        ValueError: where arguments are given beside a finished transformation.
+        ValueError: where arguments are given beside a finished transformation, and for what is neither a function nor
+            a transformation.
     Cost:
         per step one gradient and what the rule does.
     Source:
@@ -112,16 +212,24 @@ def from_optax(
         >>> print(trace.rule.item(), trace.x.values.ravel().round(2))
         lion [1.   0.75 0.5 ]
     """
-    if isinstance(rule, optax.GradientTransformation):
+    if isinstance(rule, optax.GradientTransformation | optax.MultiSteps):
         if arguments:
             raise ValueError(
                 f"from_optax was given a finished transformation and {', '.join(arguments)}; "
                 "give the rule itself, such as from_optax(optax.adam, learning_rate=0.1)."
             )
         return FirstOrder(_Finished(rule), {})
-    whole = {k for k, p in inspect.signature(rule).parameters.items() if p.annotation in (int, "int")}
+    if not callable(rule):
+        raise ValueError(
+            f"from_optax was given {rule!r}, but it takes a rule of optax; give e.g. optax.adam and its learning_rate."
+        )
+    whole = {k for k, p in inspect.signature(rule).parameters.items() if _is_whole(p.annotation)}
     hyper = {k: v for k, v in arguments.items() if _is_number(v) and k not in whole}
-    return FirstOrder(rule, hyper, tuple((k, v) for k, v in arguments.items() if k not in hyper))
+    options = {k: v for k, v in arguments.items() if k not in hyper}
+    held = {k: v for k, v in options.items() if not _can_be_hashed(v)}
+    if held:  # as structure must be: the rule keeps them, and is another one for other objects
+        rule = update_wrapper(partial(rule, **held), rule)
+    return FirstOrder(rule, hyper, tuple((k, v) for k, v in options.items() if k not in held))
 
 
 def _is_number(value: Any) -> bool:
@@ -130,220 +238,41 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _is_whole(annotation: Any) -> bool:
+    """Whether an argument is a whole number, or else no number at all."""
+    kinds = get_args(annotation) or (annotation,)
+    return (int in kinds or "int" in kinds) and float not in kinds
+
+
+def _can_be_hashed(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 @final
 @dataclass(frozen=True)
 class _Finished:
-    transformation: optax.GradientTransformation
+    rule: optax.GradientTransformation | optax.MultiSteps
 
-    def __call__(self) -> optax.GradientTransformation:
-        return self.transformation
-
-
-@final
-@dataclass(frozen=True)
-class _Decayed:
-    """A rule on the gradient of L + weight_decay |x|^2 / 2."""
-
-    rule: Callable[..., optax.GradientTransformation]
-
-    @property
-    def __name__(self) -> str:
-        return name_of(self.rule, "FirstOrder")
-
-    def __call__(self, weight_decay: float, **arguments: Any) -> optax.GradientTransformation:
-        return optax.chain(optax.add_decayed_weights(weight_decay), self.rule(**arguments))
+    def __call__(self) -> Any:
+        return self.rule
 
 
-def _decayed(
-    weight_decay: float | None, rule: Callable[..., optax.GradientTransformation], **arguments: Any
-) -> FirstOrder:
-    if weight_decay is None:
-        return from_optax(rule, **arguments)
-    return from_optax(_Decayed(rule), weight_decay=weight_decay, **arguments)
+def with_derivative(
+    value: Callable[[Array], Array], both: Callable[[Array], tuple[Array, Array]]
+) -> Callable[[Array], Array]:
+    """``value``, with a derivative that JAX is given instead of taking it."""
 
+    @jax.custom_jvp
+    def function(x: Array) -> Array:
+        return value(x)
 
-def gradient_descent(learning_rate: float) -> FirstOrder:
-    """x <- x - learning_rate dL/dx. Stable on a quadratic for learning_rate < 2 / lambda_max.
+    @function.defjvp
+    def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+        there, derivative = both(*primals)
+        return there, derivative @ tangents[0]
 
-    Args:
-        learning_rate: in [x]^2/[L].
-    Raises:
-        ValueError: from ``run`` and ``solve``, for a learning rate that is no number.
-    Cost:
-        per step one gradient.
-    Source:
-        Cauchy (1847), Comptes Rendus 25, 536-538.
-    Example:
-        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.gradient_descent(0.5), steps=3)
-        >>> print(trace.x.values.ravel())
-        [1.    0.5   0.25  0.125]
-    """
-    return from_optax(optax.sgd, learning_rate=learning_rate)
-
-
-def momentum(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
-    """Heavy ball: v <- momentum v + dL/dx, x <- x - learning_rate v.
-
-    Stable on a quadratic for learning_rate < 2 (1 + momentum) / lambda_max.
-
-    Args:
-        learning_rate: in [x]^2/[L].
-        momentum: a pure number from 0, which is gradient descent, to below 1.
-    Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
-    Cost:
-        per step one gradient; memory of d numbers.
-    Source:
-        Polyak (1964), USSR Computational Mathematics and Mathematical Physics 4, 1-17, eq. 9.
-    Example:
-        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.momentum(0.5, momentum=0.5), steps=3)
-        >>> print(trace.x.values.ravel())
-        [ 1.    0.5   0.   -0.25]
-    """
-    return from_optax(optax.sgd, learning_rate=learning_rate, momentum=momentum)
-
-
-def nesterov(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
-    """v <- momentum v + dL/dx, x <- x - learning_rate (dL/dx + momentum v).
-
-    Args:
-        learning_rate: in [x]^2/[L].
-        momentum: a pure number from 0, which is gradient descent, to below 1.
-    Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
-    Cost:
-        per step one gradient; memory of d numbers.
-    Source:
-        Nesterov (1983), Soviet Mathematics Doklady 27, 372-376; in this form Sutskever et al. (2013), ICML, section 2.
-    Example:
-        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.nesterov(0.5, momentum=0.5), steps=2)
-        >>> print(trace.x.values.ravel().round(3))
-        [ 1.     0.25  -0.062]
-    """
-    return from_optax(optax.sgd, learning_rate=learning_rate, momentum=momentum, nesterov=True)
-
-
-def adagrad(learning_rate: float, initial_accumulator_value: float = 0.1, eps: float = 1e-7) -> FirstOrder:
-    """s <- s + g^2, x <- x - learning_rate g / sqrt(s + eps), with g = dL/dx and all of it component by component.
-
-    Invariant to a scaling of L and of each component of x, but for eps and the first s. torch starts at s = 0 with eps
-    = 1e-10.
-
-    Args:
-        learning_rate: in [x].
-        initial_accumulator_value: the first s, in [L]^2/[x]^2.
-        eps: against division by zero, in [L]^2/[x]^2.
-    Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
-    Cost:
-        per step one gradient; memory of d numbers.
-    Source:
-        Duchi, Hazan and Singer (2011), Journal of Machine Learning Research 12, 2121-2159.
-    Example:
-        >>> rule = tw.methods.adagrad(0.5, initial_accumulator_value=0.0)
-        >>> print(tw.run(tw.problems.quadratic([1.0]), rule, steps=2).x.values.ravel().round(3))
-        [1.    0.5   0.276]
-    """
-    return from_optax(
-        optax.adagrad, learning_rate=learning_rate, initial_accumulator_value=initial_accumulator_value, eps=eps
-    )
-
-
-def rmsprop(
-    learning_rate: float,
-    decay: float = 0.9,
-    eps: float = 1e-8,
-    momentum: float | None = None,
-    *,
-    centered: bool = False,
-    eps_in_sqrt: bool = True,
-    weight_decay: float | None = None,
-) -> FirstOrder:
-    """v <- decay v + (1 - decay) g^2, x <- x - learning_rate g / sqrt(v + eps), with g = dL/dx, component by component.
-
-    Args:
-        learning_rate: in [x].
-        decay: of the mean of squares, a pure number from 0 to below 1.
-        eps: against division by zero, in [L]^2/[x]^2.
-        momentum: with which steps are accumulated, a pure number; None for none.
-        centered: whether the squared running mean of g is subtracted from v (Graves 2013); structure.
-        eps_in_sqrt: False adds eps to the root, in [L]/[x], as torch does (with its decay of 0.99); structure.
-        weight_decay: in [L]/[x]^2, coupled: g = dL/dx + weight_decay x; None for none.
-    Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
-    Cost:
-        per step one gradient; memory of d numbers, of 2d with momentum or centered.
-    Source:
-        Tieleman and Hinton (2012), Coursera, Neural Networks for Machine Learning, lecture 6.5.
-    Example:
-        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.rmsprop(0.1, decay=0.75), steps=2)
-        >>> print(trace.x.values.ravel().round(3))
-        [1.    0.8   0.664]
-    """
-    return _decayed(
-        weight_decay,
-        optax.rmsprop,
-        learning_rate=learning_rate,
-        decay=decay,
-        eps=eps,
-        momentum=momentum,
-        centered=centered,
-        eps_in_sqrt=eps_in_sqrt,
-    )
-
-
-def adam(
-    learning_rate: float,
-    b1: float = 0.9,
-    b2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float | None = None,
-) -> FirstOrder:
-    """x <- x - learning_rate m^ / (sqrt(v^) + eps), with m^ and v^ the means of g = dL/dx and of g^2, bias-corrected.
-
-    m <- b1 m + (1 - b1) g and v <- b2 v + (1 - b2) g^2; after k steps m^ = m / (1 - b1^k) and v^ = v / (1 - b2^k).
-
-    Args:
-        learning_rate: in [x].
-        b1: of the mean of g, a pure number from 0 to below 1.
-        b2: of the mean of g^2, likewise.
-        eps: against division by zero, in [L]/[x].
-        weight_decay: in [L]/[x]^2, coupled: g = dL/dx + weight_decay x, of which the normalization leaves only the
-            direction where it outweighs dL/dx; ``adamw`` decouples it. None for none.
-    Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
-    Cost:
-        per step one gradient; memory of 2d numbers.
-    Source:
-        Kingma and Ba (2015), arXiv:1412.6980, algorithm 1.
-    Example:
-        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.adam(0.1), steps=2)
-        >>> print(trace.x.values.ravel().round(2))
-        [1.  0.9 0.8]
-    """
-    return _decayed(weight_decay, optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
-
-
-def adamw(
-    learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, weight_decay: float = 1e-4
-) -> FirstOrder:
-    """Adam with decoupled weight decay, x <- x - learning_rate (m^ / (sqrt(v^) + eps) + weight_decay x) (see ``adam``).
-
-    Args:
-        learning_rate: in [x].
-        b1: of the mean of the gradient, a pure number from 0 to below 1.
-        b2: of the mean of its squares, likewise.
-        eps: against division by zero, in [L]/[x].
-        weight_decay: in 1/[x].
-    Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
-    Cost:
-        per step one gradient; memory of 2d numbers.
-    Source:
-        Loshchilov and Hutter (2019), arXiv:1711.05101, algorithm 2.
-    Example:
-        >>> trace = tw.run(tw.problems.quadratic([1.0]), tw.methods.adamw(0.1, weight_decay=0.5), steps=2)
-        >>> print(trace.x.values.ravel().round(2))
-        [1.   0.85 0.71]
-    """
-    return from_optax(optax.adamw, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
+    return function

@@ -78,7 +78,7 @@ class InverseSimulator:
         def size(miss: Array) -> Array:
             return self.proxy_loss(miss) / problem.examples.count
 
-        return self.inner.step(Misfit(miss, problem.derivatives, size), x, state)
+        return self.inner.follow(Misfit(miss, problem.derivatives, size), problem.chain.spaces[0], x, state)
 
     def target(self, problem: Objective, x: Array) -> Array:
         """Where the step of the loss leads in y."""

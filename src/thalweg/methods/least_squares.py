@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from thalweg.chain.objective import Objective
-from thalweg.methods.method import method
-from thalweg.numerics.linalg import lstsq, solve
+from thalweg.methods.method import Report, method
+from thalweg.numerics.linalg import lstsq, product, solve
 
 
 @method
@@ -44,6 +44,11 @@ class GaussNewton:
         lengths = jnp.linalg.norm(j, axis=0)
         lengths = jnp.where(lengths > 0, lengths, 1)
         return x - self.learning_rate * lstsq(j / lengths, r) / lengths, state
+
+    def look(self, problem: Objective, x: Array) -> Report:
+        """L and dL/dx = J^T r."""
+        r, j = problem.least_squares(x)
+        return Report(problem.value(x), product(j.T, r), jnp.zeros((), bool))
 
 
 @method

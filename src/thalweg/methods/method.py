@@ -19,7 +19,8 @@ class Method(Protocol):
     A method is a frozen dataclass, registered as a pytree (``method`` makes it so), whose leaves are its scalar
     hyperparameters; what changes the structure of a step (a rule, a flag) is a ``static`` field. It is written for one
     point x of shape (d,), in [x]; ``run`` and ``solve`` map it over lanes. It draws no conclusions, prints nothing and
-    never stops. What it may offer beyond: ``Reports``, ``NeedsRoom``, ``Preconditions``, ``Bounded``, ``Ruled``.
+    never stops. What it may offer beyond: ``Reports``, ``Looks``, ``NeedsRoom``, ``Preconditions``, ``Bounded`` and
+    ``Ruled``.
 
     Example:
         >>> from thalweg.methods.method import method
@@ -71,6 +72,13 @@ class Reports(Protocol):
     """A method that evaluates the loss where it ends, which spares ``solve`` another evaluation there."""
 
     def report(self, x: Array, state: Any) -> Report: ...
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """A method whose step has more than a value and a gradient to tell where it is, which spares ``solve`` these."""
+
+    def look(self, problem: Objective, x: Array) -> Report: ...
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from thalweg.chain.derivatives import AutoDiff, Derivatives
+from thalweg.chain.derivatives import AutoDiff, Derivatives, in_x
 from thalweg.chain.objective import Misfit
 from thalweg.chain.signatures import asks
 from thalweg.chain.stages import Stage
@@ -57,12 +57,14 @@ def numerical_inverse(
             f"solver is {solver!r}, but an inverse is found by {' or '.join(map(repr, _SOLVERS))}; choose one."
         )
     stage = stage if isinstance(stage, Stage) else Stage(stage)
-    method, rule, most = _SOLVERS[solver], derivatives or AutoDiff(), whole(max_steps, "max_steps", 1)
+    method, most = _SOLVERS[solver], whole(max_steps, "max_steps", 1)
 
     def inverse(y: Any, x: Any, *data: Any) -> Any:
         start, unravel = ravel_pytree(x)
         target = ravel_pytree(y)[0]
-        misfit = Misfit(lambda u: ravel_pytree(stage.forward(unravel(u), *data))[0] - target, rule)
+        misfit = Misfit(
+            lambda u: ravel_pytree(stage.forward(unravel(u), *data))[0] - target, in_x(derivatives, start, None)
+        )
         return unravel(_least(misfit, method, start, most))
 
     return Stage(stage.forward, _like(stage, inverse), stage.name, stage.each)
@@ -96,7 +98,7 @@ def saddle_free_inverse(stage: Stage | Callable[..., Any], max_decrease: float =
         [1.01]
     """
     positive(max_decrease, "max_decrease")
-    stage = stage if isinstance(stage, Stage) else Stage(stage)
+    stage, rule = stage if isinstance(stage, Stage) else Stage(stage), AutoDiff()
 
     @in_float64  # since eigenvalues differ by the square of those of the Jacobian
     def inverse(y: Any, x: Any, *data: Any) -> Any:
@@ -109,8 +111,8 @@ def saddle_free_inverse(stage: Stage | Callable[..., Any], max_decrease: float =
         def misfit(u: Array) -> Array:
             return jnp.sum((ravel_pytree(stage.forward(unravel(u), *data))[0] - ravel_pytree(y)[0]) ** 2) / 2
 
-        curvature, v = eigh(jax.hessian(misfit)(u))
-        g, size = product(v.T, jax.grad(misfit)(u)), jnp.abs(curvature)
+        curvature, v = eigh(rule.hessian(misfit, u))
+        g, size = product(v.T, rule.gradient(misfit, u)), jnp.abs(curvature)
         newton = jnp.where(size > 0, jnp.abs(g) / jnp.where(size > 0, size, 1), 0)
         cap = jnp.where(g != 0, max_decrease / jnp.abs(jnp.where(g != 0, g, 1)), 0)
         steep = curvature > jnp.exp(jnp.mean(jnp.log(size)))
