@@ -1,5 +1,7 @@
 """Derivatives: by the mode that a function has, or by differences that know how large x is and where it may go."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -81,29 +83,40 @@ def float64():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_has_a_derivative_in_one_mode_has_all_derivatives(kind, float64):
-    (stage, error), known, v = KINDS[kind], problem_of(plain), np.array([1.0, -2.0])
+    (stage, error), known, v, w = KINDS[kind], problem_of(plain), np.array([1.0, -2.0]), np.arange(6.0)
     problem = problem_of(stage)
-    w = np.arange(6.0)
 
-    def facts(problem):
-        _, push, pull = problem.linearize(X)
-        return problem.value_and_gradient(X), problem.jacobian(X), push(v), pull(w)
+    def first(problem, x, v, w):
+        _, push, pull = problem.linearize(x)
+        return problem.value_and_gradient(x), problem.jacobian(x), push(v), pull(w)
 
-    def second(problem):
-        return problem.hessian(X), problem.hessian_product(X, v)
+    def second(problem, x, v, w):
+        return problem.hessian(x), problem.hessian_product(x, v)
 
-    for asked, tolerance in ((facts, 1e-12), (second, error)):
-        for way in asked, jax.jit(asked, static_argnums=0):  # where x is a number, and within a trace
-            jax.tree.map(lambda a, b, tolerance=tolerance: assert_allclose(a, b, tolerance), way(problem), way(known))
+    for asked, tolerance in ((first, 1e-12), (second, error)):
+        found, right = (jax.tree.leaves(jax.jit(asked, static_argnums=0)(p, X, v, w)) for p in (problem, known))
+        for one, other in zip(found, right, strict=True):
+            assert_allclose(one, other, tolerance)
+
+
+@pytest.mark.parametrize("kind", ["an adjoint by hand", "a loop"])
+def test_a_mode_is_found_where_x_is_a_number_too(kind):
+    x = jnp.asarray(X)
+    for asked in (lambda f: tw.AutoDiff().gradient(lambda x: f(x)[2], x), lambda f: tw.AutoDiff().tangents(f, x)(x)):
+        assert_allclose(asked(KINDS[kind][0]), asked(plain), 1e-5)
 
 
 def test_an_adjoint_on_the_host_has_a_jacobian_and_differences_of_its_gradients():
     """In float32: JAX calls the host from a thread of its own, which knows nothing of float64 here."""
     stage = with_adjoint(lambda f, x: f(x), product_on_the_host)
     (found, known), v = (problem_of(stage), problem_of(plain)), np.array([1.0, -2.0])
-    assert_allclose(found.jacobian(X), known.jacobian(X), 1e-5)
-    assert_allclose(found.hessian(X), known.hessian(X), 1e-3)
-    assert_allclose(found.hessian_product(X, v)[2], known.hessian_product(X, v)[2], 1e-3)
+
+    @partial(jax.jit, static_argnums=0)
+    def facts(problem, x, v):
+        return problem.jacobian(x), problem.hessian(x), problem.hessian_product(x, v)[2]
+
+    for one, other in zip(facts(found, X, v), facts(known, X, v), strict=True):
+        assert_allclose(one, other, 1e-3)
 
 
 @pytest.mark.parametrize("kind", ["an adjoint by hand", "a loop"])
@@ -280,6 +293,9 @@ def test_differences_in_y_follow_the_size_of_y(float64):
     y = problem.forward(X)
     assert_allclose(problem.loss_gradient(y), known.loss_gradient(y), 1e-6)
     assert_allclose(problem.loss_hessian(y), known.loss_hessian(y), 1e-4, 1e12)
+
+
+def test_numerical_inverses_by_differences_follow_the_size_of_x(float64):
     stage = tw.numerical_inverse(lambda u: u**2, derivatives=tw.FiniteDifference())
     assert_allclose(stage.inverse(jnp.array([4e-18]), jnp.array([1e-9])), [2e-9], 1e-9)
 

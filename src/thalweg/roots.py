@@ -10,15 +10,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg.chain.space import abstract
-from thalweg.numerics.iteration import Bracket, iterated, short
-from thalweg.numerics.polynomials import Monic
 from thalweg.numerics.precision import precision
 from thalweg.numerics.reading import real, whole
 
 __all__ = ["Roots", "bisection", "durand_kerner", "newton", "secant"]
 
 Function = Callable[[Array], Array]
-_FALL, _LEVEL = 0.999, 8  # f falls by more than that in a halving, or by less in so many of them: that is no root
 
 
 def __dir__() -> list[str]:
@@ -50,13 +47,12 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
         dtype: "float32" or "float64"; JAX's default if None.
     Returns:
         ``Roots`` of shape (…): ``root`` in [x], ``value`` in the units of f, ``steps`` a pure number, ``converged``
-        where f is finite at the root and its values have fallen on the way there, which they do not at a pole or a
-        jump, ``path`` (most steps + 1, …).
+        where f is finite at the root, ``path`` (most steps + 1, …).
     Raises:
         ValueError: where f has the same sign at both ends, where low is not below high, where f does not map a number
             to a number, and for ends, a tolerance or a dtype that are no such numbers.
     Cost:
-        One value of f per step and element and three more, and one compilation per call.
+        One value of f per step and element, and one compilation per call.
     Source:
         Dahlquist and Björck (1974), Numerical Methods, section 6.2.
     Example:
@@ -69,6 +65,7 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
     if not np.all(low < high):
         i = np.unravel_index(np.argmin(low < high), low.shape)
         raise ValueError(f"{_bracket(i, low, high)} is empty, but low must be below high; exchange the ends.")
+    halvings = np.ceil(np.log2((high.astype(float) - low.astype(float)) / within)).clip(0).astype(int)
     with jax.enable_x64(kind == np.float64):
         f = _elementwise(f, kind)
         at_low, at_high = (np.asarray(jax.jit(f)(end)) for end in (low, high))
@@ -80,25 +77,24 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
                 "has values of different sign there; give ends between which f crosses zero."
             )
 
-        def halve(x: Array, bracket: Bracket) -> tuple[Array, Bracket, Array]:
-            low, high, at_low, at_high, left, level = bracket
-            value = f(x)
-            up, down = jnp.sign(value) != -jnp.sign(at_low), jnp.sign(value) != jnp.sign(at_low)
-            fell = (up & (jnp.abs(value) < _FALL * jnp.abs(at_low))) | (
-                down & (jnp.abs(value) < _FALL * jnp.abs(at_high))
-            )
-            low, at_low = jnp.where(up, x, low), jnp.where(up, value, at_low)
-            high, at_high = jnp.where(down, x, high), jnp.where(down, value, at_high)
-            after = Bracket(low, high, at_low, at_high, left - 1, jnp.where(fell, 0, level + 1))
-            return after.middle, after, after.done
+        def middle(low: Any, high: Any) -> Any:
+            return low + (high - low) / 2
 
-        halvings = _halvings(high.astype(float) / 2 - low.astype(float) / 2, within)
+        def halve(state: tuple[Array, Array, Array], i: Array) -> tuple[tuple[Array, Array, Array], Array]:
+            low, high, steps = state
+            x = middle(low, high)
+            there = jnp.sign(f(x))
+            going = (i < halvings) & (low < x) & (x < high)
+            up, down = going & (there != -np.sign(at_low)), going & (there != np.sign(at_low))
+            low, high = jnp.where(up & (at_low != 0), x, low), jnp.where(down, x, high)
+            return (low, high, steps + going), middle(low, high)
+
         low, high = np.where((at_high == 0) & (at_low != 0), high, low), np.where(at_low == 0, low, high)
-        begin = Bracket(low, high, at_low, at_high, halvings, np.zeros(low.shape, int))
-        path, end, steps, _ = iterated(halve, begin.middle, begin, int(np.max(halvings)), begin.done)
+        state = low, high, np.zeros(low.shape, np.int32)
+        (_, _, steps), path = jax.jit(lambda state: jax.lax.scan(halve, state, jnp.arange(halvings.max())))(state)
+        path = np.concatenate([np.asarray(middle(low, high))[None], path])
         value = np.asarray(jax.jit(f)(path[-1]))
-    rounding = 64 * np.finfo(kind).eps * np.maximum(np.abs(at_low), np.abs(at_high))
-    return _result(path, value, steps, np.isfinite(value) & ((end.level < _LEVEL) | (np.abs(value) <= rounding)))
+    return _result(path, value, steps, np.isfinite(value))
 
 
 def newton(
@@ -127,7 +123,7 @@ def newton(
         ValueError: where f or its derivative does not map a number to a number, and for a start, tolerance, steps or
             dtype that are no such numbers.
     Cost:
-        One value of f and one of f' per step and element and one value more, and one compilation per call.
+        One value of f and one of f' per step and element, and one compilation per call.
     Source:
         Dahlquist and Björck (1974), Numerical Methods, section 6.3.
     Example:
@@ -141,15 +137,11 @@ def newton(
         function = _elementwise(f, kind)
         slope = _elementwise(jax.grad(f) if derivative is None else derivative, kind)
 
-        def step(x: Array, last: Array) -> tuple[Array, Array, Array]:
+        def step(x: Array, _: Array) -> tuple[Array, Array]:
             value = function(x)
-            move = jnp.where(value == 0, 0, value / slope(x))
-            return x - move, jnp.abs(move), short(x - move, move, last, within)
+            return x - jnp.where(value == 0, 0, value / slope(x)), x
 
-        path, _, taken, done = iterated(
-            step, start, np.zeros_like(start), whole(steps, "steps", 1), np.zeros(start.shape, bool)
-        )
-        return _result(path, jax.jit(function)(path[-1]), taken, done)
+        return _iterated(step, start, start, within, whole(steps, "steps", 1), function)
 
 
 def secant(
@@ -179,7 +171,7 @@ def secant(
         ValueError: where both points are the same, where f does not map a number to a number, and for points,
             tolerance, steps or dtype that are no such numbers.
     Cost:
-        One value of f per step and element and two more, and one compilation per call.
+        Two values of f per step and element (the last one is taken again), and one compilation per call.
     Source:
         Dahlquist and Björck (1974), Numerical Methods, section 6.4.
     Example:
@@ -197,30 +189,25 @@ def secant(
     with jax.enable_x64(kind == np.float64):
         function = _elementwise(f, kind)
 
-        def step(x: Array, before: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...], Array]:
-            value, (previous, at_previous, last) = function(x), before
-            move = jnp.where(value == 0, 0, value * (x - previous) / (value - at_previous))
-            return x - move, (x, value, jnp.abs(move)), short(x - move, move, last, within)
+        def step(x: Array, before: Array) -> tuple[Array, Array]:
+            value = function(x)
+            return x - jnp.where(value == 0, 0, value * (x - before) / (value - function(before))), x
 
-        begin, going = (start, jax.jit(function)(start), np.zeros_like(start)), np.zeros(start.shape, bool)
-        path, _, taken, done = iterated(step, second, begin, whole(steps, "steps", 1), going)
-        return _result(path, jax.jit(function)(path[-1]), taken, done)
+        return _iterated(step, second, start, within, whole(steps, "steps", 1), function)
 
 
 def durand_kerner(coefficients: ArrayLike, tolerance: float = 1e-12, steps: int = 500, dtype: Any = None) -> Roots:
     """All n roots of polynomials of degree n at once, real or complex.
 
-    z_k <- z_k - p(z_k) / prod over j != k of (z_k - z_j), where p has been divided by its leading coefficient, each
-    with the latest values of the others, from z_k = r (0.4 + 0.9 i)^k for k = 0 … n - 1, with r the radius after
-    Fujiwara of a circle that holds all roots. A step is a sweep over all k; it ends where each root moves by no more
-    than ``tolerance`` of it, or p there is rounding of its terms. Where all roots are simple it is of order 1 + s with
-    s^n = s + 1, a little over 2; multiple ones are approached linearly and to fewer digits.
+    z_k <- z_k - p(z_k) / prod over j != k of (z_k - z_j), where p has been divided by its leading coefficient, from
+    z_k = (0.4 + 0.9 i)^k for k = 0 … n - 1, each with the latest values of the others. A step is a sweep over all k; it
+    ends where no root moves by more than ``tolerance`` or its rounding. Where all roots are simple it is of order 1 + s
+    with s^n = s + 1, a little over 2; multiple ones are approached linearly and to fewer digits.
 
     Args:
         coefficients: the highest power first as in numpy.polyval, shape (…, n + 1) with n >= 1, finite, real or
             complex; that of [x]^k is in the units of p over [x]^k.
-        tolerance: the length of a move that is small enough as a share of the root, a pure number, positive; where the
-            root is 0, its square as a share of r.
+        tolerance: the length of a move that is small enough, in [x], positive.
         steps: the most sweeps, a pure number, 1 or more.
         dtype: of the real parts, "float32" or "float64"; JAX's default if None.
     Returns:
@@ -230,10 +217,9 @@ def durand_kerner(coefficients: ArrayLike, tolerance: float = 1e-12, steps: int 
         ValueError: where a leading coefficient is 0, and for coefficients, tolerance, steps or dtype that are no such
             numbers.
     Cost:
-        3 n^2 complex multiplications per sweep and polynomial, and one compilation per call.
+        2 n^2 complex multiplications per sweep and polynomial, and one compilation per call.
     Source:
-        Durand (1960) and Kerner (1966), Numer. Math. 8; Alefeld and Herzberger (1974) for the order; Fujiwara (1916),
-        Tohoku Math. J. 10, for the radius.
+        Durand (1960) and Kerner (1966), Numer. Math. 8; Alefeld and Herzberger (1974) for the order.
     Example:
         >>> found = tw.roots.durand_kerner([1.0, 0.0, 0.0, -1.0])  # z^3 = 1
         >>> np.sort(found.root.real.astype(float).round(4)).tolist()
@@ -258,35 +244,62 @@ def durand_kerner(coefficients: ArrayLike, tolerance: float = 1e-12, steps: int 
         )
     n = given.shape[-1] - 1
     rows = given.reshape(-1, n + 1)
-    monic, eps = Monic.of(rows), np.finfo(kind).eps
     with jax.enable_x64(kind == np.float64):
+        monic = jnp.asarray(rows / rows[:, :1], complexes)
 
-        def sweep(p: Array, w: Array) -> tuple[Array, Array]:
-            def move(k: Array, loop: tuple[Array, Array]) -> tuple[Array, Array]:
-                w, ended = loop
-                there, rounding = jnp.polyval(p, w[k]), 4 * eps * jnp.polyval(jnp.abs(p), jnp.abs(w[k]))
-                away = jnp.prod(jnp.where(jnp.arange(n) == k, 1, w[k] - w))
-                change = jnp.where(there == 0, 0, there / away)
-                w = w.at[k].add(-change)
-                small = jnp.abs(change) <= (within + 4 * eps) * (jnp.abs(w[k]) + within)
-                return w, ended & ((small & jnp.isfinite(w[k])) | (jnp.abs(there) <= rounding))
+        def sweep(p: Array, z: Array) -> Array:
+            def move(k: Array, z: Array) -> Array:
+                there = jnp.polyval(p, z[k])
+                away = jnp.prod(jnp.where(jnp.arange(n) == k, 1, z[k] - z))
+                return z.at[k].add(-jnp.where(there == 0, 0, there / away))
 
-            return jax.lax.fori_loop(0, n, move, (w, jnp.array(True)))
+            return jax.lax.fori_loop(0, n, move, z)
 
-        p = jnp.asarray(monic.coefficients, complexes)
+        def step(z: Array, _: Array) -> tuple[Array, Array]:
+            return jax.vmap(sweep)(monic, z), z
 
-        def step(w: Array, _: Any) -> tuple[Array, Any, Array]:
-            w, ended = jax.vmap(sweep)(p, w)
-            return w, (), ended
+        def value(z: Array) -> Array:
+            return jax.vmap(jnp.polyval)(jnp.asarray(rows, complexes), z)
 
-        start = (monic.radius[:, None] * (0.4 + 0.9j) ** np.arange(n)).astype(complexes)
-        path, _, taken, done = iterated(step, start, (), whole(steps, "steps", 1), np.zeros(len(rows), bool))
-    with np.errstate(all="ignore"):  # what is too large for this precision is infinite
-        path = np.ldexp(np.real(path), monic.exponent[:, None]) + 1j * np.ldexp(np.imag(path), monic.exponent[:, None])
-        value = np.stack([np.polyval(row, z) for row, z in zip(rows, path[-1].astype(complex), strict=True)])
+        start = np.broadcast_to((0.4 + 0.9j) ** np.arange(n), (len(rows), n)).astype(complexes)
+        found = _iterated(step, start, start, within, whole(steps, "steps", 1), value, together=True)
     shape = given.shape[:-1]
-    path = path.reshape(-1, *shape, n)
-    return _result(path, value.reshape(path.shape[1:]).astype(complexes), taken.reshape(shape), done.reshape(shape))
+    return Roots(
+        root=found.root.reshape(*shape, n),
+        value=found.value.reshape(*shape, n),
+        steps=found.steps.reshape(shape),
+        converged=found.converged.reshape(shape),
+        path=found.path.reshape(-1, *shape, n),
+    )
+
+
+def _iterated(
+    step: Callable[[Array, Array], tuple[Array, Array]],
+    x: Any,
+    before: Any,
+    within: float,
+    most: int,
+    f: Function,
+    together: bool = False,
+) -> Roots:
+    """Steps (x, before) -> (x, before) of every element until it moves no further; with ``together`` an element is a
+    row of x."""
+    eps = float(jnp.finfo(x.dtype).eps)
+
+    def one(state: tuple[Array, Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array, Array], Array]:
+        x, before, steps, done = state
+        moved, left = step(x, before)
+        still = (jnp.abs(moved - x) <= within + 4 * eps * jnp.abs(moved)) & jnp.isfinite(moved)
+        still = jnp.all(still, axis=-1) if together else still
+        frozen = done[:, None] if together else done
+        x, before = jnp.where(frozen, x, moved), jnp.where(frozen, before, left)
+        return (x, before, steps + ~done, done | still), x
+
+    shape = x.shape[:1] if together else x.shape
+    state = jnp.asarray(x), jnp.asarray(before), jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool)
+    (root, _, taken, done), path = jax.jit(lambda state: jax.lax.scan(one, state, length=most))(state)
+    path = np.concatenate([np.asarray(x)[None], path])
+    return _result(path, np.asarray(jax.jit(f)(root)), taken, done)
 
 
 def _result(path: np.ndarray, value: Any, steps: Any, converged: Any) -> Roots:
@@ -324,12 +337,6 @@ def _numbers(kind: np.dtype, **given: Any) -> list[np.ndarray]:
         raise ValueError(
             f"{' and '.join(given)} have the shapes {shapes}, but they go together; give arrays of one shape."
         ) from error
-
-
-def _halvings(half: np.ndarray, within: float) -> np.ndarray:
-    """ceil(log2(2 half / within)), where the ratio may overflow."""
-    (a, i), (b, j) = np.frexp(half), np.frexp(within)
-    return np.ceil(np.log2(a / b) + i - j + 1).clip(0).astype(int)
 
 
 def _positive(tolerance: float) -> float:
