@@ -122,7 +122,10 @@ METHODS = {
     "not square": (lambda: run(methods.InverseGradient(), problem=TALL), "2 components to 4, .* use GaussNewton"),
     "loss step": (lambda: run(methods.InverseSimulator(loss_step="newtn")), "'newton' or 'gradient'; choose one"),
     "text for a number": (lambda: run(methods.Newton("fast")), "hyperparameter that is not a number; give numbers"),
-    "text for a rate": (lambda: run(methods.adam("fast")), "^method 'adam' cannot take a step on 'pbdl'; .*numbers"),
+    "text for a rate": (
+        lambda: run(methods.adam("fast")),
+        "^the rule adam of optax .* 'pbdl', but it cannot take a step .*numbers",
+    ),
     "None for a number": (lambda: run(methods.Newton(None)), "^method 'Newton' cannot take a step on 'pbdl'"),
     "list for a number": (lambda: run(methods.Newton([0.1, 0.2])), "^method 'Newton' cannot take a step on 'pbdl'"),
     "stacked by hand": (lambda: run(methods.Newton(np.ones(2), np.ones(3))), "different shapes; make them with sweep"),

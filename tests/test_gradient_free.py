@@ -330,8 +330,9 @@ def test_lanes_draw_differently_and_equal_keys_alike(name):
 
 @pytest.mark.parametrize("name", ["grid", "metropolis"])
 def test_solve_takes_them(name):
-    fits = tw.solve(BOX, EVERY[name], [[4.0, 4.0], [1.0, 2.0]], gtol=0, max_steps=30, key=1)
-    trace = tw.run(BOX, EVERY[name], [[4.0, 4.0], [1.0, 2.0]], steps=30, key=1)
+    starts = [[4.0, 4.0], [1.0, 2.0]]
+    fits = tw.solve(BOX, EVERY[name], starts, gtol=0, max_steps=30, key=1, dtype="float32")
+    trace = tw.run(BOX, EVERY[name], starts, steps=30, key=1)
     np.testing.assert_allclose(fits.last_x, trace.x[:, :, -1], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(fits.loss, trace.loss.min("step"), rtol=1e-5, atol=1e-5)
     assert (fits.steps == 30).all() and (fits.evaluations.sel(evaluation="value") == 2 * 31).all()

@@ -184,7 +184,7 @@ def test_float64_within_a_float32_program_is_that_in_every_verb(m, d, stage):
         method = tw.methods.InverseSimulator(0.1)
     starts = problem.start + 0.1 * np.random.default_rng(0).normal(size=(3, d))
     trace = tw.run(problem, method, starts, steps=4)
-    fits = tw.solve(problem, method, starts, gtol=0, max_steps=4)
+    fits = tw.solve(problem, method, starts, gtol=0, max_steps=4, dtype="float32")
     assert fits.x.dtype == np.float32 and np.all(np.diff(trace.loss.values) < 0)
     assert_allclose(fits.x[0], trace.x[0, :, -1], rtol=2e-4, atol=1e-5)
 

@@ -45,7 +45,7 @@ def judged(data: Any, schema: Schema, verb: str, also: Schema | None = None) -> 
     *before, last = schema
     names = " and ".join(filter(None, [", ".join(before), last]))
     dims = ", ".join(max(schema.values(), key=len))
-    raise ValueError(f"what is given has no {names} by {dims}; give a Dataset that {verb} returned with these.")
+    raise ValueError(f"what is given has no {names} by {dims}; give a Dataset that {verb} returned.")
 
 
 def judged_paths(trace: Any, *needed: str) -> xr.Dataset:

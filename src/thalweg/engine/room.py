@@ -32,12 +32,17 @@ def check_workspace(problem: Problem, name: str, method: NeedsRoom, lanes: int, 
 
 
 def check_record(
-    shapes: Mapping[str, tuple[int, ...]], rows: Mapping[str, int], dtype: np.dtype, lanes: int, steps: int
+    shapes: Mapping[str, tuple[int, ...]],
+    counts: Mapping[str, int],
+    rows: int,
+    dtype: np.dtype,
+    lanes: int,
+    steps: int,
 ) -> None:
-    """ValueError where the record of a run, of so many ``rows`` of each name, would not fit in memory; it tells the
-    ``every`` with which it does."""
+    """ValueError where the record of a run of so many ``rows``, of which each name has ``counts``, would not fit in
+    memory; it tells the ``every`` with which it does."""
     number = dtype.itemsize * lanes
-    needed = sum(rows[name] * (math.prod(shape) * number + STEP_BYTES) for name, shape in shapes.items())
+    needed = sum(counts[name] * math.prod(shape) * number for name, shape in shapes.items()) + STEP_BYTES * rows
     free = free_for(needed)
     if needed > free:
         most = free // (sum(math.prod(shape) for shape in shapes.values()) * number + STEP_BYTES) - 2

@@ -101,11 +101,13 @@ def follow(
         plans = [plan(task, name, verb, (), hardware) for name in task.methods]
     shapes = {name: plans[0].of.row[name].shape for name in names}
     lanes = sum(plan.items.total for plan in plans)
+    count = -(-(steps - since) // every) + 1 + (since > 0)
+    counts = {name: -(-(count - 1) // strides.get(name, 1)) + 1 for name in names}
+    check_record(shapes, counts, count, at_least_single(task.dtype), lanes, steps)
     rows = np.unique(np.concatenate([[0], np.arange(since, steps, every), [steps]]))
     index = np.arange(len(rows))
     rare = {k: (index % stride == 0) | (index == index[-1]) for k, stride in strides.items() if stride > 1}
-    counts = {name: int(rare[name].sum()) if name in rare else len(rows) for name in names}
-    check_record(shapes, counts, at_least_single(task.dtype), lanes, steps)
+    counts |= {name: int(which.sum()) for name, which in rare.items()}
     began = time.perf_counter()
     programs = build([plan.build for plan in plans], task.x64)
     compiled = time.perf_counter()
