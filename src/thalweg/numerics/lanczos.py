@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from thalweg.numerics.precision import at_least_single
 from thalweg.numerics.reading import whole
 
 
@@ -213,7 +214,7 @@ def _projected(product: Callable[[Array], Array], b: Array, products: int) -> tu
     square = jnp.zeros((m, m), b.dtype)
     begin = jnp.zeros((m, b.shape[0]), b.dtype), square, first, jnp.zeros((), b.dtype)
     basis, projected, _, _ = jax.lax.fori_loop(0, m, extended, begin)
-    return norm, basis, *jnp.linalg.eigh(projected)
+    return norm, basis, *_eigh(projected)
 
 
 def _orthogonal(new: Array, basis: Array) -> tuple[Array, Array]:
@@ -230,7 +231,7 @@ def _ritz(projected: Array, count: Array) -> tuple[Array, Array, Array]:
     norm = jnp.max(jnp.sum(jnp.abs(projected), axis=1))
     beyond = jnp.arange(projected.shape[0]) >= count
     lowest = -2 * jnp.where(norm > 0, norm, 1)
-    values, parts = jnp.linalg.eigh(projected + jnp.diag(jnp.where(beyond, lowest, 0)))
+    values, parts = _eigh(projected + jnp.diag(jnp.where(beyond, lowest, 0)))
     return values[::-1], parts[:, ::-1], norm
 
 
@@ -249,3 +250,9 @@ def _length(v: Array) -> Array:
 
     within = (square > float(jnp.finfo(v.dtype).tiny) ** 0.5) & (square < jnp.inf)
     return jax.lax.cond(within, lambda: jnp.sqrt(square), scaled)
+
+
+def _eigh(a: Array) -> tuple[Array, Array]:
+    """Eigenvalues and eigenvectors of a small matrix; in float32 where its own format is shorter than LAPACK has."""
+    values, vectors = jnp.linalg.eigh(a.astype(at_least_single(a.dtype)))
+    return values.astype(a.dtype), vectors.astype(a.dtype)
