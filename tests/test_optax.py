@@ -232,7 +232,7 @@ def test_the_page_lists_every_rule():
 QUICK = "muon", "lookahead", "sam"
 
 
-@pytest.mark.filterwarnings("ignore:Specifying a key will be required")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[] if name.rpartition(".")[2] in QUICK else pytest.mark.slow) for name in RULES],
