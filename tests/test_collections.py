@@ -1,21 +1,15 @@
-"""Problems of CUTEst and BBOB: against closed forms, NIST, published optima and the package that holds them."""
+"""Problems of CUTEst: against closed forms, NIST, published optima and the package that holds them."""
 
 import re
 import sys
-from typing import Any
 
-import bbob_jax
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der
 
 from thalweg import problems
 from thalweg.chain.losses import SquaredError
-
-MISPLACED = (5, 9, 19)  # bbob-jax has values below f_opt's elsewhere than at x_opt
-SMOOTH = (1, 2, 4, 8, 10, 11, 14, 16, 20, 21, 22, 24)  # around x_opt
 
 pytestmark = pytest.mark.slow  # sif2jax compiles for minutes
 
@@ -117,8 +111,6 @@ def test_sif2jax_is_left_for_others_to_import():
         (lambda: problems.cutest("ROSENBROK"), "'ROSENBROK' is not a problem of CUTEst .* did you mean 'ROSENBR'?"),
         (lambda: problems.cutest("HS76"), "'HS76' has general constraints, but a Problem has none; choose"),
         (lambda: problems.collections.cutest_names("bounded"), "did you mean 'bounded_minimisation'?"),
-        (lambda: problems.bbob(25), "function is 25, but BBOB has the functions 1 to 24; give one of these"),
-        (lambda: problems.bbob(1, d=1), "d is 1, but it must be a whole number of at least 2"),
     ],
 )
 def test_a_sentence_says_what_is_wrong(ask, words):
@@ -131,7 +123,6 @@ def test_a_sentence_says_what_is_wrong(ask, words):
     [
         (lambda: problems.cutest("ROSENBR"), "sif2jax", "cutest"),
         (lambda: problems.collections.cutest_names(), "sif2jax", "cutest_names"),
-        (lambda: problems.bbob(1), "bbob_jax", "bbob"),
     ],
 )
 def test_a_missing_package_is_named(ask, package, what, monkeypatch):
@@ -139,28 +130,3 @@ def test_a_missing_package_is_named(ask, package, what, monkeypatch):
     sentence = f"{what} needs {package.replace('_', '-')}, which is not installed; pip install 'thalweg[problems]'."
     with pytest.raises(ValueError, match=re.escape(sentence)):
         ask()
-
-
-@pytest.mark.parametrize("function", range(1, 25))
-def test_bbob_is_the_function_of_bbob_jax_and_lowest_at_its_minimum(function):
-    problem = problems.bbob(function, d=3, key=7)
-    name = problem.name.removeprefix("bbob(").partition(",")[0]
-    draw: Any = bbob_jax.registry[name]
-    drawn, level = draw(ndim=3, key=jax.random.key(7))
-    x = jnp.array([0.3, -2.0, 4.0])
-    np.testing.assert_allclose(problem.value(x), drawn(x), rtol=1e-12)
-    np.testing.assert_allclose(problem.gradient(x), jax.grad(drawn)(x), rtol=1e-9)
-    assert len(problem.minima) == (0 if function in MISPLACED else 1)
-    for minimum in problem.minima:
-        np.testing.assert_allclose(problem.value(minimum), level, rtol=1e-12)
-        around = minimum + np.random.default_rng(function).normal(size=(200, 3)) * np.geomspace(1e-3, 1, 200)[:, None]
-        assert np.all(jax.vmap(problem.value)(around) >= level - 1e-9)
-        assert function not in SMOOTH or np.max(np.abs(problem.gradient(minimum))) < 1e-3
-
-
-def test_the_key_draws_the_same_instance_in_both_precisions():
-    first = problems.bbob(8, d=4, key=3).minima
-    with jax.enable_x64(False):
-        second = problems.bbob(8, d=4, key=3).minima
-    np.testing.assert_array_equal(first, second)
-    assert np.any(first != problems.bbob(8, d=4, key=4).minima)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from thalweg.chain.problem import Problem
 from thalweg.problems import collections, physics, statistical_reference
+from thalweg.problems.black_box import bbob
 from thalweg.problems.classic import ackley, beale, himmelblau, quadratic, rastrigin, rosenbrock
-from thalweg.problems.collections import bbob, cutest
+from thalweg.problems.collections import cutest
 from thalweg.problems.composed import exponential, pbdl, roots_of_unity, scaling, sine
 from thalweg.problems.gaussian_wells import wells
 from thalweg.problems.one_dimensional import convex, double_well, polynomial, rugged, worst_case

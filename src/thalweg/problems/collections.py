@@ -1,4 +1,4 @@
-"""CUTEst and BBOB, on which optimizers are compared, from the packages sif2jax and bbob-jax that hold them."""
+"""CUTEst, on which optimizers are compared, from the package sif2jax that holds it."""
 
 import importlib
 import importlib.util
@@ -10,43 +10,15 @@ from types import ModuleType
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
-from thalweg.numerics.reading import nearest, whole
+from thalweg.numerics.reading import nearest
 
 _KINDS = ("unconstrained_minimisation", "bounded_minimisation", "nonlinear_equations")
 _FREE, _, _EQUATIONS = _KINDS
-_BBOB = (
-    "sphere",
-    "ellipsoid_seperable",  # spelled so in bbob-jax
-    "rastrigin_seperable",
-    "skew_rastrigin_bueche",
-    "linear_slope",
-    "attractive_sector",
-    "step_ellipsoid",
-    "rosenbrock",
-    "rosenbrock_rotated",
-    "ellipsoid",
-    "discuss",
-    "bent_cigar",
-    "sharp_ridge",
-    "sum_of_different_powers",
-    "rastrigin",
-    "weierstrass",
-    "schaffer_f7_condition_10",
-    "schaffer_f7_condition_1000",
-    "griewank_rosenbrock_f8f2",
-    "schwefel_xsinx",
-    "gallagher_101_peaks",
-    "gallagher_21_peaks",
-    "katsuura",
-    "lunacek_bi_rastrigin",
-)
 
 
 def cutest(name: str) -> Problem:
@@ -73,7 +45,7 @@ def cutest(name: str) -> Problem:
         >>> problem.start.tolist()
         [-1.2, 1.0]
     """
-    _needed("sif2jax", "cutest")
+    _needed("cutest")
     with jax.enable_x64(True):  # or the data, and the start, would be float32 for good
         for kind in _KINDS:
             found = {problem.name: problem for problem in _problems(kind)}.get(name)
@@ -112,60 +84,16 @@ def cutest_names(kind: str = "unconstrained_minimisation", most: int = 100) -> l
         >>> "ROSENBR" in tw.problems.collections.cutest_names(most=2)
         True
     """
-    _needed("sif2jax", "cutest_names")
+    _needed("cutest_names")
     if kind not in _KINDS:
         raise ValueError(nearest(kind, _KINDS, "a kind of problem"))
     with jax.enable_x64(True):
         return [found.name for found in _problems(kind) if jax.eval_shape(lambda p=found: p.y0).size <= most]
 
 
-def bbob(function: int, d: int = 2, key: int = 0) -> Problem:
-    """One of the 24 noiseless functions of BBOB by its number, shifted and turned at random by ``key``, from bbob-jax.
-
-    Start 0; domain |x_i| <= 5. The minimum drawn is stated for all but 5, 9 and 19, which bbob-jax does not put there.
-    At the minima of 6, 12, 13, 15, 17 and 18 automatic differentiation gives NaN; 7 is flat in steps. The peaks of 21
-    and 22 are drawn when L is compiled: float32 and float64 see different ones around the same minimum. [x] = [L] = 1,
-    pure numbers.
-
-    Args:
-        function: its number in the collection, 1 to 24.
-        d: components of x, a whole number of at least 2.
-        key: a seed, which draws shift and rotation, a whole number of at least 0.
-    Raises:
-        ValueError: where bbob-jax is not installed, where function is not from 1 to 24, and where d or key is none.
-    Source:
-        Hansen, Finck, Ros and Auger (2009), Real-Parameter Black-Box Optimization Benchmarking 2009: Noiseless
-        Functions Definitions, INRIA RR-6829.
-    Example:
-        >>> tw.problems.bbob(function=1, d=3)
-        Problem(bbob(sphere, d=3): x[3] -> loss)
-    """
-    _needed("bbob_jax", "bbob", "bbob-jax")
-    from bbob_jax import registry
-
-    if not 1 <= whole(function, "function", 1) <= len(_BBOB):
-        raise ValueError(f"function is {function}, but BBOB has the functions 1 to {len(_BBOB)}; give one of these.")
-    with jax.enable_x64(True):  # the draws depend on the precision
-        draw: Any = registry[_BBOB[function - 1]]
-        drawn, lowest = draw(ndim=whole(d, "d", 2), key=jax.random.key(whole(key, "key", 0)))
-        fixed = {name: np.asarray(value) for name, value in drawn.keywords.items()}
-        minimum = fixed["x_opt"]
-
-        def loss(x: Array) -> Array:
-            return drawn.func(x, **{name: jnp.asarray(value, x.dtype) for name, value in fixed.items()})
-
-        return Problem(
-            loss=loss,
-            start=np.zeros(d),
-            minima=[minimum] if np.isclose(loss(jnp.asarray(minimum)), lowest) else None,
-            domain=(-5.0, 5.0),
-            name=f"bbob({_BBOB[function - 1]}, d={d})",
-        )
-
-
-def _needed(module: str, what: str, package: str | None = None) -> None:
-    if importlib.util.find_spec(module) is None:
-        raise ValueError(f"{what} needs {package or module}, which is not installed; pip install 'thalweg[problems]'.")
+def _needed(what: str) -> None:
+    if importlib.util.find_spec("sif2jax") is None:
+        raise ValueError(f"{what} needs sif2jax, which is not installed; pip install 'thalweg[problems]'.")
 
 
 @cache
