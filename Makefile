@@ -2,6 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
+# Two workers share the cores: threads of OpenBLAS, which spin while they wait, made some tests ten times as long.
+test slow test-newest: export OPENBLAS_NUM_THREADS := 1
+
 .PHONY: demo test slow lint test-newest bench bench-quick clean
 
 .venv/installed: pyproject.toml constraints.txt
