@@ -16,7 +16,13 @@ METHODS = {
     "BFGS": tw.methods.BFGS(),
     "Newton": tw.methods.Newton(),
     "trust": tw.methods.TrustRegion(),
+    "LM": tw.methods.LevenbergMarquardt(),
+    "GN": tw.methods.GaussNewton(),
+    "half-inverse": tw.methods.JacobianPower(),
+    "inverse simulator": tw.methods.InverseSimulator(inner=tw.methods.adam(0.1)),
 }
+# Of the kinds value, gradient, product, jacobian and hessian those that are passes of their own.
+PASSES = {"LM": (0,), "GN": (0,), "half-inverse": (0, 3)}
 
 
 def counted(d):
@@ -40,12 +46,14 @@ def called(points, verb, *given, **settings):
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize(("d", "n"), [(2, 1), (1, 5), (10, 3), pytest.param(2, 200, marks=pytest.mark.slow)])
 def test_solve_calls_a_function_as_often_as_it_says(name, d, n):
-    """A value and its gradient are one call, a Hessian one, a product of it with a vector one."""
+    """A value and its gradient are one call, and a value, y and the Jacobian, a Hessian, a product with a vector."""
     problem, points = counted(d)
     starts = problem.start + 0.1 * np.random.default_rng(0).normal(size=(n, d))
     fits, seen = called(points, tw.solve, problem, METHODS[name], starts, max_steps=20)
     made = fits.evaluations.sum("start").values[0]
-    assert len(seen) == made[0] + made[2] + made[4] and np.isfinite(seen).all()
+    assert len(seen) == sum(made[kind] for kind in PASSES.get(name, (0, 2, 4))) and np.isfinite(seen).all()
+    if name in ("LM", "GN"):
+        assert made[0] == made[3] and len(np.unique(seen, axis=0)) == len(seen)  # one simulation of each point
 
 
 @pytest.mark.parametrize(("d", "n"), [(1, 1), (2, 7), (200, 2)])

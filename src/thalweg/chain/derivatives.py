@@ -39,6 +39,10 @@ class Derivatives(Protocol):
         """df/dx of a vector f of m components, shape (m, d)."""
         ...
 
+    def value_and_jacobian(self, f: Function, x: Array) -> tuple[Array, Array]:
+        """f and df/dx of a vector f, in one pass where that can be had."""
+        ...
+
     def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
         """f, v -> (df/dx) v and w -> (df/dx)^T w of a vector f of m components, the products as functions."""
         ...
@@ -131,14 +135,24 @@ class AutoDiff:
         return self._first("a gradient", f, x, ways)
 
     def jacobian(self, f: Function, x: Array) -> Array:
-        ways = {"forward": lambda: jax.jacfwd(f)(x), "reverse": lambda: jax.jacrev(f)(x)}
+        return self.value_and_jacobian(f, x)[1]
+
+    def value_and_jacobian(self, f: Function, x: Array) -> tuple[Array, Array]:
+        def twice(x: Array) -> tuple[Array, Array]:
+            y = f(x)
+            return y, y
+
+        ways = {
+            "forward": lambda: jax.jacfwd(twice, has_aux=True)(x)[::-1],
+            "reverse": lambda: jax.jacrev(twice, has_aux=True)(x)[::-1],
+        }
         few = len(x) <= jax.eval_shape(f, x).shape[0]
         return self._first("a Jacobian", f, x, ways if few else dict(reversed(ways.items())))
 
     def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
         def by_rows() -> tuple[Array, Function]:
-            j = self.jacobian(f, x)
-            return f(x), lambda w: j.T @ w
+            y, j = self.value_and_jacobian(f, x)
+            return y, lambda w: j.T @ w
 
         def pulled(way: Callable[[], tuple[Array, Function]]) -> Any:
             y, pull = way()

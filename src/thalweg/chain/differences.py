@@ -110,32 +110,44 @@ class FiniteDifference:
         return jnp.where(x - reach * h < low, h, -h)
 
     def jacobian(self, f: Function, x: Array) -> Array:
-        h, values = self.steps(x, order=1), jax.vmap(f)
+        if self.scheme == "central" and self._box is None:  # which alone has no use for f(x)
+            ahead, behind = self._beside(x)
+            f_ahead, f_behind = jnp.split(jax.vmap(f)(jnp.concatenate([ahead, behind])), 2)
+            return (f_ahead - f_behind).T / jnp.diag(ahead - behind)
+        return self.value_and_jacobian(f, x)[1]
+
+    def _beside(self, x: Array) -> tuple[Array, Array]:
+        """The points half a step ahead of x and behind it, shapes (d, d)."""
+        half = jnp.diag(self.steps(x, order=1)) / 2
+        return x + half, x - half
+
+    def value_and_jacobian(self, f: Function, x: Array) -> tuple[Array, Array]:
+        d, h, values = len(x), self.steps(x, order=1), jax.vmap(f)
         if self.scheme != "central":
             points = x + jnp.diag(self._onward(x, h, 1))
             here, there = jnp.split(values(jnp.concatenate([x[None], points])), [1])
-            return (there - here).T / (jnp.diag(points) - x)
+            return here[0], (there - here).T / (jnp.diag(points) - x)
         if self._box is None:
-            ahead, behind = x + jnp.diag(h) / 2, x - jnp.diag(h) / 2
-            f_ahead, f_behind = jnp.split(values(jnp.concatenate([ahead, behind])), 2)
-            return (f_ahead - f_behind).T / jnp.diag(ahead - behind)
+            ahead, behind = self._beside(x)
+            here, f_ahead, f_behind = jnp.split(values(jnp.concatenate([x[None], ahead, behind])), [1, 1 + d])
+            return here[0], (f_ahead - f_behind).T / jnp.diag(ahead - behind)
         low, high = self._room(x)
         at_low, at_high = x - h / 2 < low, x + h / 2 > high
         one = x + jnp.diag(jnp.where(at_low, h, -h) / 2)
         two = x + jnp.diag(jnp.where(at_low, h, jnp.where(at_high, -h, h / 2)))
-        here, f_one, f_two = jnp.split(values(jnp.concatenate([x[None], one, two])), [1, 1 + len(x)])
+        here, f_one, f_two = jnp.split(values(jnp.concatenate([x[None], one, two])), [1, 1 + d])
         a, b = jnp.diag(one) - x, jnp.diag(two) - x  # as they are in floating point
-        return (b / a * (f_one - here).T - a / b * (f_two - here).T) / (b - a)
+        return here[0], (b / a * (f_one - here).T - a / b * (f_two - here).T) / (b - a)
 
     def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
-        j = self.jacobian(f, x)
-        return f(x), lambda v: j @ v, lambda w: j.T @ w
+        y, j = self.value_and_jacobian(f, x)
+        return y, lambda v: j @ v, lambda w: j.T @ w
 
     def gradient(self, f: Function, x: Array) -> Array:
         return self.jacobian(f, x)
 
     def value_and_gradient(self, f: Function, x: Array) -> tuple[Array, Array]:
-        return f(x), self.gradient(f, x)
+        return self.value_and_jacobian(f, x)
 
     def hessian_product(self, f: Function, x: Array, v: Array) -> tuple[Array, Array, Array]:
         return *self.value_and_gradient(f, x), self.along(lambda x: self.gradient(f, x), x, v, 2)

@@ -111,23 +111,40 @@ class Chain:
             y = space.ravel(inverse(following.unravel(y), space.unravel(path[left])))
         return y, left
 
-    def jacobian(self, derivatives: Derivatives, x: Array) -> Array:
-        """dy/dx over the whole chain, cut at its narrowest space."""
-        maps = [self.link(i) for i in range(len(self.stages))]
-        return stages.jacobian(derivatives, maps, [space.size for space in self.spaces], x)
+    def pull_back(self, y: Array, path: Sequence[Array], name: str) -> Array:
+        """From y back through the inverses of all stages, near ``path``; ValueError that
+        names the problem where one has none."""
+        x, left = self.walk_back(y, path)
+        if left:
+            raise ValueError(
+                f"stage {self.stages[left - 1].name!r} of {name!r} has no inverse, but inverse simulation needs one "
+                "for every stage, or a first-order rule for the rest; give Stage(forward, inverse=…), wrap the "
+                "stage in numerical_inverse, or train it by InverseSimulator(inner=methods.adam(1e-3))."
+            )
+        return x
 
-    def jacobian_of_each(self, derivatives: Derivatives, written: Sequence[Stage], data: Any, x: Array) -> Array:
+    def value_and_jacobian(self, derivatives: Derivatives, x: Array) -> tuple[Array, Array]:
+        """y and dy/dx over the whole chain, cut at its narrowest space."""
+        maps = [self.link(i) for i in range(len(self.stages))]
+        return stages.value_and_jacobian(derivatives, maps, [space.size for space in self.spaces], x)
+
+    def value_and_jacobian_of_each(
+        self, derivatives: Derivatives, written: Sequence[Stage], data: Any, x: Array
+    ) -> tuple[Array, Array]:
         """The same of a chain that is mapped over examples, taken example by example from the stages as written."""
         spaces = (self.spaces[0], *(space.of_one() for space in self.spaces[1:]))
 
-        def one(example: Any) -> Array:
+        def one(example: Any) -> tuple[Array, Array]:
             links = zip(written, spaces, spaces[1:], strict=False)
             maps = [_between(stages.forward_of(stage, example), a, b) for stage, a, b in links]
-            return stages.jacobian(derivatives, maps, [space.size for space in spaces], x)
+            return stages.value_and_jacobian(derivatives, maps, [space.size for space in spaces], x)
 
-        rows = jax.vmap(one)(data)  # (examples, m of one, d); a space is raveled leaf by leaf
-        parts = jnp.split(rows, np.cumsum(spaces[-1].sizes)[:-1].tolist(), axis=1)
-        return jnp.concatenate([part.reshape(-1, len(x)) for part in parts])
+        def together(rows: Array) -> Array:  # (examples, m of one, …): a space is raveled leaf by leaf
+            parts = jnp.split(rows, np.cumsum(spaces[-1].sizes)[:-1].tolist(), axis=1)
+            return jnp.concatenate([part.reshape(-1, *rows.shape[2:]) for part in parts])
+
+        y, jacobian = jax.vmap(one)(data)
+        return together(y), together(jacobian)
 
 
 def _between(forward: Callable[[Any], Any], before: Space, after: Space) -> Function:

@@ -227,11 +227,15 @@ class Problem:
             as many passes as the narrowest space has components, where a chain is cut (``stages.jacobian``); of a chain
             for each example, it is taken example by example.
         """
+        return self.forward_and_jacobian(x)[1]
+
+    def forward_and_jacobian(self, x: ArrayLike) -> tuple[Array, Array]:
+        """y(x) and dy/dx in one pass, shapes (m,) and (m, d), in [y] and [y]/[x]; cost as of ``jacobian``."""
         self._check_data()
         x = jnp.asarray(x)
         if self.examples.mapped:
-            return self.chain.jacobian_of_each(self.derivatives, self.given.stages, self.data, x)
-        return self.chain.jacobian(self.derivatives, x)
+            return self.chain.value_and_jacobian_of_each(self.derivatives, self.given.stages, self.data, x)
+        return self.chain.value_and_jacobian(self.derivatives, x)
 
     def link(self, i: int) -> Function:
         """The map of the i-th stage between vectors."""
@@ -271,12 +275,20 @@ class Problem:
         Raises:
             ValueError: unless the loss is a ``SquaredError``: only then is L known to be a sum of squares.
         """
+        self._check_squares()
+        return self.residual_at(self.forward(x))
+
+    def residual_at(self, y: ArrayLike) -> Array:
+        """The same of y, shape (m,)."""
+        self._check_squares()
+        return -math.sqrt(2 * self.loss.factor) * self.newton_in_y(y)
+
+    def _check_squares(self) -> None:
         if not isinstance(self.loss, SquaredError):
             raise ValueError(
                 f"the loss of {self.name!r} is a function that is not known to be a sum of squares; "
                 "give loss=SquaredError(target, factor) to have a residual."
             )
-        return -math.sqrt(2 * self.loss.factor) * self.newton_in_y(self.forward(x))
 
     def least_squares(self, x: ArrayLike) -> tuple[Array, Array]:
         """(r, J) with L(x + h) = |r + J h|^2 / 2 + const to second order in y, shapes (m,) and (m, d).
@@ -287,9 +299,12 @@ class Problem:
         Source:
             Schraudolph (2002), Neural Computation 14, for losses that are no squares.
         """
-        y, jacobian = self.forward(x), self.jacobian(x)
+        return self.least_squares_at(*self.forward_and_jacobian(x))
+
+    def least_squares_at(self, y: Array, jacobian: Array) -> tuple[Array, Array]:
+        """The same of y and dy/dx, shapes (m,) and (m, d)."""
         if isinstance(self.loss, SquaredError):
-            return self.residual(x), math.sqrt(2 * self.loss.factor) * jacobian
+            return self.residual_at(y), math.sqrt(2 * self.loss.factor) * jacobian
         root = jnp.linalg.cholesky(self.loss_hessian(y))
         return jax.scipy.linalg.solve_triangular(root, self.loss_gradient(y), lower=True), root.T @ jacobian
 
@@ -304,14 +319,7 @@ class Problem:
         Raises:
             ValueError: where a stage has no inverse.
         """
-        u, left = self.walk_back(y, x)
-        if left:
-            raise ValueError(
-                f"stage {self.stages[left - 1].name!r} of {self.name!r} has no inverse, but inverse simulation needs "
-                "one for every stage, or a first-order rule for the rest; give Stage(forward, inverse=…), wrap the "
-                "stage in numerical_inverse, or train it by InverseSimulator(inner=methods.adam(1e-3))."
-            )
-        return u
+        return self.chain.pull_back(y, self.path(x), self.name)
 
     def spaces(self, x: ArrayLike) -> dict[str, Array]:
         """The point in every space by name, from x over the stages to the loss."""

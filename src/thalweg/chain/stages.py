@@ -135,10 +135,10 @@ def forward_of(stage: Stage, example: Any) -> Callable[[Any], Any]:
     return lambda x: _with_example(stage.forward, 1)(x, example)
 
 
-def jacobian(
+def value_and_jacobian(
     derivatives: "Derivatives", maps: Sequence[Callable[[Array], Array]], sizes: Sequence[int], x: Array
-) -> Array:
-    """d(map_n … map_1)/dx, shape (sizes[-1], sizes[0]), for maps between vectors of ``sizes``.
+) -> tuple[Array, Array]:
+    """y = map_n(… map_1(x)) and dy/dx, shape (sizes[-1], sizes[0]), for maps between vectors of ``sizes``.
 
     Exact derivatives cut the chain at its narrowest inner space, where that is narrower than both ends, and multiply
     the two Jacobians, so that the passes are as many as the narrowest spaces have components.
@@ -151,7 +151,7 @@ def jacobian(
 
     narrowest = min(range(1, len(maps)), key=lambda i: sizes[i], default=0)
     if not derivatives.exact or narrowest == 0 or sizes[narrowest] >= min(sizes[0], sizes[-1]):
-        return derivatives.jacobian(lambda x: through(maps, x), x)
-    first, last = maps[:narrowest], maps[narrowest:]
-    after = jacobian(derivatives, last, sizes[narrowest:], through(first, x))
-    return after @ jacobian(derivatives, first, sizes[: narrowest + 1], x)
+        return derivatives.value_and_jacobian(lambda x: through(maps, x), x)
+    u, before = value_and_jacobian(derivatives, maps[:narrowest], sizes[: narrowest + 1], x)
+    y, after = value_and_jacobian(derivatives, maps[narrowest:], sizes[narrowest:], u)
+    return y, after @ before

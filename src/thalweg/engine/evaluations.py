@@ -30,7 +30,8 @@ class Counted:
     """A problem as a method sees it (an ``Objective``) in one trace, with ``counts`` of what is evaluated, by kind.
 
     Nothing is evaluated twice at one point: what is asked for again is remembered. A value counts once however often it
-    is asked for, and not where it is part of a derivative.
+    is asked for, and not where it is part of a derivative, but for y and the spaces before it, which no gradient
+    gives.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -61,7 +62,14 @@ class Counted:
         self._at(x).known.update(value=value, gradient=gradient, value_and_gradient=(value, gradient))
 
     def value(self, x: Array) -> Array:
-        return self._evaluated("value", x, self.problem.value, "value")
+        return self._of_y("value", x, self.chain.loss_at)
+
+    def _of_y(self, name: str, x: Array, f: Callable[[Array], Any]) -> Any:
+        """What f makes of y(x), or made of it before."""
+        point = self._at(x)
+        if name not in point.known:
+            point.known[name] = f(self.forward(x))
+        return point.known[name]
 
     def values(self, points: Array) -> Array:
         self.counts["value"] += len(points)
@@ -89,24 +97,35 @@ class Counted:
         return value, gradient, product
 
     def path(self, x: Array) -> list[Array]:
-        return self.problem.path(x)
+        point = self._at(x)
+        if "path" not in point.known:
+            self.counts["value"] += 1
+            point.kinds.add("value")
+            with jax.named_scope(_SCOPE):
+                point.known["path"] = self.problem.path(x)
+            point.known.setdefault("forward", point.known["path"][-1])
+        return point.known["path"]
 
     def forward(self, x: Array) -> Array:
-        return self._evaluated("forward", x, self.problem.forward, "value")
+        known = self._at(x).known
+        return known["forward"] if "forward" in known else self.path(x)[-1]
 
-    def jacobian(self, x: Array) -> Array:
-        return self._evaluated("jacobian", x, self.problem.jacobian, "jacobian")
+    def forward_and_jacobian(self, x: Array) -> tuple[Array, Array]:
+        both = self._evaluated("both", x, self.problem.forward_and_jacobian, "value", "jacobian")
+        self._at(x).known["forward"] = both[0]
+        return both
 
     def linearize(self, x: Array) -> tuple[Array, Function, Function]:
         y, push, pull = self._evaluated("linearize", x, self.problem.linearize, "value")
+        self._at(x).known["forward"] = y
         scoped = jax.named_scope(_SCOPE)  # so that products in a loop are seen, which are of no kind that is counted
         return y, scoped(push), scoped(pull)
 
     def residual(self, x: Array) -> Array:
-        return self._evaluated("residual", x, self.problem.residual, "value")
+        return self._of_y("residual", x, self.problem.residual_at)
 
     def least_squares(self, x: Array) -> tuple[Array, Array]:
-        return self._evaluated("least_squares", x, self.problem.least_squares, "value", "jacobian")
+        return self.problem.least_squares_at(*self.forward_and_jacobian(x))
 
     def loss_gradient(self, y: Array) -> Array:
         return self.problem.loss_gradient(y)
@@ -118,10 +137,10 @@ class Counted:
         return self.problem.newton_in_y(y)
 
     def walk_back(self, y: Array, x: Array) -> tuple[Array, int]:
-        return self.problem.walk_back(y, x)
+        return self.chain.walk_back(y, self.path(x))
 
     def pull_back(self, y: Array, x: Array) -> Array:
-        return self.problem.pull_back(y, x)
+        return self.chain.pull_back(y, self.path(x), self.name)
 
 
 def in_loops(jaxpr: Any) -> bool:

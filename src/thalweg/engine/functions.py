@@ -117,12 +117,10 @@ class Functions:
 
     def _seen(self, case: Any, batches: Any) -> tuple[Objective, Any]:
         """The problem that a step sees, and the examples of the next step."""
+        batch = case
         if self.shuffle:
             batch, batches = self.shuffle.draw(batches)
-            return self.problem.bind(batch), batches
-        if self.verb.in_step:
-            return self.problem, batches
-        problem = Counted(self._bound(case))
+        problem = Counted(self._bound(batch))
         self.counts = problem.counts
         return problem, batches
 

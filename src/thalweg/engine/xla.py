@@ -58,6 +58,10 @@ class Settled:
     def jacobian(self, f: Function, x: Array) -> Array:
         return settled_in_order(self.inner.jacobian(f, x))
 
+    def value_and_jacobian(self, f: Function, x: Array) -> tuple[Array, Array]:
+        y, jacobian = self.inner.value_and_jacobian(f, x)
+        return settled_in_order(y), settled_in_order(jacobian)
+
     def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
         return self.inner.linearize(f, x)
 

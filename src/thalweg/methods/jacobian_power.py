@@ -52,8 +52,8 @@ class JacobianPower:
         return ()
 
     def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
-        g, j = problem.loss_gradient(problem.forward(x)), problem.jacobian(x)
-        return x - self.learning_rate * jacobian_power(j, g, _factors, self), state
+        y, j = problem.forward_and_jacobian(x)
+        return x - self.learning_rate * jacobian_power(j, problem.loss_gradient(y), _factors, self), state
 
     def workspace(self, rows: int, columns: int, itemsize: int) -> int:
         """Bytes of one step for J of shape (rows, columns): J, J in float64, and squares of its shorter side."""

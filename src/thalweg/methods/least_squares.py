@@ -79,12 +79,12 @@ class InverseGradient:
         return ()
 
     def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
-        y = problem.forward(x)
+        y, jacobian = problem.forward_and_jacobian(x)
         if y.shape != x.shape:
             raise ValueError(
                 f"{problem.name!r} maps {x.shape[0]} components to {y.shape[0]}, but InverseGradient needs a square "
                 "Jacobian; use GaussNewton."
             )
         # One solution for both inverses: (dy/dx)^-1 H^-1 g = (H dy/dx)^-1 g.
-        whole = problem.loss_hessian(y) @ problem.jacobian(x)
+        whole = problem.loss_hessian(y) @ jacobian
         return x - self.learning_rate * solve(whole, problem.loss_gradient(y)), state

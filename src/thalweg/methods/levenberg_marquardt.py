@@ -117,6 +117,6 @@ def _lengths(squares: Array) -> Array:
 
 
 def _normal_equations(problem: Smooth, x: Array) -> tuple[Array, Array, Array]:
-    """L, J^T r and J^T J."""
+    """L, J^T r and J^T J, of one pass: L is known where r is."""
     r, j = problem.least_squares(x)
     return problem.value(x), product(j.T, r), gram(j)
