@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 PAGES = {script.stem for script in (Path(__file__).resolve().parents[1] / "examples").glob("*.py")}
-MEASURED = {"fields", "sine"}  # by test_learning_fields, for their tables
+MEASURED = {"fields", "sine", "optimizers"}  # by test_learning_fields and test_lecture_b, for their tables
 
 
 @pytest.mark.parametrize("name", sorted(PAGES - MEASURED))
