@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import threading
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import jax
@@ -156,20 +154,6 @@ def test_calls_go_to_an_executor(pool):
         problem = tw.Problem(stage, loss=tw.SquaredError([6.0]), start=[2.0])
         fits = tw.solve(problem, tw.methods.LevenbergMarquardt(), [[2.0], [2.5], [3.5]])
     np.testing.assert_allclose(fits.x.values, 3.0, rtol=1e-6)
-
-
-def test_threads_are_taken_where_they_are_faster():
-    """What waits, such as a program, goes to threads once one batch was seen each way."""
-    names = []
-
-    def waits(x):
-        names.append(threading.current_thread().name.split("_")[0])
-        time.sleep(0.02)
-        return x * TIMES
-
-    problem = tw.Problem(tw.Stage.from_host(waits), loss=tw.SquaredError(2 * TIMES), start=[0.5])
-    tw.run(problem, tw.methods.gradient_descent(1e-3), [[0.5], [0.6], [0.7], [0.8]], steps=4)
-    assert names[-4:] == ["simulators"] * 4
 
 
 def test_data_and_inverse_of_the_host():

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache, partial
 from inspect import signature
-from time import perf_counter
 from typing import Any, final
 
 import jax
@@ -24,8 +23,8 @@ class HostFunction:
     """A function of Python that JAX calls with batches of points, and differentiates.
 
     Points are pytrees of NumPy arrays in float64, whatever the precision of the program, which rounds what it hands
-    over and gets. In one call the function is evaluated once for each different point, by ``pool``, or in threads where
-    these help. What it raises is NaN there, and is kept in ``raised``.
+    over and gets. In one call the function is evaluated once for each different point, over the threads of ``pool``.
+    What it raises is NaN there, and is kept in ``raised``.
     """
 
     def __init__(self, f: Callable[..., Any], jacobian: Callable[..., Any] | None, batched: bool, pool: Any) -> None:
@@ -34,7 +33,6 @@ class HostFunction:
         self.known: tuple[bytes, np.ndarray] | None = None  # the point where these were found, and what it returned
         self.scale = np.ones(1)  # of the components of x, for differences
         self.raised: list[Exception] = []
-        self.seconds: dict[Executor | None, float] = {None: 0.0, _threads(): 0.0}  # of a call, the last time
         self.__name__ = name_of(f)
         self.__signature__ = signature(f)
 
@@ -101,22 +99,12 @@ class HostFunction:
         return (np.swapaxes((high - low) / between, 1, 2),)
 
     def _each(self, f: Any, shape: tuple[int, ...], structures: Any, rows: Sequence[Any]) -> list[np.ndarray]:
-        """What f gives for each row: where there are several, from the pool, or as the last two calls were faster.
-
-        Threads share out what waits or computes outside of Python, such as a program, and slow down what is written in
-        Python: of SciPy's ``solve_ivp`` a call takes five times as long, for each return to Python waits for its turn.
-        """
+        """What f gives for each row, over the threads of the pool where there are several."""
         given = [(_tree(structures, x, 0), *jax.tree.unflatten(structures[2], data)) for x, data in rows]
-        if len(given) < 2 or self.pool is not None:
-            return self._made(f, shape, given, self.pool if len(given) > 1 else None)
-        way = min(self.seconds, key=lambda pool: self.seconds[pool])
-        begun = perf_counter()
-        found = self._made(f, shape, given, way)
-        self.seconds[way] = (perf_counter() - begun) / len(given)
-        return found
-
-    def _made(self, f: Any, shape: tuple[int, ...], given: Sequence[Any], pool: Executor | None) -> list[np.ndarray]:
-        later = [partial(f, *row) if pool is None else pool.submit(f, *row).result for row in given]
+        pool = self.pool or _threads()
+        later = (
+            [pool.submit(f, *row).result for row in given] if len(given) > 1 else [partial(f, *row) for row in given]
+        )
         return [self._shaped(result, shape) for result in later]
 
     def _shaped(self, result: Callable[[], Any], shape: tuple[int, ...]) -> np.ndarray:

@@ -59,9 +59,8 @@ class Stage:
     ) -> "Stage":
         """A stage whose functions are Python on the host, not JAX: NumPy, SciPy, torch, a subprocess, an FMU.
 
-        ``f`` is called with float64, once for each different point, in threads where several points are asked for and
-        threads turn out to be faster. Problem calls it once at the start to see what it returns. What it raises is NaN
-        there, and ``run`` and ``solve`` tell of it in the end.
+        ``f`` is called with float64, once for each different point and over threads. Problem calls it once at the start
+        to see what it returns. What it raises is NaN there, and ``run`` and ``solve`` tell of it in the end.
 
         Args:
             f: x -> y, or (x, data) -> y; points like those of JAX stages, with NumPy arrays.
@@ -71,7 +70,7 @@ class Stage:
             batched: whether f takes many points at once, arrays with a leading axis, and returns as many.
             name: as in ``Stage``.
             executor: any ``concurrent.futures.Executor`` for the calls; one of processes needs a function that it can
-                pickle. If None one after the other or in threads, as is faster: code in Python is slower in threads.
+                pickle. A pool of threads if None.
         Raises:
             ValueError: from ``Problem``, where f cannot be called at the start.
         Cost:
