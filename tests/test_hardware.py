@@ -100,6 +100,7 @@ def test_widths_are_as_even_as_threads_allow_and_no_wider_than_there_is_work():
         assert machine.width_in_step(3, 2, 4, LONG) == machine.width_in_step(3, 2, 4, PYTHON) == 3
         assert machine.width_in_step(9000, 2, 4, PYTHON) == 9000 and machine.width_recycled(100, 1, 2, LONG) == 1
         assert machine.width_recycled(100, 1000, 2, EACH) == 1
+        assert [machine.width_in_step(n, 2, 4, EACH) for n in (1, 1000, 37)] == [1, 25 if machine is GPU else 10, 1]
         assert (
             machine.width_recycled(100, 1000, 2, LONG) == machine.vector < machine.width_recycled(100, 1000, 2, PYTHON)
         )

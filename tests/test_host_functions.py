@@ -43,8 +43,19 @@ def called(points, verb, *given, **settings):
     return result, np.array(points)
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize(("d", "n"), [(2, 1), (1, 5), (10, 3), pytest.param(2, 200, marks=pytest.mark.slow)])
+SIZES = [(2, 1), (1, 5), (10, 3), (200, 1), (2, 1000)]  # d, starts
+QUICK = [(name, *SIZES[0]) for name in METHODS] + [("BFGS", *size) for size in SIZES[:4]]
+
+
+@pytest.mark.parametrize(
+    ("name", "d", "n"),
+    [
+        pytest.param(name, d, n, marks=() if (name, d, n) in QUICK else pytest.mark.slow)
+        for name in METHODS
+        for d, n in SIZES
+        if name not in ("Newton", "trust") or d < 200
+    ],
+)
 def test_solve_calls_a_function_as_often_as_it_says(name, d, n):
     """A value and its gradient are one call, and a value, y and the Jacobian, a Hessian, a product with a vector."""
     problem, points = counted(d)
@@ -64,6 +75,15 @@ def test_run_calls_a_function_once_a_step_and_once_a_row(d, n):
     assert len(seen) == n * (6 + 6)  # a row of each point, and a trial with its gradient of each step and at the start
     for x in trace.x.values.reshape(-1, d):
         assert (np.abs(seen - x).max(axis=1) < 1e-6).sum() >= 1
+
+
+@pytest.mark.parametrize("method", ["BFGS", "L-BFGS-B", "Newton-CG"])
+def test_minimize_calls_a_function_as_often_as_it_says(method):
+    problem, points = counted(10)
+    found, seen = called(points, tw.minimize, lambda x: problem.value(x), problem.start, method=method)
+    assert found.success and len(seen) <= found.nfev + 1  # one to see what it returns
+    products = found.nit if method == "Newton-CG" else 0
+    assert len(seen) >= found.nfev - products and np.isfinite(seen).all()
 
 
 def test_one_long_simulation_is_not_made_for_others():

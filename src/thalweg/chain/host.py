@@ -1,5 +1,6 @@
 """Simulators that are no JAX: functions of Python on the host as stages, with derivatives."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache, partial
@@ -15,6 +16,7 @@ from thalweg.chain.signatures import asks, name_of
 from thalweg.numerics.host import host_call
 from thalweg.numerics.reading import first_line
 
+REMEMBERED = 4  # calls: a trial and its differences, and a row
 STEP = np.finfo(float).eps ** (1 / 3)  # of differences, relative to a component
 
 
@@ -23,14 +25,16 @@ class HostFunction:
     """A function of Python that JAX calls with batches of points, and differentiates.
 
     Points are pytrees of NumPy arrays in float64, whatever the precision of the program, which rounds what it hands
-    over and gets. In one call the function is evaluated once for each different point, over the threads of ``pool``.
-    What it raises is NaN there, and is kept in ``raised``.
+    over and gets. In one call the function is evaluated once for each different point, over the threads of ``pool``;
+    what the last few calls found is remembered, so that a row of a point that a step has tried costs nothing. What it
+    raises is NaN there, and is kept in ``raised``.
     """
 
     def __init__(self, f: Callable[..., Any], jacobian: Callable[..., Any] | None, batched: bool, pool: Any) -> None:
         self.f, self.jacobian, self.batched, self.pool = f, jacobian, batched, pool
         self.like: Any = None  # what it returns, as shapes
-        self.known: tuple[bytes, np.ndarray] | None = None  # the point where these were found, and what it returned
+        self.known: dict[bytes, np.ndarray] = {}  # what it returned at the start, where these were found
+        self.recent: deque[dict[bytes, np.ndarray]] = deque(maxlen=REMEMBERED)  # what the last calls returned
         self.scale = np.ones(1)  # of the components of x, for differences
         self.raised: list[Exception] = []
         self.__name__ = name_of(f)
@@ -46,7 +50,7 @@ class HostFunction:
         found = jax.tree.map(lambda leaf: np.asarray(leaf, float), found)
         found = jax.tree.map(lambda leaf: leaf[0], found) if self.batched else found
         other.like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), found)
-        other.known, other.scale = (_key(_raveled(given), data), _raveled(found)), np.abs(_raveled(given))
+        other.known, other.scale = {_key(_raveled(given), data): _raveled(found)}, np.abs(_raveled(given))
         return other
 
     def __call__(self, x: Any, *data: Any) -> Any:
@@ -72,11 +76,12 @@ class HostFunction:
         points = points.astype(float)
         keys = [_key(point, rows) for point, *rows in zip(points, *data, strict=True)]
         where = {key: i for i, key in enumerate(keys)}
-        found = dict([self.known]) if self.known and self.known[0] in where else {}
+        found = {key: known[key] for known in (self.known, *tuple(self.recent)) for key in where if key in known}
         asked = [i for key, i in where.items() if key not in found]
         rows = [(points[i], [rows[i] for rows in data]) for i in asked]
         made = self._together(structures, rows) if self.batched else self._each(self.f, (self.size,), structures, rows)
         found |= {keys[i]: y for i, y in zip(asked, made, strict=True)}
+        self.recent.append(found)
         return (np.array([found[key] for key in keys]),)
 
     def slopes(self, structures: Any, points: np.ndarray, *data: np.ndarray) -> tuple[np.ndarray]:

@@ -65,13 +65,13 @@ class Hardware:
 
     def width_in_step(self, lanes: int, dimension: int, components: int, cost: "Cost") -> int:
         """Lanes of one tile of ``run``: as even as threads allow, no wider than the cache likes; where the host is
-        called, all.
+        called, all, but few where it is called for each lane, a call that XLA compiles for each.
 
         Widths are ``filled``, with copies of the last lane. Where points are so large or an evaluation so dear that
         copies would cost time, results depend on the width by rounding.
         """
         if cost.host:
-            return lanes
+            return max(w for w in range(1, self.vector + 1) if lanes % w == 0) if cost.alone else lanes
         most = max(1, min(self.widest, self.tile_components // dimension))
         tiles = -(-lanes // most)
         if tiles == 1 and lanes >= self.worth:
