@@ -53,7 +53,6 @@ QUICK = [(name, *SIZES[0]) for name in METHODS] + [("BFGS", *size) for size in S
         pytest.param(name, d, n, marks=() if (name, d, n) in QUICK else pytest.mark.slow)
         for name in METHODS
         for d, n in SIZES
-        if name not in ("Newton", "trust") or d < 200
     ],
 )
 def test_solve_calls_a_function_as_often_as_it_says(name, d, n):
