@@ -108,7 +108,7 @@ def test_a_cloud_in_many_components_is_one_minimum(monkeypatch):
     points = 1e-3 * np.random.default_rng(0).normal(size=(900, 20))
     fits = fits_of(np.zeros((30, 30), int)).drop_dims("x_dim")
     fits = fits.assign(x=(("variant", "start", "x_dim"), points[None]), first_x=(("start", "x_dim"), 1e3 * points))
-    monkeypatch.setattr(import_module("thalweg.analysis.basins"), "MOST_PAIRS", 10_000)
+    monkeypatch.setattr(import_module("thalweg.analysis.clusters"), "MOST_PAIRS", 10_000)
     found = tw.analysis.basins(fits, radius=1e-3)
     assert found.sizes["basin"] == 1 and np.all(found.attrs["radius"] > 1e-3)
     far = points + 1e-1 * (np.arange(900) % 3)[:, None]

@@ -9,8 +9,11 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis import theory
+from thalweg.analysis.clusters import linked
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
+from thalweg.methods.newton import Newton
+from thalweg.verbs.solve import solve
 
 ROUNDINGS = 100  # of x below which a move says nothing
 END = 0.1  # of the rows at the end, whose largest error counts as noise
@@ -18,14 +21,16 @@ MARGIN = 10  # times the noise, if half of the rows are above it
 CONVERGED = 0.1  # of the largest error, below which a path must get
 NOTHING = 1e-8  # of the size of y, below which a residual counts as none
 EXACT_HESSIAN = 1000  # components up to which theory gets the eigenvalues of the Hessian
+POLISHING, SAME = 50, 1e-6  # steps to a minimum that nobody stated, and how close two of them are one
 FEWEST = 4  # rows of a tail, unless the path has only 3
 
 
 def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     """The rate r of linear convergence, e_(k+1) ~ r e_k, and the order q, e_(k+1) ~ C e_k^q, of each path.
 
-    e_k = |x_k - x*| in [x], with x* the known minimum nearest to where the path ends or, where the problem states none,
-    the end of lowest loss over the whole trace (measured rates are then true only well above its own error).
+    e_k = |x_k - x*| in [x], with x* the known minimum nearest to where the path ends. Where the problem states none, it
+    is where Newton's method leads from there in float64, unless that is farther than the path has gone, and above 1000
+    components; then it is the end itself (and measured rates are true only well above its own error).
 
     Both are slopes over a tail: the second half, and at least four, of the rows above rounding, which are those before
     the error first falls to the largest of the last tenth of all rows (to ten times that, if it leaves half of them) or
@@ -48,16 +53,15 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     Raises:
         ValueError: for a trace without rules, and for a Dataset without x and loss by variant, start and step.
     Cost:
-        The errors, and one Hessian for each x*; above 1000 components theory is left out.
+        The errors, and one Hessian for each x*, where none is stated some ten for each path; above 1000 components
+        theory is left out.
     """
     trace = judged_paths(trace, "x", "loss")
     kinds = theory.variants_of(trace)
     x = trace["x"].values
     eps, x, steps = np.finfo(x.dtype).eps, x.astype(np.float64), trace["step"].values
-    minima = problem.minima if len(problem.minima) else _best_end(trace, x)
     with np.errstate(all="ignore"):
-        nearest = np.linalg.norm(x[:, :, -1, None] - minima, axis=-1)
-        nearest = np.where(np.isnan(nearest), np.inf, nearest).argmin(-1)
+        minima, nearest = _nearest(problem, x) if len(problem.minima) else _limits(problem, x)
         error = np.linalg.norm(x - minima[nearest][:, :, None], axis=-1)
         tail = _tail(x, error, eps)
         logs = np.where(tail, np.log(error), 0)
@@ -83,11 +87,26 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     )
 
 
-def _best_end(trace: xr.Dataset, x: np.ndarray) -> np.ndarray:
-    """The last point of lowest loss, shape (1, d)."""
-    loss = np.asarray(trace["loss"], np.float64)[..., -1]
-    loss = np.where(np.isfinite(loss), loss, np.inf)
-    return x[:, :, -1].reshape(-1, x.shape[-1])[[loss.argmin()]]
+def _nearest(problem: Problem, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The known minima (n, d), and which is the nearest to the end of each path."""
+    away = np.linalg.norm(x[:, :, -1, None] - problem.minima, axis=-1)
+    return problem.minima, np.where(np.isnan(away), np.inf, away).argmin(-1)
+
+
+def _limits(problem: Problem, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where paths go to, points (n, d), and which is that of each path."""
+    first, limits = x[:, :, 0].reshape(-1, x.shape[-1]), x[:, :, -1].reshape(-1, x.shape[-1]).copy()
+    finite = np.isfinite(limits).all(-1)
+    if finite.any() and x.shape[-1] <= EXACT_HESSIAN:
+        fits = solve(problem, Newton(), limits[finite], gtol=0, max_steps=POLISHING, dtype="float64", progress=False)
+        ends, further = limits[finite], fits["last_x"].values[0]
+        near = np.linalg.norm(further - ends, axis=-1) <= np.linalg.norm(ends - first[finite], axis=-1)
+        limits[finite] = np.where(near[:, None], further, ends)
+    limits[~finite] = limits[finite][:1] if finite.any() else problem.start
+    size = SAME * np.abs(limits).max(0)
+    which = linked(limits / np.where(size > 0, size, 1))[0]
+    one = np.unique(which, return_index=True)[1]
+    return limits[one], which.reshape(x.shape[:2])
 
 
 def _tail(x: np.ndarray, error: np.ndarray, eps: float) -> np.ndarray:
