@@ -95,16 +95,17 @@ def basins(fits: xr.Dataset, radius: float | None = None, box: int = 5, problem:
     eps = float(np.finfo(ends.data["x"].dtype).eps)
     size = _radius(radius, ends, arrived)
     cluster, doubled = linked(points / size)
-    size, scale = size * doubled, np.ones(len(points))
+    size, small = size * doubled, np.ones(len(points))
     if radius is None:
         error = ends.moved[arrived] + ROUNDINGS * eps * np.abs(points)
         source = np.unique(ends.first, axis=0, return_inverse=True)[1]
         source = np.broadcast_to(source.ravel(), arrived.shape)[arrived]
-        cluster, scale = told_apart(points / size, cluster, source, slopes, (error / size).max(-1))
+        cluster, small = told_apart(points / size, cluster, source, slopes, (error / size).max(-1))
     saddle = 2 * np.bincount(cluster, ends.saddle[arrived]) > np.bincount(cluster)
     best, spread = _lowest(cluster, np.where(saddle[cluster], slopes, losses))
-    width = scale[best, None] * size
-    sure = np.where(saddle, 0, spread) + slopes[best] * width.sum(-1) + ROUNDINGS * eps * np.abs(losses[best])
+    width, steepest = small[best, None] * size, np.zeros(len(best))
+    np.maximum.at(steepest, cluster, slopes)  # that of the best may be zero by chance
+    sure = np.where(saddle, 0, spread) + steepest * width.sum(-1) + ROUNDINGS * eps * np.abs(losses[best])
     order = _order(losses[best], sure, points[best], width)
     best, (kind, kinds) = best[order], _kinds(problem, points[best[order]], saddle[order])
     label = np.full(arrived.shape, -1, np.int32)

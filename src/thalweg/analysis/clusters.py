@@ -29,8 +29,8 @@ class Spots(NamedTuple):
 def told_apart(
     points: np.ndarray, cluster: np.ndarray, source: np.ndarray, slope: np.ndarray, error: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (n,) from 0 that refine ``cluster`` (n,), as some are separate spots at a finer look, and the scale (n,)
-    below 1 at which each point's was told apart, else 1.
+    """Labels (n,) from 0 that refine ``cluster`` (n,), as some are separate spots at a finer look, and how large (n,)
+    these spots are, 1 for clusters that stay.
 
     Ends of a single minimum, too, may lie in spots with gaps between them, as where it is reached from two sides; but
     slopes tell how far away it is. Where they differ by a over a spot of diameter b, the curvature is about a / b, and
@@ -47,7 +47,7 @@ def told_apart(
         error: of each position as such, such as its rounding, in units of the radius.
     """
     label, scale, left = cluster.copy(), 1.0, np.arange(len(points))
-    scales = np.ones(len(points))
+    sizes = np.ones(len(points))
     while len(left) and scale > FINEST:
         scale /= FINER
         at, spot = points[left], linked(points[left] / scale)[0]
@@ -60,14 +60,14 @@ def told_apart(
         for old in np.flatnonzero(splits):
             here = np.flatnonzero(label[left] == old)
             label[left[here]] = _nearest(at[here], spot[here], sure, int(old), label.max() + 1)
-            scales[left[here]] = scale
+            sizes[left[here]] = scale / FAR
         # Where most points are alone they will be so at any finer scale, and a spot of rounding is one.
         whole = (np.bincount(spots.cluster, minlength=many) == 1) & (
             np.bincount(spots.cluster, spots.diameter - FAR * spots.error, many) <= 0
         )
         open_ = (crowd >= MOST * size) & ~whole & (size > 0)
         left = left[open_[spots.cluster[spot]]]
-    return label, scales
+    return label, sizes
 
 
 def _spots(spot: np.ndarray, cluster: np.ndarray, at: np.ndarray, slope: np.ndarray, error: np.ndarray) -> Spots:

@@ -37,9 +37,9 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
       largest in size.
     - cycling: the last rows come back after 2 to 32 recorded steps to within 1e-3 of the moves between them, to stay
       (see ``final_period``).
-    - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or the last move is
-      within 100 roundings of x; so at this pace a thousand such quarters would not do. Saddle points and maxima count
-      here.
+    - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or the last two moves
+      are within 100 roundings of x; so at this pace a thousand such quarters would not do. Saddle points and maxima
+      count here.
     - moving: none of these.
 
     Up to 100 components the predicted decrease is that of all of H. Beyond, it is what 100 steps of conjugate gradients
@@ -80,10 +80,12 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
 
 def _diverged(x: np.ndarray, loss: np.ndarray) -> np.ndarray:
     finite = np.isfinite(loss).all(-1) & np.isfinite(x).all((-2, -1))
-    maxima = np.stack([part.max(-1) for part in np.array_split(loss, 4, axis=-1) if part.shape[-1]])
+    quarters = [part for part in np.array_split(loss, 4, axis=-1) if part.shape[-1]]
+    maxima, rows = np.stack([part.max(-1) for part in quarters]), [part.shape[-1] for part in quarters]
     with np.errstate(invalid="ignore"):
         rises, rounding = np.diff(maxima, axis=0), 8 * float(jnp.finfo(x.dtype).eps) * np.abs(maxima[-1])
-        goes_on = (rises > 0).all(0) & (rises[-1:] >= LASTING * rises[-2:-1]).all(0) & (len(maxima) > 1)
+        lasts = rises[-1:] * rows[-2:-1] >= LASTING * rises[-2:-1] * rows[-1]
+        goes_on = (rises > 0).all(0) & lasts.all(0) & (len(maxima) > 1)
         grows = goes_on & (loss[..., -1] > loss[..., 0] + rounding)
     return ~finite | grows
 

@@ -13,6 +13,7 @@ from thalweg.analysis.clusters import linked
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
 from thalweg.methods.newton import Newton
+from thalweg.methods.newton_cg import NewtonCG
 from thalweg.verbs.solve import solve
 
 ROUNDINGS = 100  # of x below which a move says nothing
@@ -21,7 +22,8 @@ MARGIN = 10  # times the noise, if half of the rows are above it
 CONVERGED = 0.1  # of the largest error, below which a path must get
 NOTHING = 1e-8  # of the size of y, below which a residual counts as none
 EXACT_HESSIAN = 1000  # components up to which theory gets the eigenvalues of the Hessian
-POLISHING, SAME = 50, 1e-6  # steps to a minimum that nobody stated, and how close two of them are one
+POLISHING = 50, 200  # steps to where paths lead, up to so many components and beyond
+SAME = 1e-6  # of the largest, within which two such points are one
 FEWEST = 4  # rows of a tail, unless the path has only 3
 
 
@@ -29,8 +31,9 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     """The rate r of linear convergence, e_(k+1) ~ r e_k, and the order q, e_(k+1) ~ C e_k^q, of each path.
 
     e_k = |x_k - x*| in [x], with x* the known minimum nearest to where the path ends. Where the problem states none, it
-    is where Newton's method leads from there in float64, unless that is farther than the path has gone, and above 1000
-    components; then it is the end itself (and measured rates are true only well above its own error).
+    is where Newton's method leads from there in float64, which may be a saddle point (above 1000 components
+    ``NewtonCG``, which goes down); if that is not finite, as where H is singular, it is the end itself, and measured
+    rates are true only well above its own error.
 
     Both are slopes over a tail: the second half, and at least four, of the rows above rounding, which are those before
     the error first falls to the largest of the last tenth of all rows (to ten times that, if it leaves half of them) or
@@ -53,8 +56,8 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     Raises:
         ValueError: for a trace without rules, and for a Dataset without x and loss by variant, start and step.
     Cost:
-        The errors, and one Hessian for each x*, where none is stated some ten for each path; above 1000 components
-        theory is left out.
+        The errors, and one Hessian for each x*, where none is stated up to 50 for each path; above 1000 components up
+        to 200 products with it instead, and theory is left out.
     """
     trace = judged_paths(trace, "x", "loss")
     kinds = theory.variants_of(trace)
@@ -95,13 +98,14 @@ def _nearest(problem: Problem, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _limits(problem: Problem, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where paths go to, points (n, d), and which is that of each path."""
-    first, limits = x[:, :, 0].reshape(-1, x.shape[-1]), x[:, :, -1].reshape(-1, x.shape[-1]).copy()
+    limits = x[:, :, -1].reshape(-1, x.shape[-1]).copy()
     finite = np.isfinite(limits).all(-1)
-    if finite.any() and x.shape[-1] <= EXACT_HESSIAN:
-        fits = solve(problem, Newton(), limits[finite], gtol=0, max_steps=POLISHING, dtype="float64", progress=False)
-        ends, further = limits[finite], fits["last_x"].values[0]
-        near = np.linalg.norm(further - ends, axis=-1) <= np.linalg.norm(ends - first[finite], axis=-1)
-        limits[finite] = np.where(near[:, None], further, ends)
+    if finite.any():
+        large = x.shape[-1] > EXACT_HESSIAN
+        method, most = NewtonCG() if large else Newton(), POLISHING[large]
+        fits = solve(problem, method, limits[finite], gtol=0, max_steps=most, dtype="float64", progress=False)
+        further = fits["last_x"].values[0]
+        limits[finite] = np.where(np.isfinite(further).all(-1, keepdims=True), further, limits[finite])
     limits[~finite] = limits[finite][:1] if finite.any() else problem.start
     size = SAME * np.abs(limits).max(0)
     which = linked(limits / np.where(size > 0, size, 1))[0]

@@ -31,6 +31,7 @@ class Memo(NamedTuple):
 
     loss: Array  # at the point before the last step
     norm: Array  # of the gradient there, the largest component
+    first: Array  # the same at its start
     change: Array  # of x by the last step, relative to x; infinite where it did not move
     best_x: Array
     best_loss: Array
@@ -53,7 +54,7 @@ class Finishing:
 
     def memo(self, x: Array) -> Memo:
         number = jnp.full((), jnp.inf, x.dtype)
-        return Memo(number, number, number, x, number, number)
+        return Memo(number, number, number, number, x, number, number)
 
     def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None:
         """Nothing is given beside the method."""
@@ -100,6 +101,7 @@ class Finishing:
         memo = memo._replace(
             loss=value,
             norm=norm,
+            first=jnp.where(lane.steps == 0, norm, memo.first),
             best_x=jnp.where(better, x, memo.best_x),
             best_loss=jnp.where(better, value, memo.best_loss),
             best_norm=jnp.where(better, norm, memo.best_norm),
@@ -147,7 +149,8 @@ class Finishing:
             "xtol": jnp.where(report.stuck & jnp.logical_not(report.saddle), 0, memo.change),
         }
         arrived = [met(condition, measures) for condition in alternatives(rules.until)]
-        saddle, level = jnp.asarray(report.rests), norm >= memo.norm
+        saddle, none = jnp.asarray(report.rests), float(jnp.finfo(norm.dtype).eps) * memo.first
+        level = (norm >= memo.norm) | ((norm <= none) & (lane.steps > 0))
         choices = [
             (~(jnp.isfinite(value) & jnp.isfinite(norm)), Ending.NOT_FINITE),
             *((holds & ~saddle, Ending.MET + i) for i, holds in enumerate(arrived)),
