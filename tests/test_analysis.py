@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import xarray as xr
 
@@ -32,6 +33,62 @@ def test_a_longer_cycle_and_a_saddle():
     turn = tw.Problem(loss=lambda x: (x[0] ** 2 - x[1] ** 2) / 2, start=[1.0, 0.0])
     assert fates(turn, tw.methods.gradient_descent(0.5), steps=200) == ["stalled"]
     assert fates(problem, tw.methods.gradient_descent(2.0), steps=20) == ["cycling"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rest_at_a_maximum_or_saddle_is_stalled(dtype):
+    """A rise of the loss that dies out is no divergence, by whatever method."""
+    hill = tw.Problem(loss=lambda x: x[0] ** 4 - 2 * x[0] ** 2, start=[0.1])
+    uphill = {
+        "L-BFGS": tw.methods.from_optax(optax.lbfgs, learning_rate=0.5, linesearch=None),
+        "Newton": tw.methods.Newton(),
+        "slow Newton": tw.methods.Newton(learning_rate=0.3),
+        "ascent": tw.methods.gradient_descent(-0.05),
+        "momentum": tw.methods.momentum(-0.02, 0.5),
+    }
+    assert fates(hill, uphill, [[0.1], [-0.2]], steps=200, dtype=dtype) == ["stalled"] * 10
+    saddle = tw.Problem(loss=lambda x: x[0] ** 2 - x[1] ** 2 + x[1] ** 4, start=[0.01, 0.3])
+    assert fates(saddle, {"N": tw.methods.Newton(learning_rate=0.3)}, steps=200, dtype=dtype) == ["stalled"]
+    dome = tw.Problem(loss=lambda x: -jnp.sum(x**2), start=[1.0, 2.0])
+    assert fates(dome, tw.methods.gradient_descent(-0.1), steps=200, dtype=dtype) == ["stalled"]
+
+
+def test_what_rises_for_good_has_diverged():
+    """At any pace: exponentially, by a slope, as a square root, as a logarithm; in few rows, too."""
+    slow = {"log": lambda x: jnp.log(1 + x[0] ** 2), "root": lambda x: jnp.sqrt(1 + x[0] ** 2)}
+    for loss in slow.values():
+        for steps in (6, 7, 8, 40):
+            problem = tw.Problem(loss=loss, start=[1.5])
+            assert fates(problem, tw.methods.Newton(), steps=steps, dtype="float64") == ["diverged"]
+    for loss in (lambda x: -x[0], lambda x: -jnp.log(x[0]), lambda x: -jnp.sqrt(x[0])):
+        problem = tw.Problem(loss=loss, start=[0.9])
+        rising = tw.methods.gradient_descent(-0.01)
+        assert fates(problem, rising, steps=30, dtype="float64") == ["diverged"]
+    assert fates(tw.problems.quadratic([1.0]), tw.methods.gradient_descent(2.00001), [[1.0]], steps=100) == ["diverged"]
+
+
+def test_a_path_that_turns_is_not_at_rest():
+    """Heavy ball without a move from row 4 to 5, as it began: z^5 is real."""
+    problem = tw.problems.quadratic([1.0])
+    rate = 1 + 0.9999 - 2 * 0.9999**0.5 * np.cos(2 * np.pi / 5)
+    trace = tw.run(problem, tw.methods.momentum(rate, 0.9999), [[1.0]], steps=1000, dtype="float64")
+    assert abs(np.diff(trace.x.values[0, 0, :, 0])[-1]) < 1e-10
+    assert OUTCOMES[tw.analysis.outcome(trace, problem).item()] == "moving"
+
+
+def test_steps_of_what_only_diverged_are_infinite():
+    """Alone, for several starts, at once, and beside others; a path that is there already needs none."""
+    free = tw.Problem(loss=lambda x: jnp.sum(x**2), start=[1.0, 1.0])
+    far = tw.methods.gradient_descent(5.0)
+    for starts in ([[1.0, 1.0]], [[1.0, 1.0], [2.0, 0.0]]):
+        trace = tw.run(free, {"far": far, "further": tw.methods.gradient_descent(1e30)}, starts, steps=20)
+        assert tw.analysis.table(trace, free)["steps"].tolist() == [np.inf, np.inf]
+    both = tw.run(free, {"far": far, "GD": tw.methods.gradient_descent(0.1)}, steps=20)
+    assert tw.analysis.table(both, free)["steps"].tolist() == [np.inf, 11]
+    lost = tw.Problem(loss=lambda x: jnp.log(x[0]), start=[-1.0])
+    assert tw.analysis.table(tw.run(lost, far, steps=3), lost)["steps"].tolist() == [np.inf]
+    there = tw.run(free, tw.methods.gradient_descent(0.1), [[0.0, 0.0]], steps=20)
+    assert tw.analysis.table(there, free)["steps"].tolist() == [0]
 
 
 def test_convergence_does_not_depend_on_units():

@@ -42,6 +42,123 @@ def root_of_unity_problem() -> tw.Problem:
     return tw.Problem(cube, loss=tw.SquaredError(np.array([1.0, 0.0]), factor=0.5), start=[1.0, 0.5], name="z^3 = 1")
 
 
+def ends_of(x: np.ndarray, slope: np.ndarray, first: np.ndarray) -> xr.Dataset:
+    """Fits of one variant that have converged at x (n, d) with largest gradients (n,), from ``first`` (n, d)."""
+    lanes = ("variant", "start")
+    return xr.Dataset(
+        {
+            "x": ((*lanes, "x_dim"), x[None]),
+            "loss": (lanes, np.zeros((1, len(x)))),
+            "gradient_norm": (lanes, slope[None]),
+            "outcome": (lanes, np.zeros((1, len(x)), int), {"flag_values": [0], "flag_meanings": "converged"}),
+            "first_x": (("start", "x_dim"), first),
+        },
+        {"variant": ["made"], "start": np.arange(len(x))},
+    )
+
+
+@pytest.fixture(scope="module")
+def himmelblau():
+    return tw.problems.himmelblau()
+
+
+@pytest.mark.parametrize(
+    ("method", "dtype", "reach"),
+    [
+        (tw.methods.TrustRegion(), "float64", (5, 2000, 5000, 1e6)),
+        (tw.methods.BFGS(), "float32", (5000,)),
+        (tw.methods.gradient_descent(5e-3), "float64", (5,)),
+    ],
+    ids=["trust-64", "bfgs-32", "gd-64"],
+)
+def test_minima_of_a_wide_search_are_told_apart(himmelblau, method, dtype, reach):
+    """In boxes whose thousandth is more than the 3.9 between them."""
+    order = np.lexsort(himmelblau.minima.T[::-1])
+    for side in reach:
+        starts = tw.starts.uniform(([-side, -side], [side, side]), 300, key=0)
+        fits = tw.solve(himmelblau, method, starts, dtype=dtype, max_steps=2000)
+        found = tw.analysis.basins(fits)
+        np.testing.assert_allclose(found.minimum, himmelblau.minima[order], atol=1e-4)
+        nearest = cdist(fits.x.values[0], himmelblau.minima[order]).argmin(1)
+        np.testing.assert_array_equal(found.label[0], np.where(fits.outcome[0] <= 1, nearest, -1))
+
+
+@pytest.mark.parametrize("apart", [1e-6, 1e-2, 0.5])
+@pytest.mark.parametrize("d", [1, 3])
+def test_two_minima_much_closer_than_the_radius(d, apart):
+    """The radius is 2: ends scatter about two minima as far as their gradients say, curvature 3."""
+    rng = np.random.default_rng(0)
+    first, which = rng.uniform(-1000, 1000, (60, d)), rng.integers(0, 2, 60)
+    off = 1e-6 * apart * rng.uniform(-1, 1, (60, d))
+    made = ends_of(which[:, None] * apart + off, 3 * np.abs(off).max(1), first)
+    found = tw.analysis.basins(made)
+    assert found.sizes["basin"] == 2 and found.share.sum() == pytest.approx(1)
+    assert len(np.unique(found.label[0].values + 2 * which)) == 2
+    assert tw.analysis.basins(made, radius=2.0).sizes["basin"] == 1  # what a person asks for is done
+
+
+def test_a_minimum_in_several_spots_is_one():
+    """From two sides; in copies, each found twice; along a line; and without a gradient to tell, in one component."""
+    rng = np.random.default_rng(1)
+    first = rng.uniform(-1000, 1000, (60, 2))
+    side = np.where(rng.random(60) < 0.5, -1, 1)[:, None] * np.array([[1e-3, 0.0]])
+    off = side * (1 + 1e-4 * rng.uniform(-1, 1, (60, 1)))
+    assert tw.analysis.basins(ends_of(off, np.abs(off).max(1), first)).sizes["basin"] == 1
+    off = 1e-3 * rng.uniform(-1, 1, (60, 2))
+    twice = ends_of(off, np.abs(off).max(1), first).isel(variant=[0, 0])
+    assert tw.analysis.basins(twice).sizes["basin"] == 1
+    doubled = [np.concatenate([part, part]) for part in (off, np.abs(off).max(1), first)]
+    assert tw.analysis.basins(ends_of(*doubled)).sizes["basin"] == 1
+    line = np.column_stack([rng.uniform(-1, 1, 60)] * 2)
+    assert tw.analysis.basins(ends_of(line, np.full(60, 1e-7), first)).sizes["basin"] == 1
+    flat = tw.Problem(loss=lambda x: 1e-3 * jnp.sum(x**2), start=[1.0, 1.0])
+    fits = tw.solve(flat, tw.methods.TrustRegion(), tw.starts.grid(([-1, -1], [1, 1]), 16), dtype="float32")
+    assert tw.analysis.basins(fits).sizes["basin"] == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_saddle_points_and_maxima_are_no_minimum(himmelblau, dtype):
+    """Newton's method ends at the four minima, the four saddle points and the maximum of Himmelblau's function."""
+    fits = tw.solve(himmelblau, tw.methods.Newton(), tw.starts.grid(([-5, -5], [5, 5]), 31), dtype=dtype)
+    found = tw.analysis.basins(fits)
+    assert found.sizes["basin"] == 9 and found.kind.flag_meanings == "minimum saddle_or_maximum"
+    order = np.lexsort(himmelblau.minima.T[::-1])
+    np.testing.assert_allclose(found.minimum[:4], himmelblau.minima[order], atol=1e-4)
+    assert np.isnan(found.minimum[4:]).all() and found.kind.values.tolist() == [0] * 4 + [1] * 5
+    level = [np.abs(himmelblau.gradient(jnp.asarray(end))).max() for end in found.end.values]
+    assert np.max(level) < 1e-3 and found.loss[-1] == pytest.approx(181.617, abs=1e-3)
+    known = tw.analysis.basins(fits, problem=himmelblau)
+    assert [known.kind.flag_meanings.split()[k] for k in known.kind.values] == ["minimum"] * 4 + ["saddle"] * 4 + [
+        "maximum"
+    ]
+
+
+@pytest.mark.parametrize("method", [tw.methods.BFGS(), tw.methods.gradient_descent(0.01)], ids=["BFGS", "GD"])
+def test_the_problem_tells_the_kind_of_any_end(method):
+    """Starts at a saddle point, a maximum, a degenerate and a plain minimum, where a gradient alone sees no more."""
+    made = tw.Problem(loss=lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 4 - 2 * x[1] ** 2, start=[0.0, 0.0])
+    fits = tw.solve(made, method, [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, -1.0], [-1.0, 1.0]])
+    found = tw.analysis.basins(fits, problem=made)
+    words = [found.kind.flag_meanings.split()[k] for k in found.kind.values[found.label[0]]]
+    assert words == ["maximum", "saddle", "saddle", "minimum", "minimum"]
+    assert np.isfinite(found.minimum).all("x_dim").sum() == 2
+    of_run = tw.analysis.basins(tw.run(made, method, [[0.0, 0.0], [1.0, 1.0]], steps=3), problem=made)
+    assert of_run.kind.values[of_run.label[0]].tolist() == [2, 0]
+    level = tw.Problem(loss=lambda x: jnp.sum(x**4), start=[0.0, 0.0])
+    assert tw.analysis.basins(tw.solve(level, method), problem=level).kind.values.tolist() == [0]
+
+
+def test_stalled_starts_are_where_they_stopped():
+    """And not at the lowest point that they passed: here the start, beside a maximum."""
+    hill = tw.Problem(loss=lambda x: x[0] ** 4 - 2 * x[0] ** 2, start=[0.1])
+    fits = tw.solve(hill, tw.methods.Newton(), [[0.1], [0.2], [-0.1], [1.1]])
+    found = tw.analysis.basins(fits)
+    np.testing.assert_allclose(found.end[:, 0], [1.0, 0.0], atol=1e-6)
+    assert found.label[0].values.tolist() == [1, 1, 1, 0]
+    stuck = fits.assign(x=fits.x + 0.3).drop_vars("reason")  # as of a method that does not know the curvature
+    np.testing.assert_allclose(tw.analysis.basins(stuck).end[:, 0], [1.3, 0.0], atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.slow
 def test_starts_of_himmelblau_are_counted_as_by_brute_force(dtype):
@@ -108,7 +225,7 @@ def test_a_cloud_in_many_components_is_one_minimum(monkeypatch):
     points = 1e-3 * np.random.default_rng(0).normal(size=(900, 20))
     fits = fits_of(np.zeros((30, 30), int)).drop_dims("x_dim")
     fits = fits.assign(x=(("variant", "start", "x_dim"), points[None]), first_x=(("start", "x_dim"), 1e3 * points))
-    monkeypatch.setattr(import_module("thalweg.analysis.basins"), "MOST_PAIRS", 10_000)
+    monkeypatch.setattr(import_module("thalweg.analysis.clusters"), "MOST_PAIRS", 10_000)
     found = tw.analysis.basins(fits, radius=1e-3)
     assert found.sizes["basin"] == 1 and np.all(found.attrs["radius"] > 1e-3)
     far = points + 1e-1 * (np.arange(900) % 3)[:, None]

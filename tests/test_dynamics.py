@@ -73,6 +73,23 @@ def test_lyapunov_exponents_by_learning_rate():
     np.testing.assert_allclose(found[:, 0], [0.91, 1.22, 1.54], atol=0.03)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_exponents_do_not_lose_what_they_sum(dtype):
+    """x / 2 at each step, for as many steps as a short format cannot count."""
+    problem = tw.problems.convex()
+    for steps in (1000, 20_000):
+        found = analysis.lyapunov(problem, tw.methods.gradient_descent(0.5), steps=steps, dtype=dtype)
+        assert float(found[0, 0]) == pytest.approx(-np.log(2), abs=1e-5)
+    linear = tw.problems.quadratic([1.0, 0.5])  # multipliers 3/4 and 7/8, which all formats hold
+    found = analysis.lyapunov(linear, tw.methods.gradient_descent(0.25), exponents=2, steps=5000, dtype=dtype)
+    np.testing.assert_allclose(found[0], np.log([7 / 8, 3 / 4]), atol=1e-3)
+
+
+def test_a_million_steps_in_single_precision():
+    found = analysis.lyapunov(tw.problems.convex(), tw.methods.gradient_descent(0.5), steps=10**6, dtype="float32")
+    assert float(found[0, 0]) == pytest.approx(-np.log(2), abs=1e-6)
+
+
 def companion(rate, momentum, curvature):
     return np.array([[1 + momentum - rate * curvature, -momentum], [1, 0]])
 

@@ -156,11 +156,28 @@ def test_basins_of_a_grid_are_an_image_with_the_right_side_up(quarters):
         column, row = int((start[0] - left) / width), int((start[1] - bottom) / (2 * width))
         assert to_hex(colors[row, column]).upper() == (AREAS[label] if label >= 0 else NONE.upper())
     np.testing.assert_array_equal(line(ax, "minimum").get_xydata(), quarters.minimum.values)
-    assert ax.get_title() == "toy, GD\nshares 50 %, 35.9 %, 12.5 %\nentropy of the basin 0.5"
-    assert words(figure) == [
-        *("(\N{MINUS SIGN}0.5, 0)", "(\N{MINUS SIGN}0.5, 1.5)", "(0.5, 0)"),
+    assert ax.get_title() == "toy, GD\nentropy of the basin 0.5"
+    assert words(figure) == [  # each share beside its own minimum, whichever is the largest
+        *("(\N{MINUS SIGN}0.5, 0): 35.9 %", "(\N{MINUS SIGN}0.5, 1.5): 12.5 %", "(0.5, 0): 50 %"),
         *("none reached", "minimum"),
     ]
+
+
+def test_basins_of_saddle_points_and_maxima_get_no_star(quarters):
+    flags = {"flag_values": [0, 1, 2], "flag_meanings": "minimum saddle maximum"}
+    kinds = quarters.assign(end=quarters.minimum, kind=("label", [2, 0, 1], flags))
+    kinds["minimum"] = quarters.minimum.where(kinds.kind == 0)
+    for given in (kinds, kinds.isel(variant=0)):
+        figure = rendered(plot.basins(given))
+        for name, k in (("maximum", 0), ("minimum", 1), ("saddle point", 2)):
+            mark = line(figure.axes[0], name)
+            np.testing.assert_array_equal(mark.get_xydata(), quarters.minimum.values[[k]])
+            assert (mark.get_marker() == "*") == (name == "minimum")
+        assert words(figure)[0] == "(\N{MINUS SIGN}0.5, 0): 35.9 %"  # of the maximum
+        assert words(figure)[-3:] == ["minimum", "saddle point", "maximum"]
+    unsure = kinds.kind // 2
+    unsure.attrs = {"flag_values": [0, 1], "flag_meanings": "minimum saddle_or_maximum"}
+    assert words(rendered(plot.basins(kinds.assign(kind=unsure))))[-1] == "saddle point or maximum"
 
 
 def test_basins_of_other_starts_are_dots(quarters):
@@ -185,7 +202,7 @@ def test_basins_of_one_component_are_a_strip_for_each_variant():
     np.testing.assert_array_equal(mesh.get_array(), [[0] * 6 + [1] * 5, [-1] * 11])
     np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], np.linspace(-1.1, 1.1, 12))
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["slow", "fast"]
-    assert words(figure)[:2] == ["\N{MINUS SIGN}0.5", "0.5"] and ax.get_ylim() == (1.5, -0.5)
+    assert words(figure)[:2] == ["\N{MINUS SIGN}0.5: 54.5, 0 %", "0.5: 45.5, 0 %"] and ax.get_ylim() == (1.5, -0.5)
 
 
 def test_many_basins_are_colored_along_their_label():

@@ -74,6 +74,29 @@ def test_neighbors_closer_than_the_grid():
     assert of(lambda x: (x - 0.1) ** 3 / 3 + 1e-8 * x, -1, 1).sizes["point"] == 0  # a near miss
 
 
+@pytest.mark.parametrize("many", [2000, 2001, 4002, 30000])
+def test_as_many_points_as_there_are(many):
+    """cos(n pi x) has n + 1 about [0, 1]; the first grid is too coarse, or falls on its period."""
+    found = of(lambda x: jnp.cos(many * math.pi * x), -0.5 / many, 1 + 0.5 / many)
+    assert found.sizes["point"] == many + 1
+    np.testing.assert_allclose(found.x, np.arange(many + 1) / many, rtol=0, atol=1e-9)
+
+
+def test_all_minima_of_a_rugged_loss_and_of_a_chirp():
+    rugged = problems.rugged(b=5000.0)
+    found = tw.analysis.stationary_points(rugged)
+    minima = found.x[found.kind == 0]
+    np.testing.assert_allclose(minima, np.sort(rugged.minima[:, 0]), atol=1e-9)
+    found = of(lambda x: jnp.sin(1 / (x + 1e-3)), 0.0, 1.0)  # 1 / (x + 1e-3) = (k + 1/2) pi
+    phases = math.pi * (np.arange(318) + 0.5)
+    np.testing.assert_allclose(found.x, np.sort(1 / phases[phases < 1000] - 1e-3), atol=1e-9)
+
+
+def test_more_than_can_be_found_is_said():
+    with pytest.warns(UserWarning, match="points show .* stationary points, but .* showed fewer, so that some may be"):
+        of(lambda x: jnp.sin(1 / (x + 1e-8)), 0.0, 1.0)
+
+
 def test_points_at_the_ends_of_the_domain_and_none():
     found = of(lambda x: jnp.cos(math.pi * x), 0.0, 1.0)
     np.testing.assert_allclose(found.x, [0.0, 1.0], rtol=0, atol=1e-15)

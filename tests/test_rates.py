@@ -38,6 +38,71 @@ def test_paths_on_their_way_or_not_finite_have_no_period():
     assert final_period(np.stack([np.cos(2 * np.pi * k / 5), np.sin(2 * np.pi * k / 5)], axis=-1)) == 5
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_slow_convergence_is_no_cycle(dtype):
+    """Multipliers near the unit circle: -1 + e, and r exp(2 pi i / p); on it they are cycles."""
+    k = np.arange(1001)
+    for shrink in (1e-3, 1e-4, 1e-5):
+        paths = np.stack([(1 - shrink) ** k * np.cos(2 * np.pi * k / p + 0.3) for p in (2, 3, 4, 5, 7)])
+        assert final_period(paths[..., None].astype(dtype)).tolist() == [0] * 5
+        offset = 3 + 1e-2 * paths[..., None]  # about a point that is not 0
+        assert final_period(offset.astype(dtype)).tolist() == [0] * 5
+    around = np.stack([np.cos(2 * np.pi * k / p + 0.3) for p in (2, 3, 4, 5, 7)])[..., None]
+    assert final_period(around.astype(dtype)).tolist() == [2, 3, 4, 5, 7]
+    arriving = around * (1 + 0.1 * 0.98 ** k[:, None])
+    assert final_period(arriving.astype(dtype)).tolist() == [2, 3, 4, 5, 7]
+
+
+@pytest.mark.parametrize("shrink", [1e-4, 1e-3, 0.0])
+def test_methods_just_below_their_limit_converge(shrink):
+    """Gradient descent and heavy ball at 2 (1 + momentum) / lambda, Newton's method at the rate 2."""
+    problem = tw.problems.quadratic([1.0])
+    below = 1 - shrink / 2
+    methods = {
+        "GD": M.gradient_descent(2 * below),
+        "momentum": M.momentum(3 * below, 0.5),
+        "heavier": M.momentum(3.8 * below, 0.9),
+        "Newton": M.Newton(learning_rate=2 * below),
+    }
+    trace = tw.run(problem, methods, [[1.0]], steps=1000, dtype="float64")
+    found = [tw.analysis.OUTCOMES[code] for code in tw.analysis.outcome(trace, problem)[:, 0].values]
+    if shrink:
+        assert "cycling" not in found and final_period(trace.x.values).max() == 0
+    else:
+        assert found == ["cycling"] * 4 and (final_period(trace.x.values) == 2).all()
+    swept = tw.sweep(M.gradient_descent(1.0), learning_rate=[2 * below])
+    diagram = tw.analysis.bifurcation(tw.problems.convex(), swept, [0.5], dtype="float64")
+    assert diagram.period.values.tolist() == [0 if shrink else 2]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rates_where_no_minimum_is_stated_are_those_to_where_the_path_leads(dtype):
+    """One minus the learning rate times the least curvature, not bent by the error of the last point."""
+
+    def rate(loss, start, method, steps):
+        problem = tw.Problem(loss=loss, start=start)
+        found = tw.analysis.rates(tw.run(problem, method, steps=steps, dtype=dtype), problem)
+        return found.rate.item()
+
+    bowl, atol = lambda x: (x[0] - 2) ** 2 + 10 * (x[1] - 1) ** 2, 1e-5 if dtype == "float32" else 1e-8
+    assert rate(bowl, [0.0, 0.0], M.gradient_descent(0.05), 40) == pytest.approx(0.9, abs=atol)
+    assert rate(bowl, [0.0, 0.0], M.Newton(learning_rate=0.3), 12) == pytest.approx(0.7, abs=atol)
+    well = lambda x: x[0] ** 4 - 2 * x[0] ** 2  # noqa: E731
+    assert rate(well, [2.0], M.gradient_descent(0.05), 30) == pytest.approx(0.6, abs=2e-3)
+    assert rate(lambda x: jnp.sum(jnp.log(1 + x**2)), [0.1, 0.1], M.gradient_descent(0.1), 30) == pytest.approx(
+        0.8, abs=2e-3
+    )
+    assert np.isnan(rate(lambda x: jnp.exp(-x[0]), [0.0], M.gradient_descent(0.5), 60))  # it has no minimum
+    assert np.isnan(rate(bowl, [0.0, 0.0], M.gradient_descent(0.005), 20))  # it is far away yet
+
+
+def test_rates_of_many_components_are_measured_to_the_minimum():
+    h = np.where(np.arange(1100) % 2, 1.0, 5.0)
+    problem = tw.Problem(loss=lambda x: jnp.sum(h * (x - 1) ** 2) / 2, start=np.zeros(1100))
+    found = tw.analysis.rates(tw.run(problem, M.gradient_descent(0.1), steps=40, dtype="float64"), problem)
+    assert found.rate.item() == pytest.approx(0.9, abs=1e-6)
+
+
 @pytest.mark.slow
 def test_first_order_methods_have_the_spectral_radius_as_rate():
     problem = tw.problems.quadratic([0.5, 3.0, 8.0], rotation_key=1)

@@ -52,6 +52,16 @@ def same(some, others):
         np.testing.assert_array_equal(some[name], others[name], err_msg=name)
 
 
+@pytest.mark.parametrize("d", [10, 20])
+@pytest.mark.parametrize("method", [tw.methods.BFGS(), tw.methods.LBFGS()], ids=["BFGS", "LBFGS"])
+def test_other_starts_change_no_bit_of_some_components(method, d):
+    problem = tw.problems.rosenbrock(d)
+    starts = tw.starts.uniform(([-2.048] * d, [2.048] * d), 40, key=0)
+    among = tw.solve(problem, method, starts, max_steps=40)
+    for n in (1, 2, 20):
+        same(tw.solve(problem, method, starts[:n], max_steps=40), among.isel(start=slice(n)))
+
+
 def test_strides_are_random_and_every_start_has_its_own(all_starts):
     twins = fits(np.tile(STARTS[:1], (150, 1)))
     assert (all_starts.outcome == 0).all() and (all_starts.gradient_norm <= 1e-8).all()

@@ -85,7 +85,7 @@ def doublings(
     given = one_start(task("doublings", problem, method, start, dtype="float64"))
     name, values = _swept(method)
     first, steps = given.points[0], whole(steps, "steps", 1)
-    period = _late(given, steps, min(steps, 4 * longest + 1))["period"].values
+    period = _late(given, steps, min(steps, 12 * longest))["period"].values
     order = np.argsort(values)
     values, period = values[order], period[order]
     search = _search(problem, method, name, steps)

@@ -83,12 +83,13 @@ def one_start(given: Task) -> Task:
 
 def growth(problem: Problem, x: Array, method: "Tangents", state: Any) -> Array:
     """What the tangent vectors have grown so far, the sum of logarithms, (exponents,)."""
-    return state[2]
+    return state[2][0]
 
 
 @method
 class Tangents:
-    """A method that takes tangent vectors of its update along; its state is (state, vectors, growth)."""
+    """A method that takes tangent vectors of its update along; its state is (state, vectors, sums of growth),
+    the last two in float32 at least."""
 
     method: Any
     exponents: int = static()
@@ -103,8 +104,9 @@ class Tangents:
             raise ValueError(
                 f"exponents is {self.exponents}, but x and the state have {size} real numbers; ask for at most as many."
             )
-        vectors = jax.random.normal(jax.random.key(0), (self.exponents, size), x.dtype)
-        return state, orthonormal(vectors, vectors)[0], jnp.zeros(self.exponents, x.dtype)
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        vectors = jax.random.normal(jax.random.key(0), (self.exponents, size), wide)
+        return state, orthonormal(vectors, vectors)[0], jnp.zeros((2, self.exponents), wide)
 
     def step(self, problem: Objective, x: Array, state: Any) -> tuple[Array, Any]:
         state, vectors, sums = state
@@ -113,9 +115,21 @@ class Tangents:
         def update(z: Array) -> Array:
             return flattened(*self.method.step(problem, *back(z)))[0]
 
-        vectors, lengths = orthonormal(jax.vmap(AutoDiff().tangents(update, z))(vectors), vectors)
+        wide, pushed = vectors.dtype, vectors.astype(z.dtype)
+        after = jax.vmap(AutoDiff().tangents(update, z))(pushed)
+        vectors, lengths = orthonormal(after.astype(wide), vectors)
+        if wide != z.dtype:  # what was pushed is not of length 1
+            lengths /= orthonormal(pushed.astype(wide), vectors)[1]
         x, state = self.method.step(problem, x, state)
-        return x, (state, vectors, sums + jnp.log(lengths))
+        return x, (state, vectors, compensated(sums, jnp.log(lengths)))
+
+
+def compensated(sums: Array, more: Array) -> Array:
+    """(sum, what it has lost to rounding), shape (2, n), with ``more`` (n,) added. Source: Kahan (1965), CACM 8, 40."""
+    total, lost = sums
+    more = more - lost
+    after = total + more
+    return jnp.stack([after, jnp.where(jnp.isfinite(after), (after - total) - more, 0)])
 
 
 def flattened(x: Array, state: Any) -> tuple[Array, Callable[[Array], tuple[Array, Any]]]:

@@ -13,11 +13,13 @@ from thalweg.chain.problem import Problem
 from thalweg.engine.endings import OUTCOMES, Outcome
 from thalweg.numerics.lanczos import spectral_measure
 
-EXACT = 100  # components up to which the Hessian of every end point is formed
-PRODUCTS = 100  # with the Hessian beyond, from the gradient, and as many from elsewhere
+EXACT = 100  # components up to which all eigenvalues of the Hessian are found
+FORMED = 1000  # and up to which it is formed, so that it can be balanced
+PRODUCTS = 100  # with it beyond ``EXACT``, from the gradient, and as many from elsewhere
 BATCH_BYTES = 2**26  # of Hessians, or of Lanczos bases, that are held together
 BALANCING = 30  # rounds, each of which halves the logarithm of what the units of x do to the Hessian
 SMALL = {True: 1e-10, False: 1e-6}  # of the decrease so far, by whether x is in float64
+LASTING = 2 / 3  # of the rise of the quarter before, which that of the last has, or else the loss comes to rest
 PACE = 1e-3  # of the predicted decrease, which the last quarter of a path must gain or else it is stalled
 
 
@@ -26,20 +28,26 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
 
     The first that holds:
 
-    - diverged: x or loss is not finite, or the loss has ended above its start and its maximum rose in every quarter.
+    - diverged: x or loss is not finite; or the loss has ended above its start by more than rounding, its maximum rose
+      in every quarter, and in the last one by two thirds of what it did in the one before, or more. A rise that dies
+      out, as toward a maximum, is none.
     - converged: the decrease of L that is still predicted at the last point, g^T |H|^-1 g / 2 (half the squared Newton
-      decrement), is below 1e-6 (float64: 1e-10) of the decrease so far or below rounding, 8 eps |L|. At a saddle, where
-      H has a negative eigenvalue, it is infinite; negative is what is below -sqrt(d eps) of the largest in size.
-    - cycling: the last rows come back after 2 to 32 recorded steps to within 1e-3 of the moves between them.
-    - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or did not move; so
-      at this pace a thousand such quarters would not do. Saddle points count here.
+      decrement), is below 1e-6 (float64: 1e-10) of the decrease so far or below rounding, 8 eps |L|. At a saddle point
+      or maximum, where H has a negative eigenvalue, it is infinite; negative is what is below -sqrt(d eps) of the
+      largest in size.
+    - cycling: the last rows come back after 2 to 32 recorded steps to within 1e-3 of the moves between them, to stay
+      (see ``final_period``).
+    - stalled: the last quarter of the path gained less than 1e-3 of the decrease still predicted, or the last two moves
+      are within 100 roundings of x; so at this pace a thousand such quarters would not do. Saddle points and maxima
+      count here.
     - moving: none of these.
 
-    Up to 100 components the predicted decrease is that of all of H, and does not depend on the units of x or L. Beyond,
-    it is what 100 steps of conjugate gradients win on the quadratic model (Lanczos from g, orthogonalized): exact where
-    these reach all that g has parts along, and else the decrease that can be had at that price, a lower bound; a
-    negative eigenvalue is looked for there and from one other vector. This does not depend on the unit of L, but wants
-    components of x of like size. ``exhausted`` is said of fits alone.
+    Up to 100 components the predicted decrease is that of all of H. Beyond, it is what 100 steps of conjugate gradients
+    win on the quadratic model (Lanczos from g, orthogonalized): exact where these reach all that g has parts along, and
+    else the decrease that can be had at that price, a lower bound; a negative eigenvalue is looked for there and from
+    one other vector. None of this depends on the unit of L. Up to 1000 components the rows and columns of H are brought
+    to one size first, so that the units of x do not matter, each component may have its own; above, components of x
+    should be of like size. ``exhausted`` is said of fits alone.
 
     Args:
         trace: what ``run`` returned, or a selection of it.
@@ -51,7 +59,7 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
     Raises:
         ValueError: for a Dataset without x and loss by variant, start and step.
     Cost:
-        For each path one gradient and one Hessian, or 200 products with it and memory of 100 points.
+        For each path one gradient and one Hessian; above 1000 components 200 products with it, memory of 100 points.
     Source:
         Boyd and Vandenberghe (2004), section 9.5.1, for the Newton decrement; Golub and Meurant (2010), chapter 7, for
         its value by Lanczos.
@@ -72,9 +80,13 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
 
 def _diverged(x: np.ndarray, loss: np.ndarray) -> np.ndarray:
     finite = np.isfinite(loss).all(-1) & np.isfinite(x).all((-2, -1))
-    maxima = np.stack([part.max(-1) for part in np.array_split(loss, 4, axis=-1) if part.shape[-1]])
+    quarters = [part for part in np.array_split(loss, 4, axis=-1) if part.shape[-1]]
+    maxima, rows = np.stack([part.max(-1) for part in quarters]), [part.shape[-1] for part in quarters]
     with np.errstate(invalid="ignore"):
-        grows = (loss[..., -1] > loss[..., 0]) & (np.diff(maxima, axis=0) > 0).all(0) & (len(maxima) > 1)
+        rises, rounding = np.diff(maxima, axis=0), 8 * float(jnp.finfo(x.dtype).eps) * np.abs(maxima[-1])
+        lasts = rises[-1:] * rows[-2:-1] >= LASTING * rises[-2:-1] * rows[-1]
+        goes_on = (rises > 0).all(0) & lasts.all(0) & (len(maxima) > 1)
+        grows = goes_on & (loss[..., -1] > loss[..., 0] + rounding)
     return ~finite | grows
 
 
@@ -99,35 +111,36 @@ def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:
         g = problem.gradient(point)
         unit = jnp.max(jnp.abs(g))
         g = g / jnp.where(unit > 0, unit, 1)  # the squares of 1e-20 would be lost in float32
-        if d <= EXACT:
-            values, weights, lowest = _whole_spectrum(problem.hessian(point), g)
+        if d <= FORMED:
+            h, root, straight = _balanced(problem.hessian(point), g)
+            product, g = lambda v: h @ v, g / root
         else:
-
-            def product(v: Array) -> Array:
-                return problem.hessian_product(point, v)[2]
-
+            h, straight = None, jnp.zeros((), bool)
+            product = lambda v: problem.hessian_product(point, v)[2]  # noqa: E731
+        if h is not None and d <= EXACT:
+            values, vectors = jnp.linalg.eigh(h)
+            weights = (vectors.T @ g) ** 2
+        else:
             elsewhere = jax.random.normal(jax.random.key(0), g.shape, g.dtype)  # g may have no part along a descent
             starts = jnp.stack([g, elsewhere])
             values, weights = jax.lax.map(lambda start: spectral_measure(product, start, PRODUCTS), starts)
             weights = weights.at[1].set(0)
-            lowest = jnp.min(values)
-        rounding = d * float(jnp.finfo(g.dtype).eps)
-        size = jnp.max(jnp.abs(values))
+        rounding, size, lowest = d * float(jnp.finfo(g.dtype).eps), jnp.max(jnp.abs(values)), jnp.min(values)
         gain = jnp.sum(jnp.where(weights == 0, 0, weights / jnp.maximum(jnp.abs(values), rounding * size))) / 2
-        return unit, jnp.where(lowest < -(rounding**0.5) * size, jnp.inf, gain)
+        return unit, jnp.where(straight | (lowest < -(rounding**0.5) * size), jnp.inf, gain)
 
     with jax.enable_x64(x.dtype == np.float64):
         points = x.astype(np.result_type(x.dtype, np.float32))
-        batch = min(len(points), max(1, BATCH_BYTES // (points.itemsize * d * min(d, PRODUCTS))))
+        batch = min(len(points), max(1, BATCH_BYTES // (points.itemsize * d * (d if d <= FORMED else PRODUCTS))))
         compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=batch))
         unit, gain = (np.asarray(part, np.float64) for part in compute(points))
         unit = np.where(np.isfinite(gain), unit, 1)  # at the saddle itself it is 0
         return unit * (unit * gain)
 
 
-def _whole_spectrum(h: Array, g: Array) -> tuple[Array, Array, Array]:
-    """Eigenvalues of the Hessian with rows and columns scaled to one size, so that units of x do not spoil them, the
-    squared parts of the gradient along them, and the lowest; infinite parts where the model is a straight line."""
+def _balanced(h: Array, g: Array) -> tuple[Array, Array, Array]:
+    """The Hessian with rows and columns divided by ``root``, so that all are of one size and units of x do not spoil
+    its spectrum; ``root``; and whether the model is a straight line where it goes down."""
     root = jnp.sqrt(jnp.abs(jnp.diag(h)))  # which does it alone where H is positive definite
     root = jnp.where(root > 0, root, 1)
 
@@ -136,6 +149,4 @@ def _whole_spectrum(h: Array, g: Array) -> tuple[Array, Array, Array]:
         return root * jnp.where(largest > 0, jnp.sqrt(largest), 1)
 
     root = jax.lax.fori_loop(0, BALANCING, balance, root)
-    straight = jnp.any((jnp.max(jnp.abs(h), axis=1) == 0) & (g != 0))
-    values, vectors = jnp.linalg.eigh(h / root / root[:, None])
-    return values, jnp.where(straight, jnp.inf, (vectors.T @ (g / root)) ** 2), values[0]
+    return h / root / root[:, None], root, jnp.any((jnp.max(jnp.abs(h), axis=1) == 0) & (g != 0))

@@ -9,8 +9,12 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis import theory
+from thalweg.analysis.clusters import linked
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
+from thalweg.methods.newton import Newton
+from thalweg.methods.newton_cg import NewtonCG
+from thalweg.verbs.solve import solve
 
 ROUNDINGS = 100  # of x below which a move says nothing
 END = 0.1  # of the rows at the end, whose largest error counts as noise
@@ -18,14 +22,18 @@ MARGIN = 10  # times the noise, if half of the rows are above it
 CONVERGED = 0.1  # of the largest error, below which a path must get
 NOTHING = 1e-8  # of the size of y, below which a residual counts as none
 EXACT_HESSIAN = 1000  # components up to which theory gets the eigenvalues of the Hessian
+POLISHING = 50, 200  # steps to where paths lead, up to so many components and beyond
+SAME = 1e-6  # of the largest, within which two such points are one
 FEWEST = 4  # rows of a tail, unless the path has only 3
 
 
 def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     """The rate r of linear convergence, e_(k+1) ~ r e_k, and the order q, e_(k+1) ~ C e_k^q, of each path.
 
-    e_k = |x_k - x*| in [x], with x* the known minimum nearest to where the path ends or, where the problem states none,
-    the end of lowest loss over the whole trace (measured rates are then true only well above its own error).
+    e_k = |x_k - x*| in [x], with x* the known minimum nearest to where the path ends. Where the problem states none, it
+    is where Newton's method leads from there in float64, which may be a saddle point (above 1000 components
+    ``NewtonCG``, which goes down); if that is not finite, as where H is singular, it is the end itself, and measured
+    rates are true only well above its own error.
 
     Both are slopes over a tail: the second half, and at least four, of the rows above rounding, which are those before
     the error first falls to the largest of the last tenth of all rows (to ten times that, if it leaves half of them) or
@@ -48,16 +56,15 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     Raises:
         ValueError: for a trace without rules, and for a Dataset without x and loss by variant, start and step.
     Cost:
-        The errors, and one Hessian for each x*; above 1000 components theory is left out.
+        The errors, and one Hessian for each x*, where none is stated up to 50 for each path; above 1000 components up
+        to 200 products with it instead, and theory is left out.
     """
     trace = judged_paths(trace, "x", "loss")
     kinds = theory.variants_of(trace)
     x = trace["x"].values
     eps, x, steps = np.finfo(x.dtype).eps, x.astype(np.float64), trace["step"].values
-    minima = problem.minima if len(problem.minima) else _best_end(trace, x)
     with np.errstate(all="ignore"):
-        nearest = np.linalg.norm(x[:, :, -1, None] - minima, axis=-1)
-        nearest = np.where(np.isnan(nearest), np.inf, nearest).argmin(-1)
+        minima, nearest = _nearest(problem, x) if len(problem.minima) else _limits(problem, x)
         error = np.linalg.norm(x - minima[nearest][:, :, None], axis=-1)
         tail = _tail(x, error, eps)
         logs = np.where(tail, np.log(error), 0)
@@ -83,11 +90,27 @@ def rates(trace: xr.Dataset, problem: Problem) -> xr.Dataset:
     )
 
 
-def _best_end(trace: xr.Dataset, x: np.ndarray) -> np.ndarray:
-    """The last point of lowest loss, shape (1, d)."""
-    loss = np.asarray(trace["loss"], np.float64)[..., -1]
-    loss = np.where(np.isfinite(loss), loss, np.inf)
-    return x[:, :, -1].reshape(-1, x.shape[-1])[[loss.argmin()]]
+def _nearest(problem: Problem, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The known minima (n, d), and which is the nearest to the end of each path."""
+    away = np.linalg.norm(x[:, :, -1, None] - problem.minima, axis=-1)
+    return problem.minima, np.where(np.isnan(away), np.inf, away).argmin(-1)
+
+
+def _limits(problem: Problem, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where paths go to, points (n, d), and which is that of each path."""
+    limits = x[:, :, -1].reshape(-1, x.shape[-1]).copy()
+    finite = np.isfinite(limits).all(-1)
+    if finite.any():
+        large = x.shape[-1] > EXACT_HESSIAN
+        method, most = NewtonCG() if large else Newton(), POLISHING[large]
+        fits = solve(problem, method, limits[finite], gtol=0, max_steps=most, dtype="float64", progress=False)
+        further = fits["last_x"].values[0]
+        limits[finite] = np.where(np.isfinite(further).all(-1, keepdims=True), further, limits[finite])
+    limits[~finite] = limits[finite][:1] if finite.any() else problem.start
+    size = SAME * np.abs(limits).max(0)
+    which = linked(limits / np.where(size > 0, size, 1))[0]
+    one = np.unique(which, return_index=True)[1]
+    return limits[one], which.reshape(x.shape[:2])
 
 
 def _tail(x: np.ndarray, error: np.ndarray, eps: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What a loss looks like: where it is level."""
 
+import warnings
 from collections.abc import Callable
 
 import jax
@@ -11,6 +12,8 @@ from thalweg import roots
 from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import whole
 
+MOST = 1 << 21  # points of a grid
+NEGLIGIBLE = 1e-12  # of the largest slope or curvature
 KINDS = ("minimum", "maximum", "inflection")
 Function = Callable[[jax.Array], jax.Array]
 
@@ -18,27 +21,27 @@ Function = Callable[[jax.Array], jax.Array]
 def stationary_points(problem: Problem, points: int = 2001) -> xr.Dataset:
     """Every x of the domain with dL/dx = 0, of a problem of one component.
 
-    Between the roots of d2L/dx2 dL/dx is monotone. Both are bisected in float64 between the ``points`` of an even grid
-    over the domain, so that no stationary point is missed where neighboring points have at most one root of d2L/dx2
-    between them. Where dL/dx vanishes at a root of d2L/dx2, to 1e-12 of its largest size, there is a stationary point
+    Between the roots of d2L/dx2 dL/dx is monotone. Both are bisected in float64 between the points of an even grid over
+    the domain, so that no stationary point is missed where neighboring points have at most one root of d2L/dx2 between
+    them. The grid begins with ``points`` and gets twice as many as long as more roots of either are seen, up to two
+    million. Where dL/dx vanishes at a root of d2L/dx2, to 1e-12 of its largest size, there is a stationary point
     without a change of sign; likewise at the ends of the domain. The kind follows from the slopes beside the point, and
     not from the curvature, which is 0 at a degenerate minimum such as that of x^4. A level stretch counts once, by its
     middle.
 
     Args:
         problem: a problem of one component with a finite domain.
-        points: of the grid, at least 3.
+        points: of the first grid, at least 3.
     Returns:
         A Dataset with the dim ``point``, ascending: ``x`` in [x], ``loss`` in [L], ``curvature`` d2L/dx2 in [L]/[x]^2,
         and ``kind``, one of ``KINDS`` as an integer with flags.
     Raises:
-        ValueError: for several components, for a domain that is missing or not finite, and for fewer than 3 points.
+        ValueError: for several components, for a domain that is missing or not finite, and for fewer than 3 points. A
+        warning where the finest grid still shows more.
     Cost:
-        Some 100 gradients and Hessians for each point of the grid at most; memory points times the number of roots of
-        d2L/dx2.
+        One gradient and Hessian for each point of the grids, and some 60 for each root.
     """
-    low, high = _interval(problem)
-    grid = np.linspace(low, high, whole(points, "points", 3))
+    interval, points = _interval(problem), whole(points, "points", 3)
     with jax.enable_x64(True):
 
         def slope(t: jax.Array) -> jax.Array:
@@ -47,13 +50,13 @@ def stationary_points(problem: Problem, points: int = 2001) -> xr.Dataset:
         def bend(t: jax.Array) -> jax.Array:
             return problem.hessian(t[None])[0, 0]
 
-        slopes, bends = _over(slope, grid), _over(bend, grid)
+        grid, slopes, bends = _fine(slope, bend, *interval, points)
         turns = np.concatenate([_crossings(bend, grid, bends), grid[bends == 0]])
-        at_turns, negligible = _over(slope, turns), 1e-12 * np.nanmax(np.abs(slopes), initial=0)
+        at_turns, negligible = _over(slope, turns), NEGLIGIBLE * np.nanmax(np.abs(slopes), initial=0)
         at_turns[np.abs(at_turns) <= negligible] = 0
         slopes[[0, -1]] = np.where(np.abs(slopes[[0, -1]]) <= negligible, 0, slopes[[0, -1]])
         # Beside a level turn the slope is rounding alone.
-        apart = np.abs(grid[:, None] - turns[at_turns == 0]).min(axis=1, initial=np.inf) > 1e-3 * (grid[1] - grid[0])
+        apart = _distance(grid, turns[at_turns == 0]) > 1e-3 * (grid[1] - grid[0])
         nodes, first = np.unique(np.concatenate([turns, grid[apart]]), return_index=True)
         slopes = np.concatenate([at_turns, slopes[apart]])[first]
         stretches = _level(slopes)
@@ -90,6 +93,40 @@ def _interval(problem: Problem) -> tuple[float, float]:
             "give Problem(domain=(low, high))."
         )
     return float(problem.domain[0][0]), float(problem.domain[1][0])
+
+
+def _fine(
+    slope: Function, bend: Function, low: float, high: float, points: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An even grid on which no more roots show than on one of half as many points, with the values there."""
+    roots: tuple[int, int] | None = None
+    while True:
+        grid = np.linspace(low, high, points)
+        slopes, bends = _over(slope, grid), _over(bend, grid)
+        before, roots = roots, (_changes(slopes), _changes(bends))
+        if before == roots:
+            return grid, slopes, bends
+        if 2 * points >= MOST:
+            warnings.warn(
+                f"{points} points show {roots[0]} stationary points, but {points // 2} showed fewer, so that some may "
+                "be missing; give a smaller domain.",
+                stacklevel=3,
+            )
+            return grid, slopes, bends
+        points = 2 * points + 1  # which has few points in common with the last, that a period could fall on
+
+
+def _changes(values: np.ndarray) -> int:
+    """Changes of sign, but for those within rounding of zero."""
+    some = values[np.abs(values) > NEGLIGIBLE * np.nanmax(np.abs(values), initial=0)]
+    return int(np.sum(some[:-1] * some[1:] < 0))
+
+
+def _distance(x: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Of each x to the nearest of the points, infinite where there are none."""
+    points = np.concatenate([[-np.inf], np.sort(points), [np.inf]])
+    after = np.searchsorted(points, x)
+    return np.minimum(x - points[after - 1], points[after] - x)
 
 
 def _over(f: Function, x: np.ndarray) -> np.ndarray:

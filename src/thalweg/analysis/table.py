@@ -10,7 +10,7 @@ from thalweg.analysis.alignment import alignment, distance
 from thalweg.analysis.outcome import outcome
 from thalweg.analysis.selection import judged_paths
 from thalweg.chain.problem import Problem
-from thalweg.engine.endings import OUTCOMES
+from thalweg.engine.endings import OUTCOMES, Outcome
 
 
 def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> pd.DataFrame:
@@ -20,7 +20,8 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
         trace: what ``run`` returned, or a selection of it.
         problem: the problem that was run.
         target: a loss in [L]. By default it is one hundredth of the way from the lowest loss, known or found, to the
-            loss at the start, for each start: the step at which 99 % of the possible decrease is won.
+            loss at the start, for each start: the step at which 99 % of the possible decrease is won. Where no lower
+            loss than at the start is known, only a path that has converged has reached it.
     Returns:
         A DataFrame with a row for each variant, in the order of the trace: ``final_loss`` and ``best_loss`` in [L];
         where minima are known, ``distance`` of the last point in [x] and ``alignment``, the cosine of the first update
@@ -35,13 +36,15 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     trace = judged_paths(trace, "x", "loss")
     loss = np.asarray(trace["loss"], np.float64)
     finite = np.where(np.isfinite(loss), loss, np.inf)
+    fates = outcome(trace, problem)
     if target is None:
         known = [float(problem.value(minimum)) for minimum in problem.minima]
         lowest = np.minimum(finite.min((0, 2)), min(known, default=np.inf))
-        goal = lowest + 0.01 * (loss[0, :, 0] - lowest)
+        goal = lowest + 0.01 * (finite[0, :, 0] - lowest)
+        can_be = (lowest < loss[0, :, 0]) | (fates.values == Outcome.CONVERGED)
     else:
-        goal = np.full(loss.shape[1], float(target))
-    reached = finite <= goal[None, :, None]
+        goal, can_be = np.full(loss.shape[1], float(target)), np.ones(loss.shape[:2], bool)
+    reached = np.isfinite(loss) & (loss <= goal[None, :, None]) & can_be[..., None]
     steps = np.where(reached.any(-1), trace["step"].values[reached.argmax(-1)], np.inf)
 
     columns: dict[str, object] = {
@@ -51,7 +54,7 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     if len(problem.minima):
         columns["distance"] = np.median(distance(trace, problem).values[..., -1], -1)
         columns["alignment"] = np.median(alignment(trace, problem).values[..., 0], -1)
-    columns["outcome"] = [_counts(fates) for fates in outcome(trace, problem)]
+    columns["outcome"] = [_counts(row) for row in fates]
     columns["steps"] = np.median(steps, -1)
     return pd.DataFrame(columns, index=pd.Index(trace["variant"].values, name="variant"))
 

@@ -44,7 +44,8 @@ class Ending(IntEnum):
     MAX_SECONDS = 4, Outcome.EXHAUSTED, "out of time"
     INTERRUPTED = 5, Outcome.EXHAUSTED, "Ctrl-C"
     RAISED = 6, Outcome.DIVERGED, "a function raised an exception"
-    MET = 7, Outcome.CONVERGED, "a tolerance is met"
+    SADDLE = 7, Outcome.STALLED, "at a saddle point or maximum"
+    MET = 8, Outcome.CONVERGED, "a tolerance is met"
 
 
 def reasons(until: Condition | None) -> list[str]:

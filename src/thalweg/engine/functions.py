@@ -81,8 +81,7 @@ class Functions:
         self.cost = Cost(dear or host, host, alone)
         self.transforms = transforms(advance)
         if not self.stepper.reports:  # the last look, which no step follows
-            seen = ("value", "jacobian") if self.stepper.looks else ("value", "gradient")
-            self.first = self.first + np.isin(EVALUATIONS, seen)
+            self.first = self.first + (self.each if self.stepper.looks else np.isin(EVALUATIONS, ("value", "gradient")))
         if UNKNOWN in (*self.first, *self.each):
             self.first = self.each = np.full(len(EVALUATIONS), UNKNOWN)
         leaves, structure = jax.tree.flatten(self.lane)

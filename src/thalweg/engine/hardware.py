@@ -41,7 +41,8 @@ class Hardware:
     lapack_in_turn: bool = True  # whether programs that call LAPACK must wait for each other (``xla.LAPACK``)
     views: bool = True  # whether the host can read an array where it lies
     vector: int = 16  # lanes of the widest vector instruction: tiles are multiples of it
-    smallest: int = 128  # components of x in one tile: XLA compiles smaller loops in another way, with other rounding
+    least: int = 32  # lanes of a tile, and
+    smallest: int = 128  # components of x: XLA compiles smaller loops in another way, with other rounding
     small: int = 1024  # components of all spaces up to which lanes are filled up to these, whatever they compute
     small_bytes: int = 1 << 12  # likewise in ``solve``: bytes of a lane
     cheap: float = 1e4  # operations of one evaluation up to which lanes are filled up: a tenth of a millisecond for all
@@ -61,7 +62,7 @@ class Hardware:
     def filled(self, width: int, dimension: int) -> int:
         """The width with lanes to spare, so that all run through the same instructions and give the same bits among
         others and alone."""
-        return -(-max(width, self.smallest // dimension) // self.vector) * self.vector
+        return -(-max(width, self.least, self.smallest // dimension) // self.vector) * self.vector
 
     def width_in_step(self, lanes: int, dimension: int, components: int, cost: "Cost") -> int:
         """Lanes of one tile of ``run``: as even as threads allow, no wider than the cache likes; where the host is

@@ -132,9 +132,11 @@ class Stepper:
         """What the method knows of x, or else what the problem says."""
         if self.reports:
             return self.numbers(settings, lane.hyper).report(lane.x, self.state.unflatten(lane.state))
-        if self.looks:
-            return self.numbers(settings, lane.hyper).look(problem, lane.x)
         return Report(*problem.value_and_gradient(lane.x), jnp.zeros((), bool))
+
+    def look(self, problem: Objective, settings: Settings, lane: Lane, after: Array) -> Report:
+        """What the method knows of x, from which its step leads to ``after``."""
+        return self.numbers(settings, lane.hyper).look(problem, lane.x, after)
 
 
 def along_lanes(problem: Problem) -> Problem:

@@ -30,6 +30,8 @@ class Memo(NamedTuple):
     """What a lane remembers: the last look and the best of all."""
 
     loss: Array  # at the point before the last step
+    norm: Array  # of the gradient there, the largest component
+    first: Array  # the same at its start
     change: Array  # of x by the last step, relative to x; infinite where it did not move
     best_x: Array
     best_loss: Array
@@ -52,7 +54,7 @@ class Finishing:
 
     def memo(self, x: Array) -> Memo:
         number = jnp.full((), jnp.inf, x.dtype)
-        return Memo(number, number, x, number, number)
+        return Memo(number, number, number, number, x, number, number)
 
     def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None:
         """Nothing is given beside the method."""
@@ -61,72 +63,99 @@ class Finishing:
         return result(lane)
 
     def begin(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
-        return self._look(stepper, problem, settings, lane) if stepper.reports else lane
+        if not stepper.reports:
+            return lane
+        report = stepper.report(problem, settings, lane)
+        return self._seen(lane, report, self._judge(settings.rules, lane, report))
 
     def advance(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
-        """A step of a lane that is running. A look is free after the step of a method that reports; before that of
-        another the two share an evaluation."""
+        """A step of a lane that is running, and a look. After the step of a method that reports a look is free; that of
+        one that looks shares all with its step; that before the step of another shares the gradient."""
         if stepper.reports:
-            return self._look(stepper, problem, settings, self._step(stepper, problem, settings, lane))
-        return self._step(stepper, problem, settings, self._look(stepper, problem, settings, lane))
+            lane = self._moved(lane, *stepper.step(problem, settings, lane))
+            report = stepper.report(problem, settings, lane)
+            return self._seen(lane, report, self._judge(settings.rules, lane, report))
 
-    def _look(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
+        def step() -> tuple[Array, list[Array]]:
+            return stepper.step(problem, settings, lane)
+
+        if stepper.looks:
+            after, state = step()
+            report = stepper.look(problem, settings, lane, after)
+            code = self._judge(settings.rules, lane, report)
+        else:
+            report = stepper.report(problem, settings, lane)
+            code, stay = self._judge(settings.rules, lane, report), lambda: (lane.x, lane.state)
+            after, state = jax.lax.cond(code == Ending.RUNNING, step, stay) if stepper.dear else step()
+        if not state:
+            code = self._still(lane, report, code, after)
+        return self._moved(self._seen(lane, report, code), after, state)
+
+    def _seen(self, lane: Lane, report: Report, code: Array) -> Lane:
         """Is it done here, and is here the best so far?"""
-        x, memo, report = lane.x, lane.memo, stepper.report(problem, settings, lane)
-        value, norm = report.value, jnp.max(jnp.abs(report.gradient))
-        code = self._judge(settings.rules, lane, report, norm)
+        x, memo, value, norm = lane.x, lane.memo, report.value, steepness(report)
         # The best point is the lowest, and the one where a tolerance was met. A loss that is equal but for rounding
         # counts as lower: it comes later, with a smaller gradient. The start is the best of one point, whatever it is.
         rounding = ROUNDINGS * jnp.finfo(x.dtype).eps * jnp.abs(memo.best_loss)
-        better = (value <= memo.best_loss + rounding) | (lane.steps == 0) | (code >= Ending.MET)
+        better = (value <= memo.best_loss + rounding) | (lane.steps == 0) | (code >= Ending.SADDLE)
         memo = memo._replace(
             loss=value,
+            norm=norm,
+            first=jnp.where(lane.steps == 0, norm, memo.first),
             best_x=jnp.where(better, x, memo.best_x),
             best_loss=jnp.where(better, value, memo.best_loss),
             best_norm=jnp.where(better, norm, memo.best_norm),
         )
         return lane._replace(code=code, memo=memo)
 
-    def _step(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
-        """A step, unless it is done."""
-        x, code, going = lane.x, lane.code, lane.code == Ending.RUNNING
+    def _still(self, lane: Lane, report: Report, code: Array, after: Array) -> Array:
+        """Without a memory a step that does not move is the last, and where the curvature is known one that wins
+        nothing and leaves the gradient as it was."""
+        stays = jnp.all(after == lane.x)
+        if report.rests is not False:
+            won = jnp.abs(jnp.sum(report.gradient * (after - lane.x)))
+            little = won <= ROUNDINGS * jnp.finfo(after.dtype).eps * jnp.abs(report.value)
+            stays |= (steepness(report) >= lane.memo.norm) & little & jnp.logical_not(report.saddle)
+        ending = jnp.where(report.rests, jnp.int32(Ending.SADDLE), jnp.int32(Ending.STUCK))
+        return jnp.where((code == Ending.RUNNING) & stays, ending, code)
 
-        def step() -> tuple[Array, list[Array]]:
-            return stepper.step(problem, settings, lane)
-
-        after, state = jax.lax.cond(going, step, lambda: (x, lane.state)) if stepper.dear else step()
-        if not (stepper.reports or state):  # without a memory a step that does not move is the last
-            code = jnp.where(going & jnp.all(after == x), jnp.int32(Ending.STUCK), code)
-            going = code == Ending.RUNNING
+    def _moved(self, lane: Lane, after: Array, state: list[Array]) -> Lane:
+        """The lane after a step, unless it is done."""
+        x, going = lane.x, lane.code == Ending.RUNNING
         moved, change = jnp.any(after != x), 0.0
         if "xtol" in kinds(self.until):  # a division for each component, so not where nobody asks
             change = jnp.max(jnp.where(after == x, 0, jnp.abs((after - x) / x)))
         return lane._replace(
             x=jnp.where(going, after, x),
             state=state,
-            code=code,
             steps=lane.steps + going,
             memo=lane.memo._replace(change=jnp.where(moved, change, jnp.inf).astype(x.dtype)),
         )
 
-    def _judge(self, rules: Rules, lane: Lane, report: Report, norm: Array) -> Array:
+    def _judge(self, rules: Rules, lane: Lane, report: Report) -> Array:
         """Why a lane is done, the first reason that holds, or ``RUNNING``.
 
         What is not finite comes before all tolerances, and these before ``STUCK``: a search that cannot improve has
-        most often arrived.
+        most often arrived. A method that rests at a saddle point is done when a tolerance is met and the gradient falls
+        no further: beside a degenerate minimum, where the curvature may be negative too, it falls until that is not.
         """
-        value, memo = report.value, lane.memo
+        value, norm, memo = report.value, steepness(report), lane.memo
         moved = memo.change < jnp.inf  # before the first step, and where x stayed, there is no change to judge
         fall = jnp.abs(value - memo.loss)
         fall = jnp.where(fall == 0, 0, fall / jnp.maximum(jnp.abs(value), jnp.abs(memo.loss)))
         measures = {
             "gtol": jnp.where(report.saddle, jnp.inf, norm),
             "ftol": jnp.where(moved, fall, jnp.inf),
-            "xtol": jnp.where(report.stuck, 0, memo.change),
+            "xtol": jnp.where(report.stuck & jnp.logical_not(report.saddle), 0, memo.change),
         }
+        arrived = [met(condition, measures) for condition in alternatives(rules.until)]
+        saddle, none = jnp.asarray(report.rests), float(jnp.finfo(norm.dtype).eps) * memo.first
+        level = (norm >= memo.norm) | ((norm <= none) & (lane.steps > 0))
         choices = [
             (~(jnp.isfinite(value) & jnp.isfinite(norm)), Ending.NOT_FINITE),
-            *((met(condition, measures), Ending.MET + i) for i, condition in enumerate(alternatives(rules.until))),
+            *((holds & ~saddle, Ending.MET + i) for i, holds in enumerate(arrived)),
+            *((holds & saddle & level, Ending.SADDLE) for holds in arrived),
+            (report.stuck & report.saddle, Ending.SADDLE),
             (report.stuck, Ending.STUCK),
             (lane.steps >= rules.max_steps, Ending.MAX_STEPS),
         ]
@@ -134,6 +163,11 @@ class Finishing:
         for holds, code in reversed(choices):
             reason = jnp.where(holds, jnp.int32(code), reason)
         return reason
+
+
+def steepness(report: Report) -> Array:
+    """The largest component of the gradient."""
+    return jnp.max(jnp.abs(report.gradient))
 
 
 def result(lane: Lane) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class GaussNewton:
         lengths = jnp.where(lengths > 0, lengths, 1)
         return x - self.learning_rate * lstsq(j / lengths, r) / lengths, state
 
-    def look(self, problem: Objective, x: Array) -> Report:
+    def look(self, problem: Objective, x: Array, after: Array) -> Report:
         """L and dL/dx = J^T r."""
         r, j = problem.least_squares(x)
         return Report(problem.value(x), product(j.T, r), jnp.zeros((), bool))

@@ -55,6 +55,7 @@ class Report(NamedTuple):
         gradient: what vanishes at a solution, shape (d,), in [L]/[x]: dL/dx, or with bounds x - P(x - dL/dx).
         stuck: whether no further step can improve on x in this arithmetic.
         saddle: whether x is known to be no minimum, so that a small gradient is no end.
+        rests: whether x is known to be no minimum and the method comes to rest there all the same.
     Example:
         >>> method, problem, x = tw.methods.BFGS(), tw.problems.quadratic([1.0, 10.0]), jnp.array([1.0, 1.0])
         >>> print(method.report(x, method.init(problem, x, None)).gradient)
@@ -65,6 +66,7 @@ class Report(NamedTuple):
     gradient: Array
     stuck: Array
     saddle: Array | bool = False
+    rests: Array | bool = False
 
 
 @runtime_checkable
@@ -76,9 +78,11 @@ class Reports(Protocol):
 
 @runtime_checkable
 class Looks(Protocol):
-    """A method whose step has more than a value and a gradient to tell where it is, which spares ``solve`` these."""
+    """A method whose step asks for more than a value and a gradient, and so knows more of x at no further cost."""
 
-    def look(self, problem: Objective, x: Array) -> Report: ...
+    def look(self, problem: Objective, x: Array, after: Array) -> Report:
+        """What it knows of x, from which its step leads to ``after``."""
+        ...
 
 
 @runtime_checkable

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from thalweg.chain.objective import Objective
-from thalweg.methods.method import method, static
-from thalweg.numerics.linalg import eigh, product, solve
+from thalweg.methods.method import Report, method, static
+from thalweg.numerics.linalg import eigh, indefinite, product, solve
 
 
 @method
@@ -43,10 +43,15 @@ class Newton:
         return ()
 
     def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
-        g, h = problem.gradient(x), problem.hessian(x)
+        (_, g), h = problem.value_and_gradient(x), problem.hessian(x)
         if self.saddle_free:
             eigenvalues, v = eigh(h)
             direction = product(v, product(v.T, g) / (jnp.abs(eigenvalues) + self.damping))
         else:
             direction = solve(h + self.damping * jnp.eye(x.shape[0], dtype=x.dtype), g)
         return x - self.learning_rate * direction, state
+
+    def look(self, problem: Objective, x: Array, after: Array) -> Report:
+        negative, no = indefinite(problem.hessian(x), after), jnp.zeros((), bool)
+        saddle, rests = (negative, no) if self.saddle_free else (no, negative)
+        return Report(*problem.value_and_gradient(x), no, saddle, rests)

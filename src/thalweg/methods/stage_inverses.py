@@ -138,8 +138,8 @@ def _least(misfit: Misfit, method: LevenbergMarquardt | LBFGS, start: Array, max
 
     def go_on(loop: tuple[Any, ...]) -> Array:
         k, u, state = loop
-        value, _, stuck, _ = method.report(u, state)
-        return (k < max_steps) & (value > 0) & ~stuck
+        report = method.report(u, state)
+        return (k < max_steps) & (report.value > 0) & ~report.stuck
 
     def step(loop: tuple[Any, ...]) -> tuple[Any, ...]:
         k, u, state = loop

@@ -89,6 +89,33 @@ def cholesky_solve(a: Array, b: Array) -> Array:
     return _back(rows)
 
 
+def indefinite(a: Array, after: Array) -> Array:
+    """Whether a symmetric A (d, d) has a negative eigenvalue beyond rounding, shape (): no Hessian of a minimum has.
+
+    That is, whether a pivot of A + tau diag |A| = L D L^T is negative, with tau = sqrt(d eps): by Sylvester's law the
+    units of components do not matter. ``after`` (d,) is computed first: batches of LAPACK calls that run at the same
+    time wait for each other where XLA has two threads.
+
+    Cost: d^3/6 multiplications, with no square root and no sorting; above ``SOLVE`` components a Cholesky
+    factorization. Source: Golub and Van Loan (2013), sections 4.1.2 and 8.1.5.
+    """
+    d, eps, tiny = a.shape[0], float(jnp.finfo(a.dtype).eps), float(jnp.finfo(a.dtype).tiny)
+    shifted = a + (d * eps) ** 0.5 * jnp.eye(d, dtype=a.dtype) * jnp.abs(a)
+    if d > SOLVE:
+        empty = jnp.max(jnp.abs(a), axis=1) == 0
+        slightly = 1 + eps * (after[0] > 0)  # a dependence that XLA does not see through
+        root = jnp.linalg.cholesky(slightly * shifted + jnp.diag(empty), symmetrize_input=False)
+        return jnp.isfinite(jnp.sum(a)) & ~jnp.isfinite(jnp.sum(root[-1]))  # NaN spreads to the last row
+    rest, lowest = settled(shifted), jnp.zeros(1, a.dtype)
+    for _ in range(d):
+        pivot, column = rest[0, :1], rest[1:, 0]
+        lowest = jnp.where(pivot < lowest, pivot, lowest)
+        # A pivot of zero, in a row that is not all zeros, belongs to an indefinite block: a later one will be negative.
+        pivot = jnp.where(pivot == 0, eps * jnp.sum(jnp.abs(column)) + tiny, pivot)
+        rest = settled(rest[1:, 1:] - column[:, None] * settled(column / pivot))
+    return lowest[0] < 0
+
+
 def lstsq(j: Array, r: Array) -> Array:
     """The x (d,) with the least |J x - r|, of these the shortest, for any J (m, d) and r (m,): as accurate as LAPACK's.
 

@@ -75,11 +75,22 @@ def solve(
         - ``steps``, and ``evaluations`` of each kind: value, gradient, product (of the Hessian with a vector),
           jacobian, hessian; -1 where a method evaluates in a loop of its own, so that they cannot be counted;
         - ``outcome``, an integer with flag meanings: converged (a tolerance is met), stalled (no step improves in this
-          arithmetic, but no tolerance is met), diverged (loss or gradient is not finite), exhausted (steps, time or
-          Ctrl-C ended it); ``reason``, an integer with flag meanings, tells which tolerance or budget it was.
+          arithmetic, but no tolerance is met, or it rests at a saddle point), diverged (loss or gradient is not
+          finite), exhausted (steps, time or Ctrl-C ended it); ``reason``, an integer with flag meanings, tells which
+          tolerance or budget it was.
 
         Ctrl-C and ``max_seconds`` return what is done until then; starts that had not begun have 0 steps and the loss
-        NaN. Results do not depend on how many starts there are, nor on threads.
+        NaN.
+
+        A saddle point or maximum is no end for ``TrustRegion`` and ``Newton(saddle_free=True)``, and ``Newton`` is
+        stalled there (reason ``saddle``). Other methods do not know the curvature, ``NewtonCG`` only along its
+        directions: one that comes to lie there, or starts there, meets ``gtol`` (``analysis.basins`` with the problem
+        tells).
+
+        Results do not depend on threads, nor on how many starts there are, where lanes are small and cheap: up to 4 kB
+        of state (``BFGS`` and ``TrustRegion`` of 20 components, gradient descent of 100) and 1e4 operations of one
+        loss. Larger lanes are not filled up where starts are few, and XLA rounds otherwise: then ends agree as far as
+        the tolerance decides, and the steps to them may differ by some.
     Raises:
         ValueError: before anything is compiled, for anything of the above that does not fit, for ``until`` beside one
             of gtol, ftol and xtol, and for a method that this problem cannot serve.
