@@ -1,6 +1,7 @@
 """Every method in every precision: a run is the loop of Python that a person would write with the same rule."""
 
 import inspect
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -79,3 +80,31 @@ def test_a_run_is_the_loop_of_its_rule(name, dtype):
     loop = looped(METHODS[name], dtype)
     eps = float(jnp.finfo(dtype).eps)
     np.testing.assert_allclose(path, loop, atol=64 * eps, rtol=0)
+
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "precisions.md"
+HEAD = f"""# Methods and precisions
+
+`run(dtype=…)` and `solve(dtype=…)` take `bfloat16`, `float16`, `float32` and `float64`: x, the spaces and the loss are
+computed in it, hyperparameters stay in float32 at least (0.999 is 1 in bfloat16, and Adam's bias correction 0). `run`
+watches in JAX's default unless told, `solve` answers in float64.
+
+"Equal" means: {STEPS} steps from one start are those of a loop of Python over the method's own step, with numbers of
+Python for its hyperparameters, to 64 units of rounding. Each is a test of `tests/test_precisions.py`, which finds the
+methods in `tw.methods`; run it as a script to write this page anew.
+
+| method | {" | ".join(DTYPES)} |
+|---|{"---|" * len(DTYPES)}
+"""
+
+
+def page() -> str:
+    return HEAD + "".join(f"| `{name}` |{' equal |' * len(DTYPES)}\n" for name in METHODS)
+
+
+def test_the_page_lists_every_method():
+    assert PAGE.read_text() == page()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
