@@ -84,6 +84,10 @@ class FiniteDifference:
         largest = jnp.max(jnp.abs(y))
         return _placed(FiniteDifference(scheme=self.scheme), jnp.where(largest > 0, largest, 1), None)
 
+    def halved(self, x: Array) -> "FiniteDifference":
+        """The same with half the steps of first derivatives at x."""
+        return _placed(FiniteDifference(tuple((self.steps(x, 1) / 2).tolist()), self.scheme), self._size, self._box)
+
     def steps(self, x: Array, order: int) -> Array:
         """h for derivatives of this order at x, shape (d,), in [x]."""
         if self.step is not None:

@@ -320,7 +320,7 @@ class Problem:
         return {**named, "loss": self.chain.loss_at(path[-1])}
 
     def check(self) -> Report:
-        """Test what was stated: the gradient by its Taylor remainder, the inverses, the minima (``check.check``).
+        """Test what was stated: the start, the gradient by its Taylor remainder, inverses and minima (``check.check``).
 
         Returns:
             a report that is true where all passed, and tells what was found when printed.
