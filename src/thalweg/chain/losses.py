@@ -19,6 +19,7 @@ class _Known(NamedTuple):
 
     of: Callable[[Any], Any]
     data: Any
+    mapped: bool = False  # over examples, the leading axis of data and y
 
 
 @final
@@ -47,15 +48,18 @@ class SquaredError:
     factor: float = 1.0
 
     def __call__(self, y: Array) -> Array:
-        target = self.goal(y.dtype)
-        if jnp.broadcast_shapes(target.shape, y.shape) != y.shape:
-            raise ValueError(f"target has shape {target.shape}, but y {y.shape}; give a target like y")
-        return self.factor * jnp.sum((y - target) ** 2)
+        return self.factor * jnp.sum((y - self.goal(y.dtype, y.shape)) ** 2)
 
-    def goal(self, dtype: Any) -> Array:
-        """The target in a precision."""
+    def goal(self, dtype: Any, shape: tuple[int, ...]) -> Array:
+        """The target in a precision, in the shape of y."""
         known = self.target
-        return jnp.asarray(known.of(known.data) if isinstance(known, _Known) else known, dtype)
+        target = jnp.asarray(known.of(known.data) if isinstance(known, _Known) else known, dtype)
+        if isinstance(known, _Known) and known.mapped:  # each example's is broadcast to y of that example
+            more = len(shape) - target.ndim
+            target = target.reshape(target.shape[0], *[1] * more, *target.shape[1:])
+        if jnp.broadcast_shapes(target.shape, shape) != shape:
+            raise ValueError(f"target has shape {target.shape}, but y {shape}; give a target like y")
+        return jnp.broadcast_to(target, shape)
 
 
 @final
@@ -98,8 +102,8 @@ def closed(loss: Any, data: Any) -> Any:
         return _handed(loss, lambda y: loss(y, data))
     one = loss.loss
     if isinstance(one, SquaredError):
-        target = one.target if callable(one.target) else lambda _: one.goal(float)
-        return SquaredError(_Known(jax.vmap(target), data), one.factor / count(data))  # pyright: ignore
+        target = one.target if callable(one.target) else lambda _: jnp.asarray(one.target, float)
+        return SquaredError(_Known(jax.vmap(target), data, True), one.factor / count(data))  # pyright: ignore
     if not asks(one, 1):
         return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y)))
     return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y, data)))

@@ -124,6 +124,11 @@ class OptimistixSteps:
         """The class of the solver."""
         return (type(self.rest).__name__,)
 
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of the Jacobian of a sum of squares, below which a damped solver has d rows more."""
+        damped = "LevenbergMarquardt" in type(self.rest).__name__
+        return itemsize * (rows + damped * columns) * columns if self.least_squares else 0
+
     def _solver(self) -> Any:
         return jax.tree.map(lambda leaf: self.hyper[leaf.name] if isinstance(leaf, _Number) else leaf, self.rest)
 
@@ -154,6 +159,9 @@ class OptimistixSearch:
 
     def called(self) -> tuple[str, ...]:
         return self.steps.called()
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        return self.steps.workspace(rows, columns, itemsize)
 
     def init(self, problem: Objective, x: Array, key: Array) -> OptimistixState:
         return self.step(problem, x, self.steps.init(problem, x, key))[1]

@@ -86,7 +86,7 @@ class NeedsRoom(Protocol):
     """A method that builds large matrices: ``run`` and ``solve`` refuse what would not fit."""
 
     def workspace(self, rows: int, columns: int, itemsize: int) -> int:
-        """Bytes of a step whose Jacobian has so many rows and columns."""
+        """Bytes of a step whose Jacobian has so many rows and columns; with no rows, of its columns x columns."""
         ...
 
 

@@ -23,7 +23,7 @@ class Newton:
         damping: >= 0, in [L]/[x]^2.
         saddle_free: whether eigenvalues are taken by their absolute value; structure.
     Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
+        ValueError: from ``run`` and ``solve``, for what is no number, and where H would not fit in memory.
     Cost:
         per step one gradient, one Hessian (d passes), one d x d factorization or eigendecomposition.
     Source:
@@ -50,3 +50,7 @@ class Newton:
         else:
             direction = solve(h + self.damping * jnp.eye(x.shape[0], dtype=x.dtype), g)
         return x - self.learning_rate * direction, state
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of H and its factor."""
+        return 2 * itemsize * columns**2

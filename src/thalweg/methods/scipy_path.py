@@ -86,6 +86,10 @@ class SciPy:
         options = {"maxiter": self.maxiter, **dict(self.options)}
         return minimize(fun, x, jac=True, method=self.method, callback=callback, options=options)
 
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of the matrix that SciPy's method keeps, if it does."""
+        return 8 * columns**2 if self.method.lower() in ("bfgs", "slsqp", "trust-constr") else 0
+
     def init(self, problem: Objective, x: Array, key: Array) -> SciPyState:
         number = jax.ShapeDtypeStruct((), jnp.int32)
         path = jax.ShapeDtypeStruct((self.maxiter + 1, *x.shape), x.dtype)
