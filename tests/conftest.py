@@ -76,6 +76,16 @@ def page(tmp_path):
     return run
 
 
+@pytest.fixture(scope="session")
+def notebook(tmp_path_factory) -> Any:
+    """A shell of IPython, as behind a notebook, that leaves nothing behind."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    os.environ["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))
+    return InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+
+
 @pytest.fixture
 def compiled() -> list[str]:
     """An entry for each program that XLA has compiled so far in this process."""

@@ -19,6 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+__all__ = ["compile"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 MAX_LENGTH: Final = 2000  # characters
 MAX_NODES: Final = 500  # numbers, names, operators and calls
 MAX_DEPTH: Final = 50  # brackets inside brackets, operations inside operations

@@ -59,7 +59,7 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
 
 def _abbreviates(short: str, name: str) -> bool:
     """Whether ``short`` begins the name or one of its words, or has the first letters of its words."""
-    words = name.split("_")
+    words = name.replace("-", "_").split("_")
     initials = "".join(word[:1] for word in words)
     return short == initials or (len(short) >= 3 and any(word.startswith(short) for word in (name, *words)))
 
