@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from thalweg.chain.calls import call
 from thalweg.chain.examples import count
 from thalweg.chain.signatures import asks, name_of
 
@@ -23,7 +24,7 @@ class _Known(NamedTuple):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SquaredError:
     """The loss L(y) = factor * |y - target|^2, units [L] = [factor] [y]^2.
 
@@ -47,6 +48,10 @@ class SquaredError:
     target: ArrayLike | Callable[[Any], Any] = 0.0
     factor: float = 1.0
 
+    def __repr__(self) -> str:
+        target = self.target.of if isinstance(self.target, _Known) else self.target
+        return call("SquaredError", [target], {"factor": self.factor}, {"factor": 1.0})
+
     def __call__(self, y: Array) -> Array:
         return self.factor * jnp.sum((y - self.goal(y.dtype, y.shape)) ** 2)
 
@@ -63,7 +68,7 @@ class SquaredError:
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeanLoss:
     """L(y) = mean_i loss(y_i, example_i) over the examples i of the data, which y has as its leading axis.
 
@@ -83,6 +88,9 @@ class MeanLoss:
     """
 
     loss: Callable[..., Any]
+
+    def __repr__(self) -> str:
+        return call("MeanLoss", [self.loss])
 
 
 def takes_data(loss: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jax.tree_util import GetAttrKey, register_dataclass
 
+from thalweg.chain.calls import call
 from thalweg.chain.objective import Objective
 from thalweg.methods.first_order import with_derivative
 from thalweg.methods.method import Method, Report, method, static
@@ -120,6 +121,9 @@ class OptimistixSteps:
     hyper: dict[str, Any]
     least_squares: bool = static()
 
+    def written(self) -> str:
+        return call("from_optimistix", [self._solver()])
+
     def called(self) -> tuple[str, ...]:
         """The class of the solver."""
         return (type(self.rest).__name__,)
@@ -156,6 +160,9 @@ class OptimistixSearch:
     """A solver that searches, whose state knows the loss and its gradient at x once the start is evaluated."""
 
     steps: OptimistixSteps
+
+    def written(self) -> str:
+        return self.steps.written()
 
     def called(self) -> tuple[str, ...]:
         return self.steps.called()

@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
+from thalweg.chain.calls import call
 from thalweg.chain.objective import Objective
 from thalweg.methods.method import Method, Report, method, static
 from thalweg.numerics.host import HostTable, host_call
@@ -79,6 +80,9 @@ class SciPy:
     method: str = static()
     maxiter: int = static()
     options: tuple[tuple[str, Any], ...] = static()
+
+    def written(self) -> str:
+        return call("from_scipy", [self.method], {"maxiter": self.maxiter, **dict(self.options)}, {"maxiter": 200})
 
     def minimize(self, fun: Callable[..., Any], x: np.ndarray, callback: Callable[..., Any]) -> Any:
         from scipy.optimize import minimize
