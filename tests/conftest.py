@@ -82,8 +82,12 @@ def notebook(tmp_path_factory) -> Any:
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
+    class Notebook(InteractiveShell):
+        def enable_gui(self, gui: Any = None) -> None:
+            """As a notebook, which has no windows."""
+
     os.environ["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))
-    return InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    return Notebook.instance(config=Config({"HistoryManager": {"enabled": False}}))
 
 
 @pytest.fixture
