@@ -76,6 +76,20 @@ def page(tmp_path):
     return run
 
 
+@pytest.fixture(scope="session")
+def notebook(tmp_path_factory) -> Any:
+    """A shell of IPython, as behind a notebook, that leaves nothing behind."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    class Notebook(InteractiveShell):
+        def enable_gui(self, gui: Any = None) -> None:
+            """As a notebook, which has no windows."""
+
+    os.environ["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))
+    return Notebook.instance(config=Config({"HistoryManager": {"enabled": False}}))
+
+
 @pytest.fixture
 def compiled() -> list[str]:
     """An entry for each program that XLA has compiled so far in this process."""

@@ -14,14 +14,14 @@ from thalweg.numerics.host import HostTable
 M = tw.methods
 OFFERS = {
     "gradient_descent": (M.gradient_descent(0.1), {Preconditions}),
-    "Newton": (M.Newton(), set()),
-    "BFGS": (M.BFGS(), {Reports}),
+    "Newton": (M.Newton(), {NeedsRoom}),
+    "BFGS": (M.BFGS(), {Reports, NeedsRoom}),
     "LBFGS": (M.LBFGS(), {Reports, Bounded}),
     "TrustRegion": (M.TrustRegion(), {Reports, Bounded}),
-    "LevenbergMarquardt": (M.LevenbergMarquardt(), {Reports, Bounded}),
+    "LevenbergMarquardt": (M.LevenbergMarquardt(), {Reports, Bounded, NeedsRoom}),
     "JacobianPower": (M.JacobianPower(), {NeedsRoom}),
     "KrylovPower": (M.KrylovPower(), set()),
-    "from_scipy": (M.from_scipy(), {Reports}),
+    "from_scipy": (M.from_scipy(), {Reports, NeedsRoom}),
 }
 
 

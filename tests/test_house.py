@@ -135,7 +135,14 @@ def test_files_are_small_and_final(file):
             docstring = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
             assert node.end_lineno - node.lineno + 1 - docstring <= 60, node.name
         if isinstance(node, ast.ClassDef):
-            assert all(ast.unparse(base) in ("Protocol", "NamedTuple", "IntEnum") for base in node.bases), node.name
+            known = (
+                "Protocol",
+                "NamedTuple",
+                "IntEnum",
+                "pd.DataFrame",
+                "Figure",
+            )  # the last two to say how one is shown
+            assert all(ast.unparse(base) in known for base in node.bases), node.name
             final = any(ast.unparse(decorator) in ("final", "method") for decorator in node.decorator_list)
             final = final or [ast.unparse(base) for base in node.bases] == ["IntEnum"]  # Python lets nobody extend it
             assert final or [ast.unparse(base) for base in node.bases] == ["Protocol"], node.name

@@ -19,6 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+__all__ = ["compile"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 MAX_LENGTH: Final = 2000  # characters
 MAX_NODES: Final = 500  # numbers, names, operators and calls
 MAX_DEPTH: Final = 50  # brackets inside brackets, operations inside operations
@@ -56,13 +63,16 @@ _Step = float | str | tuple[Callable[..., Any], int]
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Formula:
     """A checked formula: its text, the variables that occur in it (x2 before x10), its steps."""
 
     text: str
     names: tuple[str, ...]
     steps: tuple[_Step, ...] = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"parse({self.text!r}, {list(self.names)})"
 
     def __call__(self, values: Mapping[str, Any]) -> Array:
         """The value where each variable has the given value; arrays broadcast elementwise.
@@ -85,12 +95,16 @@ class Formula:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VectorFormula:
     """A formula as a function f(x) of one vector, where x[i] is the variable names[i]."""
 
     formula: Formula
     names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        usual = self.names == self.formula.names
+        return f"compile({self.formula.text!r})" if usual else f"compile({self.formula.text!r}, {list(self.names)})"
 
     @property
     def dimension(self) -> int:

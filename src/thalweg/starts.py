@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.numerics.reading import whole
+from thalweg.numerics.reading import shown, sides, whole
 
 __all__ = ["grid", "sphere", "uniform"]
 
@@ -20,10 +20,11 @@ def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
             "the domain is None, but starts are drawn from a box (low, high); give one, or state it in the Problem."
         )
+    both = sides(domain, None, "the domain")
     try:
-        low, high = np.broadcast_arrays(*(np.atleast_1d(np.asarray(side, float)) for side in domain))
+        low, high = np.broadcast_arrays(*(np.atleast_1d(np.asarray(side, float)) for side in both))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the domain is {domain!r}, but it must be a pair (low, high); give (-5.0, 5.0).") from error
+        raise ValueError(f"the domain is {shown(domain)}, but it must be (low, high); give (-5.0, 5.0).") from error
     if low.ndim != 1 or not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
         raise ValueError(
             f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box with low below high."

@@ -26,25 +26,33 @@ def _either(first: "Condition", second: "Condition") -> "Combination":
 
 @final
 @register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tolerance:
     """One measure of a step and its bound; made by ``gtol``, ``ftol``, ``xtol``, combined with ``&`` and ``|``."""
 
     kind: Literal["gtol", "ftol", "xtol"] = field(metadata={"static": True})
     bound: Any
 
+    def __repr__(self) -> str:
+        return f"{self.kind}({self.bound!r})"
+
     __and__, __or__ = _both, _either
 
 
 @final
 @register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Combination:
     """Two conditions, of which both ("and") or one ("or") must be met."""
 
     operator: Literal["and", "or"] = field(metadata={"static": True})
     first: "Condition"
     second: "Condition"
+
+    def __repr__(self) -> str:
+        sign = {"and": "&", "or": "|"}[self.operator]
+        sides = (f"({side!r})" if isinstance(side, Combination) else repr(side) for side in (self.first, self.second))
+        return f" {sign} ".join(sides)
 
     __and__, __or__ = _both, _either
 
@@ -69,7 +77,7 @@ def gtol(bound: float) -> Tolerance:
         Nocedal and Wright (2006), Numerical Optimization, section 17.4 for the projected gradient.
     Example:
         >>> tw.tolerances.gtol(1e-8)
-        Tolerance(kind='gtol', bound=1e-08)
+        gtol(1e-08)
     """
     return _tolerance("gtol", bound)
 
@@ -87,8 +95,8 @@ def ftol(bound: float) -> Tolerance:
         None beside the loss, which is asked for at every step.
     Example:
         >>> both = tw.tolerances.ftol(1e-9) & tw.tolerances.gtol(1e-4)  # after the same step
-        >>> both.operator, both.first
-        ('and', Tolerance(kind='ftol', bound=1e-09))
+        >>> both
+        ftol(1e-09) & gtol(0.0001)
     """
     return _tolerance("ftol", bound)
 
@@ -109,8 +117,8 @@ def xtol(bound: float) -> Tolerance:
         One comparison of d numbers a step.
     Example:
         >>> either = tw.tolerances.xtol(1e-8) | tw.tolerances.gtol(1e-6)
-        >>> either.operator, either.first
-        ('or', Tolerance(kind='xtol', bound=1e-08))
+        >>> either
+        xtol(1e-08) | gtol(1e-06)
     """
     return _tolerance("xtol", bound)
 

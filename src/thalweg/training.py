@@ -1,7 +1,8 @@
 """Networks in front of physics."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,13 @@ from jax import Array
 
 from thalweg.chain.batches import shown
 from thalweg.chain.derivatives import in_y
+from thalweg.chain.examples import arrays, check_axis
 from thalweg.chain.losses import MeanLoss
 from thalweg.chain.problem import Problem
-from thalweg.chain.space import abstract
+from thalweg.chain.space import Space, abstract
 from thalweg.chain.stages import Stage
 from thalweg.methods import InverseSimulator
-from thalweg.numerics.reading import share
+from thalweg.numerics.reading import first_line, share
 
 __all__ = ["distance", "gradient_ratios", "problem", "proxy_loss", "saturation", "validation_loss"]
 
@@ -70,6 +72,10 @@ def problem(
             f"physics is a {type(physics).__name__}, but it must be the Problem of one example; write "
             "Problem(Stage(forward, inverse), loss=…, start=…)."
         )
+    _check_network(network)
+    Space.of("x", parameters).ravel_point(parameters, "parameters")
+    examples = arrays(examples)
+    check_axis(examples, "examples")
     first = jax.tree.map(lambda leaf: np.asarray(leaf)[0], examples)
     given, taken = abstract(network, "network", parameters, first), physics.chain.spaces[0]
     shapes = tuple(leaf.shape for leaf in jax.tree.leaves(given))
@@ -88,6 +94,33 @@ def problem(
         derivatives=physics.derivatives,
         name=name or f"learning {physics.name}",
         units={"u" if space == "x" else space: unit for space, unit in physics.units.items()},
+    )
+
+
+@runtime_checkable
+class _Linen(Protocol):
+    """A module of flax, whose parameters are apart."""
+
+    def init(self, *arguments: Any) -> Any: ...
+    def apply(self, *arguments: Any) -> Any: ...
+
+
+def _check_network(network: Any) -> None:
+    """ValueError for a network that is no function of its parameters."""
+    holds = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(network)) and not isinstance(network, partial)
+    if isinstance(network, _Linen) and not holds:
+        how = "give network.apply"
+    elif holds and any(kind.__module__.startswith("flax.") for kind in type(network).__mro__):
+        how = "write graph, params = nnx.split(network), and give params and lambda p, e: nnx.merge(graph, p)(e['x'])"
+    elif holds:
+        how = (
+            "write params, static = eqx.partition(network, eqx.is_inexact_array) and give params and lambda p, e: "
+            "eqx.combine(p, static)(e['x'])"
+        )
+    else:
+        return
+    raise ValueError(
+        f"network is a {type(network).__name__}, but it must be a function of parameters and an example; {how}."
     )
 
 
@@ -110,7 +143,8 @@ def proxy_loss(
         f(u, example) for the prediction of one example, in [u]^2, or [u] for "l1"; the example may be left out if
         nothing asks for it. Map it for a batch: ``jnp.mean(jax.vmap(f)(predictions, examples))``.
     Raises:
-        ValueError: for stages without a loss, and, when f is called, where a stage has no inverse.
+        ValueError: for stages without a loss, and where a stage has no inverse; when f is called, for the prediction of
+            a batch.
     Cost:
         A forward pass and an inverse of the physics per call of f.
     Source:
@@ -125,21 +159,47 @@ def proxy_loss(
     method = method or InverseSimulator()
     if not isinstance(physics, Problem) and loss is None:
         raise ValueError("proxy_loss was given stages without a loss, but it needs one; give proxy_loss(stage, loss).")
+    stages = physics.given.stages if isinstance(physics, Problem) else _stages(physics)
+    for i, stage in enumerate(stages):
+        if stage.inverse is None:
+            name = stage.name or f"y{i + 1}"
+            raise ValueError(
+                f"proxy_loss was given stage {name!r} without an inverse, but it walks back through every stage; give "
+                "Stage(forward, inverse=…) or wrap the stage in numerical_inverse."
+            )
 
     def f(prediction: Any, example: Any = None) -> Array:
         fixed = jax.lax.stop_gradient(prediction)
+        shapes = [np.shape(leaf) for leaf in jax.tree.leaves(fixed)]
         if isinstance(physics, Problem):
+            taken = physics.chain.spaces[0].shapes
+            if tuple(shapes) != taken:
+                raise ValueError(_of_a_batch(f"shape {shapes}", f"{list(taken)}"))
             one = physics if example is None else physics.bind(example)
         else:
-            stages = [physics] if isinstance(physics, Stage) else physics
-            start = jax.tree.map(lambda leaf: np.zeros(leaf.shape), fixed)
-            one = Problem(*stages, loss=loss, start=start, data=example)  # pyright: ignore[reportArgumentType]
+            start = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf)), fixed)
+            try:
+                one = Problem(*stages, loss=loss, start=start, data=example)
+            except ValueError as error:
+                raise ValueError(_of_a_batch(f"shape {shapes}", first_line(error))) from error
         space = one.chain.spaces[0]
         u = space.ravel(fixed)
         target = jax.lax.stop_gradient(one.pull_back(method.target(one, u), u))
         return method.proxy_loss(space.ravel(prediction) - target)
 
     return f
+
+
+def _stages(given: Any) -> list[Stage]:
+    several = [given] if isinstance(given, Stage) or callable(given) else given
+    return [stage if isinstance(stage, Stage) else Stage(stage) for stage in several]
+
+
+def _of_a_batch(given: str, taken: str) -> str:
+    return (
+        f"the proxy loss was given a prediction of {given}, but it takes that of one example ({taken}); map it over a "
+        "batch by jax.vmap, as in jnp.mean(jax.vmap(f)(predictions, examples))."
+    )
 
 
 def validation_loss(examples: Any) -> Observer:

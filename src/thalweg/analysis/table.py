@@ -9,6 +9,7 @@ import xarray as xr
 from thalweg.analysis.alignment import alignment, distance
 from thalweg.analysis.outcome import outcome
 from thalweg.analysis.selection import judged_paths
+from thalweg.analysis.whole import Table
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import OUTCOMES, Outcome
 
@@ -56,7 +57,7 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
         columns["alignment"] = np.median(alignment(trace, problem).values[..., 0], -1)
     columns["outcome"] = [_counts(row) for row in fates]
     columns["steps"] = np.median(steps, -1)
-    return pd.DataFrame(columns, index=pd.Index(trace["variant"].values, name="variant"))
+    return Table(columns, index=pd.Index(trace["variant"].values, name="variant"))
 
 
 def _counts(fates: xr.DataArray) -> str:

@@ -10,6 +10,7 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis.selection import coordinates
+from thalweg.analysis.whole import Table
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 
@@ -133,7 +134,7 @@ def fit_table(fits: xr.Dataset, problem: Problem) -> pd.DataFrame:
     best = best_fit(fits)
     spread = uncertainty(best, problem)
     below = ("residual_standard_deviation", "degrees_of_freedom")
-    return pd.DataFrame(
+    return Table(
         {
             "value": [*np.asarray(best["x"], np.float64), *(float(spread[name]) for name in below)],
             "standard_error": [*spread["standard_error"].values, *[math.nan] * len(below)],

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.chain.calls import call
+
 Function = Callable[[Array], Array]
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FiniteDifference:
     """Derivatives from values alone.
 
@@ -68,6 +70,10 @@ class FiniteDifference:
                 raise ValueError(f"step is {self.step!r}, but a difference step is positive; give e.g. step=1e-5.")
             object.__setattr__(self, "step", tuple(steps.tolist()) if np.ndim(self.step) else float(steps[0]))
 
+    def __repr__(self) -> str:
+        named, usual = {"step": self.step, "scheme": self.scheme}, {"step": None, "scheme": "central"}
+        return call("FiniteDifference", named=named, usual=usual)
+
     @property
     def exact(self) -> bool:
         return False
@@ -83,6 +89,10 @@ class FiniteDifference:
     def in_y(self, y: Array) -> "FiniteDifference":
         largest = jnp.max(jnp.abs(y))
         return _placed(FiniteDifference(scheme=self.scheme), jnp.where(largest > 0, largest, 1), None)
+
+    def halved(self, x: Array) -> "FiniteDifference":
+        """The same with half the steps of first derivatives at x."""
+        return _placed(FiniteDifference(tuple((self.steps(x, 1) / 2).tolist()), self.scheme), self._size, self._box)
 
     def steps(self, x: Array, order: int) -> Array:
         """h for derivatives of this order at x, shape (d,), in [x]."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import jax
@@ -9,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.chain import host, losses, stages
+from thalweg.chain import examples, host, losses, stages
 from thalweg.chain.derivatives import Derivatives
 from thalweg.chain.differences import Function
 from thalweg.chain.host import HostFunction
-from thalweg.chain.losses import MeanLoss
+from thalweg.chain.losses import MeanLoss, SquaredError
 from thalweg.chain.signatures import asks
 from thalweg.chain.space import RESERVED, Space
 from thalweg.chain.stages import Stage
@@ -67,10 +68,25 @@ class Chain:
     def closed(self, data: Any) -> "Chain":
         """The chain with ``data`` for the functions that ask for them; ValueError where a function does not fit what
         comes before it."""
+        mean = self.loss if isinstance(self.loss, MeanLoss) and data is not None else None
+        if data is not None and (mean or any(stage.each for stage in self.stages)):
+            examples.check_axis(data)
+        try:
+            return self._handed(data, mean)
+        except ValueError as error:
+            if rows := examples.ends(data):  # which may be why
+                raise ValueError(f"{str(error).removesuffix('.')}, and the data has {rows}.") from error
+            raise
+
+    def _handed(self, data: Any, mean: MeanLoss | None) -> "Chain":
         chain = tuple(stages.closed(stage, data, i == 0) for i, stage in enumerate(self.stages))
         loss, spaces = losses.closed(self.loss, data), self.spaces[:1]
         for stage in chain:
             spaces += (spaces[-1].after(stage),)
+        if mean and not isinstance(mean.loss, SquaredError):
+            example = jax.eval_shape(partial(jax.tree.map, lambda leaf: leaf[0]), data)
+            given = [example] if asks(mean.loss, 1) else []
+            spaces[-1].of_one().check_loss(mean.loss, "the loss of one example", *given)
         spaces[-1].check_loss(loss)
         return Chain(chain, loss, spaces)
 
@@ -116,10 +132,10 @@ class Chain:
         names the problem where one has none."""
         x, left = self.walk_back(y, path)
         if left:
+            inner = "" if left == len(self.stages) else ", or train it by InverseSimulator(inner=methods.adam(1e-3))"
             raise ValueError(
-                f"stage {self.stages[left - 1].name!r} of {name!r} has no inverse, but inverse simulation needs one "
-                "for every stage, or a first-order rule for the rest; give Stage(forward, inverse=…), wrap the "
-                "stage in numerical_inverse, or train it by InverseSimulator(inner=methods.adam(1e-3))."
+                f"stage {self.stages[left - 1].name!r} of {name!r} has no inverse, but inverse simulation needs one for "
+                f"every stage; give Stage(forward, inverse=…) or wrap the stage in numerical_inverse{inner}."
             )
         return x
 

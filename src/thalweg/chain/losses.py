@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from thalweg.chain.calls import call
 from thalweg.chain.examples import count
 from thalweg.chain.signatures import asks, name_of
 
@@ -19,10 +20,11 @@ class _Known(NamedTuple):
 
     of: Callable[[Any], Any]
     data: Any
+    mapped: bool = False  # over examples, the leading axis of data and y
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SquaredError:
     """The loss L(y) = factor * |y - target|^2, units [L] = [factor] [y]^2.
 
@@ -46,20 +48,27 @@ class SquaredError:
     target: ArrayLike | Callable[[Any], Any] = 0.0
     factor: float = 1.0
 
-    def __call__(self, y: Array) -> Array:
-        target = self.goal(y.dtype)
-        if jnp.broadcast_shapes(target.shape, y.shape) != y.shape:
-            raise ValueError(f"target has shape {target.shape}, but y {y.shape}; give a target like y")
-        return self.factor * jnp.sum((y - target) ** 2)
+    def __repr__(self) -> str:
+        target = self.target.of if isinstance(self.target, _Known) else self.target
+        return call("SquaredError", [target], {"factor": self.factor}, {"factor": 1.0})
 
-    def goal(self, dtype: Any) -> Array:
-        """The target in a precision."""
+    def __call__(self, y: Array) -> Array:
+        return self.factor * jnp.sum((y - self.goal(y.dtype, y.shape)) ** 2)
+
+    def goal(self, dtype: Any, shape: tuple[int, ...]) -> Array:
+        """The target in a precision, in the shape of y."""
         known = self.target
-        return jnp.asarray(known.of(known.data) if isinstance(known, _Known) else known, dtype)
+        target = jnp.asarray(known.of(known.data) if isinstance(known, _Known) else known, dtype)
+        if isinstance(known, _Known) and known.mapped:  # each example's is broadcast to y of that example
+            more = len(shape) - target.ndim
+            target = target.reshape(target.shape[0], *[1] * more, *target.shape[1:])
+        if jnp.broadcast_shapes(target.shape, shape) != shape:
+            raise ValueError(f"target has shape {target.shape}, but y {shape}; give a target like y")
+        return jnp.broadcast_to(target, shape)
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeanLoss:
     """L(y) = mean_i loss(y_i, example_i) over the examples i of the data, which y has as its leading axis.
 
@@ -80,6 +89,9 @@ class MeanLoss:
 
     loss: Callable[..., Any]
 
+    def __repr__(self) -> str:
+        return call("MeanLoss", [self.loss])
+
 
 def takes_data(loss: Any) -> bool:
     """Whether a loss cannot be evaluated without data."""
@@ -98,8 +110,8 @@ def closed(loss: Any, data: Any) -> Any:
         return _handed(loss, lambda y: loss(y, data))
     one = loss.loss
     if isinstance(one, SquaredError):
-        target = one.target if callable(one.target) else lambda _: one.goal(float)
-        return SquaredError(_Known(jax.vmap(target), data), one.factor / count(data))  # pyright: ignore
+        target = one.target if callable(one.target) else lambda _: jnp.asarray(one.target, float)
+        return SquaredError(_Known(jax.vmap(target), data, True), one.factor / count(data))  # pyright: ignore
     if not asks(one, 1):
         return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y)))
     return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y, data)))

@@ -38,10 +38,11 @@ class Problem:
         start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this
             structure; methods see its ravelled vector of d components.
         minima: known minima of L in [x], a sequence of points like ``start``.
-        domain: (low, high), the box of interest in [x]; each a number, a vector or a pytree like ``start``.
+        domain: (low, high), the box of interest in [x]; each a number, a vector or a pytree like ``start``: all low
+            ends, then all high ends, and no pair for each component.
         data: what functions that ask for one more argument get as their last one: stage(x, data), inverse(y, x, data),
-            loss(y, data); any pytree of arrays. Without it, such a problem is open: ``bind`` and ``solve(cases=…)``
-            give it data.
+            loss(y, data); any pytree of arrays, where a list of numbers is one. Without it, such a problem is open:
+            ``bind`` and ``solve(cases=…)`` give it data.
         batch_size: examples of a minibatch, 1 … n, where all arrays of ``data`` have the same leading axis of n
             examples: each step of ``run`` sees that many of them, drawn without replacement until all were seen
             (``batches.Shuffle``). What is recorded, and ``solve``, is over all data. The loss should be a mean over
@@ -52,7 +53,8 @@ class Problem:
     Raises:
         ValueError: before anything is compiled, where start is not finite, where a stage cannot take what the one
             before it gives, where an inverse does not return the shape of its stage's input, where the loss is not a
-            scalar, where minima or domain do not fit start, and where data has no batch of batch_size examples.
+            scalar, where minima or domain do not fit start, and where data has no batch of batch_size examples, no
+            arrays, or examples of several counts.
     Cost:
         a trace of each stage, inverse and the loss, of shapes alone; nothing is compiled or evaluated.
     Example:
@@ -77,8 +79,8 @@ class Problem:
     def __init__(
         self,
         *stages: Stage | Callable[[Any], Any],
-        loss: Callable[..., Any] | MeanLoss,
-        start: Any,
+        loss: Callable[..., Any] | MeanLoss | None = None,
+        start: Any = None,
         minima: Sequence[Any] | np.ndarray | None = None,
         domain: tuple[Any, Any] | None = None,
         data: Any = None,
@@ -87,12 +89,17 @@ class Problem:
         name: str = "problem",
         units: dict[str, str] | None = None,
     ) -> None:
+        if loss is None:
+            raise ValueError(
+                "Problem was given no loss; where the function is the loss write Problem(loss=f, start=…), where it "
+                "leads to y Problem(f, loss=SquaredError(target), start=…)."
+            )
         x = Space.of("x", start)
-        vector = x.ravel_point(start, "start")
+        vector, data = x.ravel_point(start, "start"), examples.arrays(data)
         given = Chain.written(stages, loss, x).measured(x.tree(vector), data)
-        chain, size = _closed(given, data), None
-        if batch_size is not None:
-            size = examples.batch_size(batch_size, data, given.takes_data)
+        size = None if batch_size is None else examples.batch_size(batch_size, data, given.takes_data)
+        chain = _closed(given, data)
+        if size is not None:
             given.closed(examples.first(data, size))  # refuses functions that cannot take a batch
         points = [x.ravel_point(point, "a minimum") for point in (() if minima is None else minima)]
         box = None if domain is None else x.ravel_box(domain)
@@ -122,6 +129,7 @@ class Problem:
         Raises:
             ValueError: where a function cannot take them.
         """
+        data = examples.arrays(data)
         return self._changed(data=data, chain=_closed(self.given, data))
 
     def within(self, domain: tuple[Any, Any] | None) -> "Problem":
@@ -266,7 +274,7 @@ class Problem:
         """
         y = jnp.asarray(y)
         if isinstance(self.loss, SquaredError):
-            return jnp.broadcast_to(jnp.ravel(self.loss.goal(y.dtype)), y.shape) - y
+            return jnp.ravel(self.loss.goal(y.dtype, self.chain.spaces[-1].shapes[0])) - y
         return -solve(self.loss_hessian(y), self.loss_gradient(y))
 
     def residual(self, x: ArrayLike) -> Array:
@@ -328,7 +336,7 @@ class Problem:
         return {**named, "loss": self.chain.loss_at(path[-1])}
 
     def check(self) -> Report:
-        """Test what was stated: the gradient by its Taylor remainder, the inverses, the minima (``check.check``).
+        """Test what was stated: the start, the gradient by its Taylor remainder, inverses and minima (``check.check``).
 
         Returns:
             a report that is true where all passed, and tells what was found when printed.

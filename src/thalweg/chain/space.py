@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from thalweg.chain.signatures import name_of
-from thalweg.numerics.reading import first_line, real
+from thalweg.numerics.reading import first_line, real, shown, sides
 
 if TYPE_CHECKING:
     from thalweg.chain.stages import Stage
@@ -35,7 +35,7 @@ def abstract(f: Callable[..., Any], what: str, *arguments: Any) -> Any:
     except Exception as error:  # whatever the user's function raises, the sentence must name the function
         shapes = ", ".join(str(jax.tree.map(lambda leaf: leaf.shape, argument)) for argument in arguments)
         raise ValueError(
-            f"{what} cannot take input of shape {shapes}; write it with jax.numpy for that shape "
+            f"{what} cannot take input of shape {' '.join(shapes.split())}; write it with jax.numpy for that shape "
             f"({type(error).__name__}: {first_line(error)})."
         ) from error
 
@@ -113,10 +113,10 @@ class Space:
             vector = np.concatenate([np.ravel(real(leaf)) for leaf in leaves])
             if vector.size == 0:
                 raise ValueError("there is no number")
+            if len(leaves) > 1 and any(np.asarray(leaf).dtype == bool for leaf in leaves):
+                raise ValueError("a flag is no number")
         except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{what} is {point!r}, but it must be real numbers; give a vector such as [3.0, 3.0]."
-            ) from error
+            raise ValueError(no_numbers(point, what, "a vector such as [3.0, 3.0]")) from error
         fits = treedef == self.treedef and tuple(np.shape(leaf) for leaf in leaves) == self.shapes
         if not (fits or (len(leaves) == 1 and vector.shape == (self.size,) == np.shape(leaves[0]))):
             given = [np.shape(leaf) for leaf in leaves] if len(leaves) != 1 else np.shape(leaves[0])
@@ -131,13 +131,11 @@ class Space:
 
     def ravel_box(self, box: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
         """(low, high) as two vectors, infinite where x is free; ValueError unless low < high in every component."""
-        if not isinstance(box, (tuple, list, np.ndarray)) or len(box) != 2:
-            raise ValueError(f"domain is {box!r}, but it must be a pair (low, high); give e.g. (-5.0, 5.0).")
         low, high = (
             np.full(self.size, float(side))
             if isinstance(side, (int, float, np.number))
             else self.ravel_point(side, "a side of the domain", infinite=True)
-            for side in box
+            for side in sides(box, self.size, "domain")
         )
         if not np.all(low < high):
             raise ValueError(
@@ -168,14 +166,41 @@ class Space:
                 )
         return space
 
-    def check_loss(self, loss: Callable[[Any], Any]) -> None:
-        """ValueError unless ``loss`` maps a point of this space to one real number."""
-        outcome = abstract(loss, "the loss", self.points())
+    def check_loss(self, loss: Callable[..., Any], what: str = "the loss", *data: Any) -> None:
+        """ValueError unless ``loss`` maps a point of this space, and ``data``, to one real number."""
+        outcome = abstract(loss, what, self.points(), *data)
         shape = outcome.shape if isinstance(outcome, jax.ShapeDtypeStruct) else None
         if shape != () or outcome.dtype.kind not in "fV":
             given = f"a scalar of {outcome.dtype}" if shape == () else f"an array of shape {shape}"
             given = "no single array" if shape is None else given
-            raise ValueError(f"the loss returns {given}, but gradients need one real scalar; sum over the components.")
+            raise ValueError(f"{what} returns {given}, but gradients need one real scalar; sum over the components.")
+
+
+def no_numbers(point: Any, what: str, example: str) -> str:
+    """The sentence for a point that is no real numbers, which names the leaf that is none."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(point):
+        try:
+            number = real(leaf).size > 0 and np.asarray(leaf).dtype != bool
+        except (TypeError, ValueError):
+            number = False
+        given = f"the function {name_of(leaf)}" if callable(leaf) and name_of(leaf) != "<lambda>" else shown(leaf)
+        if not number and path and not isinstance(point, list | tuple):
+            where = jax.tree_util.keystr(path, simple=True, separator=".")
+            advice = "give a number there"
+            if callable(leaf) or not isinstance(point, dict):
+                advice = (
+                    "give the arrays of a network alone, as eqx.partition(network, eqx.is_inexact_array)[0] of equinox "
+                    "or nnx.split and init of flax do"
+                )
+            has = "have" if what.endswith("s") else "has"
+            return f"{what} {has} {given} at {where!r}, which is no real number; {advice}."
+        if not number and callable(leaf):
+            return (
+                f"{what} is {given}, but it must be real numbers; give the parameters of a network and not the "
+                "network, such as module.init(key, x) of flax or the first part of eqx.partition."
+            )
+    given = f"{what} are {shown(point)}, but they" if what.endswith("s") else f"{what} is {shown(point)}, but it"
+    return f"{given} must be real numbers; give {example}."
 
 
 def _shown(shapes: tuple[tuple[int, ...], ...]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 import jax
 from jax import Array
 
+from thalweg.chain.calls import call
 from thalweg.chain.host import HostFunction, host_inverse
 from thalweg.chain.signatures import asks, name_of
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stage:
     """One map between two spaces, ``forward(x) -> y``, and where there is one the way back.
 
@@ -45,6 +46,12 @@ class Stage:
     inverse: Callable[..., Any] | None = None
     name: str | None = None
     each: bool = False
+
+    def __repr__(self) -> str:
+        named = {"inverse": self.inverse, "name": self.name, "each": self.each}
+        usual = {"inverse": None, "name": None, "each": False}
+        made = "Stage.from_host" if isinstance(self.forward, HostFunction) else "Stage"
+        return call(made, [self.forward], named, usual)
 
     @classmethod
     def from_host(

@@ -11,7 +11,7 @@ from thalweg.chain.problem import Problem
 from thalweg.engine.functions import Functions, Verb, functions
 from thalweg.engine.hardware import Hardware
 from thalweg.engine.program import Program, program, size
-from thalweg.engine.room import check_workspace
+from thalweg.engine.room import check_matrices, check_state, check_workspace
 from thalweg.engine.supply import Items
 from thalweg.methods.method import Method, NeedsRoom
 from thalweg.numerics.reading import first_line
@@ -55,6 +55,8 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     """The plan for the method called so. ValueError where it cannot take a step on the problem, where something that it
     should observe cannot be, and where its matrices would not fit in memory."""
     problem, method, dtype = task.problem, task.methods[name], task.dtype
+    if isinstance(method, NeedsRoom):  # before it is traced, which may take as much
+        check_matrices(problem, name, method, 1, dtype)
     items = Items(name, method, task.points, task.cases, task.key, rules)
     with refused(name, problem.name):
         try:
@@ -69,10 +71,13 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
         width = hardware.width_in_step(items.total, problem.dimension, components, of.cost)
     else:
         width = hardware.width_recycled(size(of.lane), items.total, problem.dimension, of.cost)
+    lanes = min(hardware.threads * width, items.total)
     if isinstance(method, NeedsRoom):  # to bind data traces the chain, which would be most of a short call
         whole = problem if task.cases is None else problem.bind(items.first_case())
         bound = batch_of(problem) if verb.in_step else whole
-        check_workspace(bound, name, method, min(hardware.threads * width, items.total), dtype)
+        check_matrices(problem, name, method, lanes, dtype)
+        check_workspace(bound, name, method, lanes, dtype)
+    check_state(problem, name, of.lane.state, lanes)
     return Plan(name, items, of, width, hardware, problem.name)
 
 

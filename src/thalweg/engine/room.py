@@ -2,14 +2,43 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
+import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
 from thalweg.engine.memory import free_for
 from thalweg.methods.method import NeedsRoom
 
+WITHOUT = "methods.LBFGS, NewtonCG and TrustRegion need no such matrix"
+MATRIX = 10_000  # numbers
 STEP_BYTES = 16  # of a row beside the record: of the coordinate and of a copy that is made on the way
+
+
+def check_state(problem: Problem, name: str, state: Any, lanes: int) -> None:
+    """ValueError where the matrices that a method called ``name`` remembers, for each of the ``lanes`` that are stepped
+    at a time, would exceed the free memory; fewer numbers are the record's concern."""
+    d, leaves = problem.dimension, jax.tree.leaves(state)
+    large = [leaf.size * leaf.dtype.itemsize for leaf in leaves if leaf.size >= d * d >= MATRIX]
+    free = free_for(needed := lanes * sum(large))
+    if needed > free:
+        raise ValueError(
+            f"method {name!r} remembers {needed:,} bytes on {problem.name!r}, of {d:,} components, for {_lanes(lanes)} "
+            f"at a time, and {free:,} are free; {WITHOUT}."
+        )
+
+
+def check_matrices(problem: Problem, name: str, method: NeedsRoom, lanes: int, dtype: np.dtype) -> None:
+    """The same for matrices of d x d numbers, which a method with a ``workspace`` needs whatever the data."""
+    d = problem.dimension
+    needed = lanes * method.workspace(0, d, dtype.itemsize)
+    free = free_for(needed)
+    if needed > free:
+        raise ValueError(
+            f"method {name!r} needs {needed:,} bytes on {problem.name!r}, for matrices of {d:,} x {d:,} numbers and "
+            f"{_lanes(lanes)} at a time, and {free:,} are free; {WITHOUT}."
+        )
 
 
 def check_workspace(problem: Problem, name: str, method: NeedsRoom, lanes: int, dtype: np.dtype) -> None:
@@ -24,10 +53,11 @@ def check_workspace(problem: Problem, name: str, method: NeedsRoom, lanes: int, 
     free = free_for(needed(examples))
     if needed(examples) > free:
         fitting = [size for size in range(1, examples) if needed(size) <= free]
-        advice = f"batch_size={fitting[-1]} fits" if fitting else "no batch fits; methods.KrylovPower needs no Jacobian"
+        none = "no batch fits; methods.KrylovPower needs no Jacobian" if examples > 1 else WITHOUT
+        advice = f"batch_size={fitting[-1]} fits" if fitting else none
         raise ValueError(
             f"method {name!r} needs {needed(examples):,} bytes on {problem.name!r}, for a Jacobian of {rows:,} x "
-            f"{columns:,} numbers and {lanes} lanes at a time, and {free:,} are free; {advice}."
+            f"{columns:,} numbers and {_lanes(lanes)} at a time, and {free:,} are free; {advice}."
         )
 
 
@@ -51,3 +81,7 @@ def check_record(
         if math.prod(shapes[large]) > 1 and len(shapes) > 1:
             advice += f", and spaces= can leave out {large!r} or thin it alone"
         raise ValueError(f"the record needs {needed:,} bytes and {free:,} are free; {advice}.")
+
+
+def _lanes(count: int) -> str:
+    return f"{count} lane{'s' if count > 1 else ''}"

@@ -57,33 +57,45 @@ __all__ = [
     "rmsprop",
 ]
 
+# The classes by the names of the command line, so that one word serves both; below all imports, since they take the
+# places of the modules that are called so.
+bfgs, cmaes, lbfgs, newton, newton_cg, trust_region = BFGS, CMAES, LBFGS, Newton, NewtonCG, TrustRegion
+gauss_newton, inverse_gradient, levenberg_marquardt = GaussNewton, InverseGradient, LevenbergMarquardt
+inverse_simulator, jacobian_power, krylov_power = InverseSimulator, JacobianPower, KrylovPower
+genetic, metropolis, replica_exchange, simulated_annealing = Genetic, Metropolis, ReplicaExchange, SimulatedAnnealing
+grid_search, random_search = GridSearch, RandomSearch
+
 # What the command line offers, by the names that are typed there.
 COMMAND: dict[str, Callable[..., Method]] = {
     "adagrad": adagrad,
     "adam": adam,
     "adamw": adamw,
-    "bfgs": BFGS,
-    "cmaes": CMAES,
+    "bfgs": bfgs,
+    "cmaes": cmaes,
     "damped_newtonian": damped_newtonian,
-    "gauss_newton": GaussNewton,
-    "genetic": Genetic,
+    "gauss_newton": gauss_newton,
+    "genetic": genetic,
     "gradient_descent": gradient_descent,
     "gradient_flow": gradient_flow,
-    "grid_search": GridSearch,
-    "inverse_gradient": InverseGradient,
-    "inverse_simulator": InverseSimulator,
-    "jacobian_power": JacobianPower,
-    "krylov_power": KrylovPower,
-    "lbfgs": LBFGS,
-    "levenberg_marquardt": LevenbergMarquardt,
-    "metropolis": Metropolis,
+    "grid_search": grid_search,
+    "inverse_gradient": inverse_gradient,
+    "inverse_simulator": inverse_simulator,
+    "jacobian_power": jacobian_power,
+    "krylov_power": krylov_power,
+    "lbfgs": lbfgs,
+    "levenberg_marquardt": levenberg_marquardt,
+    "metropolis": metropolis,
     "momentum": momentum,
     "nesterov": nesterov,
-    "newton": Newton,
-    "newton_cg": NewtonCG,
-    "random_search": RandomSearch,
-    "replica_exchange": ReplicaExchange,
+    "newton": newton,
+    "newton_cg": newton_cg,
+    "random_search": random_search,
+    "replica_exchange": replica_exchange,
     "rmsprop": rmsprop,
-    "simulated_annealing": SimulatedAnnealing,
-    "trust_region": TrustRegion,
+    "simulated_annealing": simulated_annealing,
+    "trust_region": trust_region,
 }
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *COMMAND]

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jax.tree_util import GetAttrKey, register_dataclass
 
+from thalweg.chain.calls import call
 from thalweg.chain.objective import Objective
 from thalweg.methods.first_order import with_derivative
 from thalweg.methods.method import Method, Report, method, static
@@ -120,9 +121,17 @@ class OptimistixSteps:
     hyper: dict[str, Any]
     least_squares: bool = static()
 
+    def written(self) -> str:
+        return call("from_optimistix", [self._solver()])
+
     def called(self) -> tuple[str, ...]:
         """The class of the solver."""
         return (type(self.rest).__name__,)
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of the Jacobian of a sum of squares, below which a damped solver has d rows more."""
+        damped = "LevenbergMarquardt" in type(self.rest).__name__
+        return itemsize * (rows + damped * columns) * columns if self.least_squares else 0
 
     def _solver(self) -> Any:
         return jax.tree.map(lambda leaf: self.hyper[leaf.name] if isinstance(leaf, _Number) else leaf, self.rest)
@@ -152,8 +161,14 @@ class OptimistixSearch:
 
     steps: OptimistixSteps
 
+    def written(self) -> str:
+        return self.steps.written()
+
     def called(self) -> tuple[str, ...]:
         return self.steps.called()
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        return self.steps.workspace(rows, columns, itemsize)
 
     def init(self, problem: Objective, x: Array, key: Array) -> OptimistixState:
         return self.step(problem, x, self.steps.init(problem, x, key))[1]

@@ -63,6 +63,10 @@ class CMAES:
         if self.population is not None:
             whole(self.population, "population", 4)
 
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of C and its eigenvectors, on the host."""
+        return 2 * 8 * columns**2
+
     def init(self, problem: Objective, x: Array, key: Array) -> CMAESState:
         population = self.population or 4 + math.floor(3 * math.log(len(x)))
         number, points = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((population, len(x)), x.dtype)

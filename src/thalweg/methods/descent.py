@@ -1,7 +1,7 @@
 """Descent along the gradient: the first-order rules that have a name here, as constructors over optax."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import optax
@@ -25,12 +25,22 @@ class _Decayed:
         return optax.chain(optax.add_decayed_weights(weight_decay), self.rule(**arguments))
 
 
+def _made(
+    by: Callable[..., FirstOrder], rule: Callable[..., optax.GradientTransformation], **arguments: Any
+) -> FirstOrder:
+    """The rule with these arguments, which shows itself as a call of the constructor."""
+    return replace(from_optax(rule, **arguments), made_by=by)
+
+
 def _decayed(
-    weight_decay: float | None, rule: Callable[..., optax.GradientTransformation], **arguments: Any
+    by: Callable[..., FirstOrder],
+    weight_decay: float | None,
+    rule: Callable[..., optax.GradientTransformation],
+    **arguments: Any,
 ) -> FirstOrder:
     if weight_decay is None:
-        return from_optax(rule, **arguments)
-    return from_optax(_Decayed(rule), weight_decay=weight_decay, **arguments)
+        return _made(by, rule, **arguments)
+    return _made(by, _Decayed(rule), weight_decay=weight_decay, **arguments)
 
 
 def gradient_descent(learning_rate: float) -> FirstOrder:
@@ -49,7 +59,7 @@ def gradient_descent(learning_rate: float) -> FirstOrder:
         >>> print(trace.x.values.ravel())
         [1.    0.5   0.25  0.125]
     """
-    return from_optax(optax.sgd, learning_rate=learning_rate)
+    return _made(gradient_descent, optax.sgd, learning_rate=learning_rate)
 
 
 def momentum(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
@@ -71,7 +81,10 @@ def momentum(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
         >>> print(trace.x.values.ravel())
         [ 1.    0.5   0.   -0.25]
     """
-    return from_optax(optax.sgd, learning_rate=learning_rate, momentum=momentum)
+    return _made(_heavy_ball, optax.sgd, learning_rate=learning_rate, momentum=momentum)
+
+
+_heavy_ball = momentum  # which within the function is a number
 
 
 def nesterov(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
@@ -91,7 +104,7 @@ def nesterov(learning_rate: float, momentum: float = 0.9) -> FirstOrder:
         >>> print(trace.x.values.ravel().round(3))
         [ 1.     0.25  -0.062]
     """
-    return from_optax(optax.sgd, learning_rate=learning_rate, momentum=momentum, nesterov=True)
+    return _made(nesterov, optax.sgd, learning_rate=learning_rate, momentum=momentum, nesterov=True)
 
 
 def adagrad(learning_rate: float, initial_accumulator_value: float = 0.1, eps: float = 1e-7) -> FirstOrder:
@@ -115,8 +128,12 @@ def adagrad(learning_rate: float, initial_accumulator_value: float = 0.1, eps: f
         >>> print(tw.run(tw.problems.quadratic([1.0]), rule, steps=2).x.values.ravel().round(3))
         [1.    0.5   0.276]
     """
-    return from_optax(
-        optax.adagrad, learning_rate=learning_rate, initial_accumulator_value=initial_accumulator_value, eps=eps
+    return _made(
+        adagrad,
+        optax.adagrad,
+        learning_rate=learning_rate,
+        initial_accumulator_value=initial_accumulator_value,
+        eps=eps,
     )
 
 
@@ -152,6 +169,7 @@ def rmsprop(
         [1.    0.8   0.664]
     """
     return _decayed(
+        rmsprop,
         weight_decay,
         optax.rmsprop,
         learning_rate=learning_rate,
@@ -192,7 +210,7 @@ def adam(
         >>> print(trace.x.values.ravel().round(2))
         [1.  0.9 0.8]
     """
-    return _decayed(weight_decay, optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
+    return _decayed(adam, weight_decay, optax.adam, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
 
 
 def adamw(
@@ -217,4 +235,4 @@ def adamw(
         >>> print(trace.x.values.ravel().round(2))
         [1.   0.85 0.71]
     """
-    return from_optax(optax.adamw, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
+    return _made(adamw, optax.adamw, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)

@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from thalweg.chain.calls import call
 from thalweg.chain.objective import Objective, Smooth
 from thalweg.chain.signatures import name_of
 from thalweg.chain.space import Space
@@ -31,6 +33,13 @@ def _called(rule: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> t
     return name_of(rule, "FirstOrder"), *(name for name, value in options if value is True and name not in usual)
 
 
+def _qualified(rule: Any) -> str:
+    """Where optax has it: optax.lion, optax.contrib.muon."""
+    name = name_of(rule)
+    places = (("optax.", vars(optax)), ("optax.contrib.", vars(optax.contrib)))
+    return next((f"{place}{name}" for place, known in places if known.get(name) is rule), name)
+
+
 @method
 class FirstOrder:
     """x <- x + rule(dL/dx), with ``rule`` any optax update rule. ``from_optax`` and the functions beside it make one.
@@ -46,6 +55,7 @@ class FirstOrder:
         rule: a function that makes an ``optax.GradientTransformation`` (``optax.adam``, …); structure.
         hyper: its numeric arguments by name, which are leaves and can be swept.
         options: its remaining arguments as pairs, which are structure.
+        made_by: the function that made it, such as ``methods.adam``, by which it shows itself; structure.
     Raises:
         ValueError: from ``run`` and ``solve``, where the rule does not take these arguments or cannot take a step.
     Cost:
@@ -63,6 +73,20 @@ class FirstOrder:
     rule: Callable[..., optax.GradientTransformation] = static()
     hyper: dict[str, Any]
     options: tuple[tuple[str, Any], ...] = static(default=())
+    made_by: Callable[..., Any] | None = static(default=None)
+
+    def written(self) -> str:
+        """``adam(learning_rate=0.1)``, or ``from_optax(optax.lion, learning_rate=0.1)``."""
+        if isinstance(self.rule, _Finished):
+            return "from_optax(…)"
+        rule, held = (self.rule.func, self.rule.keywords) if isinstance(self.rule, partial) else (self.rule, {})
+        named = {**self.hyper, **dict(self.options), **held}
+        if self.made_by is None:
+            return f"from_optax({_qualified(rule)}, {call('', named=named)[1:]}".replace(", )", ")")
+        known = inspect.signature(self.made_by).parameters
+        usual = {name: p.default for name, p in known.items() if p.default is not p.empty}
+        order = [name for name in known if name in named]
+        return call(name_of(self.made_by), named={name: named[name] for name in order}, usual=usual)
 
     def called(self) -> tuple[str, ...]:
         """The name of the rule, and its flags that are not usual."""

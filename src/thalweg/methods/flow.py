@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from thalweg.chain.calls import call
 from thalweg.chain.objective import Objective
 from thalweg.methods.method import Method, method
 from thalweg.numerics.precision import at_least_single
@@ -114,6 +115,9 @@ class GradientFlow:
     time_step: float
     friction: float
 
+    def written(self) -> str:
+        return call("gradient_flow", named=vars(self), usual={"friction": 1.0})
+
     def init(self, problem: Objective, x: Array, key: Array) -> tuple[()]:
         return ()
 
@@ -128,6 +132,9 @@ class DampedNewtonian:
     time_step: float
     mass: float
     friction: float
+
+    def written(self) -> str:
+        return call("damped_newtonian", named=vars(self), usual={"mass": 1.0, "friction": 1.0})
 
     def init(self, problem: Objective, x: Array, key: Array) -> Array:
         return jnp.zeros_like(x)

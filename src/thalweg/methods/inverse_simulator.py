@@ -34,8 +34,8 @@ class InverseSimulator:
             ``inner_learning_rate``.
         proxy: "l2" or "l1"; structure.
     Raises:
-        ValueError: for an unknown word; from ``run`` and ``solve``, where a stage has no inverse and there is no
-            ``inner``.
+        ValueError: for an unknown word; from ``run`` and ``solve``, where the last stage has no inverse, or another
+            one and there is no ``inner``.
     Cost:
         per step one forward pass, one inverse of each stage, the Hessian of the loss in y (none for a sum of squares),
         and with ``inner`` one gradient of the rest of the chain.
@@ -62,7 +62,15 @@ class InverseSimulator:
                 raise ValueError(f"{name} is {value!r}, but it is {known[0]!r} or {known[1]!r}; choose one.")
 
     def init(self, problem: Objective, x: Array, key: Array) -> Any:
-        return () if self.inner is None else self.inner.init(problem, x, key)
+        if self.inner is None:
+            return ()
+        if problem.chain.stages and problem.chain.stages[-1].inverse is None:
+            raise ValueError(
+                f"stage {problem.chain.stages[-1].name!r}, the last of {problem.name!r}, has no inverse, so that "
+                "InverseSimulator(inner=…) would be its inner rule alone; give Stage(forward, inverse=…) or wrap the "
+                "stage in numerical_inverse."
+            )
+        return self.inner.init(problem, x, key)
 
     def step(self, problem: Objective, x: Array, state: Any) -> tuple[Array, Any]:
         y = self.target(problem, x)

@@ -45,6 +45,10 @@ class GaussNewton:
         lengths = jnp.where(lengths > 0, lengths, 1)
         return x - self.learning_rate * lstsq(j / lengths, r) / lengths, state
 
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of J and its factor."""
+        return 2 * itemsize * rows * columns
+
     def look(self, problem: Objective, x: Array, after: Array) -> Report:
         """L and dL/dx = J^T r."""
         r, j = problem.least_squares(x)
@@ -88,3 +92,7 @@ class InverseGradient:
         # One solution for both inverses: (dy/dx)^-1 H^-1 g = (H dy/dx)^-1 g.
         whole = problem.loss_hessian(y) @ jacobian
         return x - self.learning_rate * solve(whole, problem.loss_gradient(y)), state
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of the Jacobian and its factor."""
+        return 2 * itemsize * columns**2

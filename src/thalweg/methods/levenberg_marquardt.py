@@ -68,6 +68,10 @@ class LevenbergMarquardt:
         projected, two = Box.of(problem, self.bounded, x).projected(x, g), jnp.full((), 2, x.dtype)
         return LevenbergMarquardtState(value, value, g, normal, jnp.diagonal(normal), damping, two, projected, two < 0)
 
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of J, J^T J and its factor."""
+        return itemsize * (rows * columns + 2 * columns**2)
+
     def step(self, problem: Smooth, x: Array, state: LevenbergMarquardtState) -> tuple[Array, LevenbergMarquardtState]:
         value, lowest, g, normal, scale, damping, growth, _, _ = state
         box = Box.of(problem, self.bounded, x)

@@ -8,6 +8,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 from thalweg.chain.objective import Objective
+from thalweg.methods.writing import in_sweep, of_fields
 
 Class = TypeVar("Class", bound=type)
 
@@ -90,7 +91,7 @@ class NeedsRoom(Protocol):
     """A method that builds large matrices: ``run`` and ``solve`` refuse what would not fit."""
 
     def workspace(self, rows: int, columns: int, itemsize: int) -> int:
-        """Bytes of a step whose Jacobian has so many rows and columns."""
+        """Bytes of a step whose Jacobian has so many rows and columns; with no rows, of its columns x columns."""
         ...
 
 
@@ -120,6 +121,15 @@ class Ruled(Protocol):
         ...
 
 
+@runtime_checkable
+class Written(Protocol):
+    """A method that a function makes, whose call is another than that of its class."""
+
+    def written(self) -> str:
+        """The call, of numbers that are not stacked."""
+        ...
+
+
 def called(method: Any) -> tuple[str, ...]:
     """What kind of method it is: the name of its rule, with the flags that are set, or of its class."""
     return method.called() if _is_ruled(type(method)) else (type(method).__name__,)
@@ -137,5 +147,14 @@ def static(*, default: Any = MISSING) -> Any:
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field, static))
 def method(cls: Class) -> Class:
-    """A final frozen dataclass whose fields are the leaves of a pytree, but for ``static`` ones."""
-    return final(register_dataclass(dataclass(frozen=True)(cls)))
+    """A final frozen dataclass whose fields are the leaves of a pytree, but for ``static`` ones.
+
+    It shows itself as the call that makes it; a class may say by ``written`` what that is, for one without sweeps.
+    """
+    made: Any = dataclass(frozen=True, repr=False)(cls)
+    made.__repr__ = _shown
+    return final(register_dataclass(made))
+
+
+def _shown(self: Any) -> str:
+    return in_sweep(self) or (self.written() if isinstance(self, Written) else of_fields(self))

@@ -23,7 +23,7 @@ class Newton:
         damping: >= 0, in [L]/[x]^2.
         saddle_free: whether eigenvalues are taken by their absolute value; structure.
     Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
+        ValueError: from ``run`` and ``solve``, for what is no number, and where H would not fit in memory.
     Cost:
         per step one gradient, one Hessian (d passes), one d x d factorization or eigendecomposition.
     Source:
@@ -55,3 +55,7 @@ class Newton:
         negative, no = indefinite(problem.hessian(x), after), jnp.zeros((), bool)
         saddle, rests = (negative, no) if self.saddle_free else (no, negative)
         return Report(*problem.value_and_gradient(x), no, saddle, rests)
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of H and its factor."""
+        return 2 * itemsize * columns**2

@@ -41,7 +41,7 @@ class BFGS:
         decrease: of the first of Wolfe's conditions, a pure number, 0 < decrease < curvature.
         curvature: of the second, a pure number below 1.
     Raises:
-        ValueError: from ``run`` and ``solve``, for what is no number.
+        ValueError: from ``run`` and ``solve``, for what is no number, and where B would not fit in memory.
     Cost:
         per step one gradient with its value and about 4 d^2 multiplications; memory of d^2 numbers.
     Source:
@@ -82,6 +82,10 @@ class BFGS:
         p = jnp.where(again, -g, jnp.where(serves, p_there, p))
         search = pick(again, first_search(g), pick(serves, LineSearch.begin(jnp.ones_like(value)), following))
         return x, BFGSState(value, g, b, p, search, again | (fresh & ~serves), failed & fresh)
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of B."""
+        return itemsize * columns**2
 
     def report(self, x: Array, state: BFGSState) -> Report:
         return Report(state.value, state.gradient, state.stuck)

@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
+from thalweg.chain.calls import call
 from thalweg.chain.objective import Objective
 from thalweg.methods.method import Method, Report, method, static
 from thalweg.numerics.host import HostTable, host_call
@@ -80,11 +81,18 @@ class SciPy:
     maxiter: int = static()
     options: tuple[tuple[str, Any], ...] = static()
 
+    def written(self) -> str:
+        return call("from_scipy", [self.method], {"maxiter": self.maxiter, **dict(self.options)}, {"maxiter": 200})
+
     def minimize(self, fun: Callable[..., Any], x: np.ndarray, callback: Callable[..., Any]) -> Any:
         from scipy.optimize import minimize
 
         options = {"maxiter": self.maxiter, **dict(self.options)}
         return minimize(fun, x, jac=True, method=self.method, callback=callback, options=options)
+
+    def workspace(self, rows: int, columns: int, itemsize: int) -> int:
+        """Bytes of the matrix that SciPy's method keeps, if it does."""
+        return 8 * columns**2 if self.method.lower() in ("bfgs", "slsqp", "trust-constr") else 0
 
     def init(self, problem: Objective, x: Array, key: Array) -> SciPyState:
         number = jax.ShapeDtypeStruct((), jnp.int32)

@@ -7,15 +7,10 @@ import jax
 import numpy as np
 
 from thalweg.methods.method import Method
+from thalweg.methods.writing import leaf_name
 from thalweg.numerics.reading import nearest, real
 
 AnyMethod = TypeVar("AnyMethod")
-
-
-def leaf_name(path: tuple[Any, ...]) -> str:
-    """The name of a number; of an inner rule, ``inner_learning_rate``."""
-    names = [jax.tree_util.keystr((entry,), simple=True) for entry in path]
-    return f"inner_{names[-1]}" if "inner" in names[:-1] else names[-1]
 
 
 def hyperparameters(method: Any) -> dict[str, np.ndarray]:

@@ -37,12 +37,74 @@ def share(number: Any, what: str) -> None:
         raise ValueError(f"{what} is {number!r}, but a share is a number from 0 to 1; give e.g. 0.5.")
 
 
+FEW = 12  # names that are listed whole
+
+
 def nearest(name: str, known: Iterable[str], what: str) -> str:
-    """The sentence that ``name`` is not ``what``, with the known name most like it, or all."""
+    """The sentence that ``name`` is not ``what``, with the known names most like it, or all where these are few.
+
+    Like it are those that it abbreviates (gd, lm, levenberg), then those that are spelled almost so.
+    """
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}."
-    return f"{name!r} is not {what}; {hint}"
+    low = name.lower()
+    near = [one for one in known if low and _abbreviates(low, one.lower())]
+    near = near or [one for one in known if one.lower() == low] or difflib.get_close_matches(low, known, 1, 0.5)
+    if near and len(near) <= 3:
+        return f"{name!r} is not {what}; did you mean {' or '.join(map(repr, near))}?"
+    if len(known) <= FEW:
+        return f"{name!r} is not {what}; choose from {', '.join(known) or 'none'}."
+    like = near or difflib.get_close_matches(low, known, len(known), 0)
+    return f"{name!r} is not {what}; the nearest of {len(known)} are {', '.join(like[:3])}."
+
+
+def _abbreviates(short: str, name: str) -> bool:
+    """Whether ``short`` begins the name or one of its words, or has the first letters of its words."""
+    words = name.replace("-", "_").split("_")
+    initials = "".join(word[:1] for word in words)
+    return short == initials or (len(short) >= 3 and any(word.startswith(short) for word in (name, *words)))
+
+
+def shown(value: Any) -> str:
+    """What a person gave, on one line and not too long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def sides(box: Any, d: int | None, what: str) -> tuple[Any, Any]:
+    """The low and the high side of a box as they were given; ValueError where it may be a pair for each of the ``d``
+    components, as SciPy has it, which would be another box."""
+    pairs = _pairs(box) if d is None or _length(box) == d else None
+    if pairs is None:
+        if not isinstance(box, (tuple, list, np.ndarray)) or len(box) != 2:
+            raise ValueError(f"{what} is {shown(box)}, but it must be a pair (low, high); give e.g. (-5.0, 5.0).")
+        return box[0], box[1]
+    low, high = pairs.T
+    turned = f"({low.tolist()}, {high.tolist()})"
+    if len(pairs) != 2 or not np.all(pairs[0] < pairs[1]):
+        raise ValueError(
+            f"{what} is {shown(box)}, a pair for each component, but it takes all low ends and all high ends; "
+            f"give {shown(turned)[1:-1]}."
+        )
+    if type(box) is not tuple or any(isinstance(side, tuple) for side in box):
+        raise ValueError(
+            f"{what} is {shown(box)}, which may be low and high ends or a pair for each component; give {turned} for "
+            f"pairs, and else the tuple of lists ({pairs[0].tolist()}, {pairs[1].tolist()})."
+        )
+    return box[0], box[1]
+
+
+def _length(box: Any) -> int:
+    return len(box) if isinstance(box, (tuple, list, np.ndarray)) else -1
+
+
+def _pairs(box: Any) -> np.ndarray | None:
+    """A box as pairs of numbers low < high, (d, 2), with None for infinity, where it can be read so."""
+    try:
+        ends = [[-np.inf if low is None else low, np.inf if high is None else high] for low, high in box]
+        pairs = real(ends)
+    except (TypeError, ValueError):
+        return None
+    return pairs if pairs.ndim == 2 and len(pairs) and np.all(pairs[:, 0] < pairs[:, 1]) else None
 
 
 def first_line(error: BaseException) -> str:

@@ -35,3 +35,7 @@ __all__ = [
     "training_step",
     "waterfall",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

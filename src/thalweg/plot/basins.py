@@ -11,6 +11,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from thalweg import analysis
 from thalweg.analysis.components import some
 from thalweg.analysis.selection import with_dims
 from thalweg.plot.style import (
@@ -57,7 +58,7 @@ def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
     Titles have the entropies where these are known.
 
     Args:
-        labels: what ``analysis.basins`` returned.
+        labels: what ``analysis.basins`` returned, or the fits or the trace that it judges.
         variant: the variant to draw; None draws all.
     Returns:
         The figure: one panel, or one for each variant.
@@ -65,7 +66,8 @@ def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
         ValueError: for a Dataset without labels and starting points, for a variant that is not there, for more than
             six variants in two components, and for starts of more than two components.
     """
-    labels = _checked(labels)
+    fits = {"label", "loss", "x"} & set(getattr(labels, "data_vars", ())) == {"loss", "x"}
+    labels = _checked(analysis.basins(labels) if fits else labels)
     chosen = _chosen(labels, variant)
     ends, first_x = _ends(labels), labels["first_x"].values.astype(float)
     few = len(ends.x) <= len(AREAS)

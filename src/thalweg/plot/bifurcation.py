@@ -12,6 +12,7 @@ from thalweg.analysis.components import index_of, some
 from thalweg.plot.style import (
     PALETTE,
     PANEL,
+    Drawing,
     axis_label,
     few_ticks,
     is_finite,
@@ -114,7 +115,7 @@ def _iterates(diagram: xr.Dataset, component: str | int | None) -> tuple[str, np
 
 
 def _panels(two: bool) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(WIDTH, PANEL * (1.4 if two else 1.1)), layout="constrained")
+    figure = Drawing(figsize=(WIDTH, PANEL * (1.4 if two else 1.1)), layout="constrained")
     ratios = (2.4, 1) if two else (1,)
     return figure, list(figure.subplots(1 + two, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0])
 

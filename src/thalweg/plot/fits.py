@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from thalweg.analysis import fitted
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import PALETTE, PANEL, axis_label, few_ticks, is_finite, limits, problem_name
+from thalweg.plot.style import PALETTE, PANEL, Drawing, axis_label, few_ticks, is_finite, limits, problem_name
 
 COLOR = PALETTE[0]
 CROWD = 300  # observations from which markers get small
@@ -46,7 +46,7 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
     observed, predicted, response = best["observed"].values, best["predicted"].values, best.attrs["response"]
     dots = {"color": "0.3", "linestyle": "none", "marker": "o", "markersize": 4 if len(observed) < CROWD else 2.5}
 
-    figure = Figure(figsize=(1.9 * PANEL, 1.3 * PANEL), layout="constrained")
+    figure = Drawing(figsize=(1.9 * PANEL, 1.3 * PANEL), layout="constrained")
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
     if "predictor" in best:
         across, label = best["predictor"].values, best.attrs["predictor"]

@@ -51,7 +51,7 @@ class Saved:
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Movie:
     """A figure with artists that move: ``update(i)`` shows frame i, 0 ≤ i < ``frames``, in ``figure``.
 
@@ -61,6 +61,10 @@ class Movie:
     figure: Figure
     frames: int
     moving: tuple[tuple[Artist, Callable[[int], Any]], ...]  # each artist, and what brings it to a frame
+
+    def __repr__(self) -> str:
+        width, height = self.figure.canvas.get_width_height()
+        return f"Movie({self.frames} frames of {width} x {height} pixels; save(path) writes them)"
 
     def update(self, frame: int) -> list[Artist]:
         """Bring all that moves to a frame; the artists in the order they are drawn."""

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from thalweg import analysis
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, judged
+from thalweg.chain.problem import Problem
 from thalweg.plot.style import (
     CEILING,
     PALETTE,
@@ -26,7 +28,7 @@ MOST = 200  # thin lines in one figure
 FASTER = 1.2  # an order from which a path is faster than any line
 
 
-def rates(rates: xr.Dataset) -> Figure:
+def rates(rates: xr.Dataset, problem: Problem | None = None) -> Figure:
     """The error of each variant against the step, the line of its measured rate, and dashed that of theory.
 
     The strong line is the start of median rate, thin ones the others. A measured rate r is the line r^k through the
@@ -36,14 +38,20 @@ def rates(rates: xr.Dataset) -> Figure:
 
     Args:
         rates: what ``analysis.rates`` returned: error by variant, start and step; rate, order, theory_rate and
-            theory_order.
+            theory_order; or the trace that it judges.
+        problem: the problem that was run, where a trace is given.
     Returns:
         The figure, errors in [x].
     Raises:
         ValueError: for anything else, and where no error is positive.
     """
+    if problem is not None:
+        rates = analysis.rates(rates, problem)
     if not {"error", "rate"} <= set(getattr(rates, "data_vars", ())):
-        raise ValueError("the Dataset has no error and rate, but both are drawn; give what analysis.rates returned.")
+        raise ValueError(
+            "the Dataset has no error and rate, but both are drawn; give what analysis.rates returned, or the trace "
+            "and the problem."
+        )
     schema = {"error": PATH_DIMS, "rate": LANE_DIMS}
     optional = {"order": LANE_DIMS, "theory_rate": ("variant",), "theory_order": ("variant",)}
     also = {name: dims for name, dims in optional.items() if name in rates}

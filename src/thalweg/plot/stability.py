@@ -7,7 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from thalweg import analysis
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, judged
+from thalweg.chain.problem import Problem
 from thalweg.plot.style import (
     canvas,
     color_scale,
@@ -25,7 +27,7 @@ MOST = 60  # lines in one figure
 WIDE = 100  # the ratio of sharpnesses from which the axis is logarithmic
 
 
-def stability(stability: xr.Dataset) -> Figure:
+def stability(stability: xr.Dataset, problem: Problem | None = None) -> Figure:
     """The sharpness along the paths of each variant, its limit as a dashed line, a dot where a path first crosses it.
 
     Beyond the limit a step makes the error along the sharpest direction grow. Of several starts about 60 lines are
@@ -34,16 +36,19 @@ def stability(stability: xr.Dataset) -> Figure:
 
     Args:
         stability: what ``analysis.stability`` returned: sharpness(variant, start, step), limit(variant) and
-            crossing(variant, start), the step, negative where there is none.
+            crossing(variant, start), the step, negative where there is none; or the trace that it judges.
+        problem: the problem that was run, where a trace is given.
     Returns:
         The figure, sharpness in [L]/[x]^2.
     Raises:
         ValueError: for anything else.
     """
+    if problem is not None:
+        stability = analysis.stability(stability, problem)
     if not {"sharpness", "limit", "crossing"} <= set(getattr(stability, "data_vars", ())):
         raise ValueError(
             "the Dataset does not have sharpness, limit and crossing, but they are drawn; "
-            "give what analysis.stability returned."
+            "give what analysis.stability returned, or the trace and the problem."
         )
     schema = {"sharpness": PATH_DIMS, "crossing": LANE_DIMS, "limit": ("variant",)}
     data = judged(stability, schema, "analysis.stability")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, final
 
 import numpy as np
@@ -75,6 +76,17 @@ def swept_hyperparameter(trace: xr.Dataset | xr.DataArray) -> str:
     return name if counts.get(name, 0) > 2 else ""
 
 
+@final
+class Drawing(Figure):
+    """A figure that a notebook shows where it is the last line of a cell, whether matplotlib is switched on there or
+    not; a ``Figure`` in all else."""
+
+    def _repr_png_(self) -> bytes:
+        picture = BytesIO()
+        self.savefig(picture, format="png", dpi=self.dpi)
+        return picture.getvalue()
+
+
 def canvas(
     panels: int = 1, entries: Sequence[Artist] = (), width: float = PANEL, projections: Sequence[str | None] = ()
 ) -> tuple[Figure, list[Axes]]:
@@ -85,7 +97,7 @@ def canvas(
     longest = max((len(str(entry.get_label())) for entry in entries), default=0)
     columns = -(-len(entries) // 24)
     room = columns * (0.075 * longest + 0.6) if entries else 0.0
-    figure = Figure(figsize=(panels * width + room + 0.3, PANEL), layout="constrained")
+    figure = Drawing(figsize=(panels * width + room + 0.3, PANEL), layout="constrained")
     axes = [
         figure.add_subplot(1, panels, i + 1, projection=projection)
         for i, projection in enumerate(projections or [None] * panels)

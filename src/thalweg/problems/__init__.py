@@ -86,3 +86,7 @@ COMMAND: dict[str, Callable[..., Problem]] = {
     "wells": wells,
     "worst_case": worst_case,
 }
+
+
+def __dir__() -> list[str]:
+    return __all__

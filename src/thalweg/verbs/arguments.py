@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
-from thalweg.chain.space import COORDINATES
+from thalweg.chain.space import COORDINATES, no_numbers
 from thalweg.chain.stages import Tabled
 from thalweg.engine.plan import Task
 from thalweg.engine.recording import Observer
@@ -82,9 +82,7 @@ def starting_points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarra
         alike = jax.tree.structure(given) == space.treedef
         leaves = [real(leaf) for leaf in (jax.tree.leaves(given) if alike else [given])]
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"starts are {starts!r}, but they must be real numbers; give an array of shape (n, {space.size})."
-        ) from error
+        raise ValueError(no_numbers(starts, "starts", f"an array of shape (n, {space.size})")) from error
     if len(leaves) == 1 and leaves[0].shape == (space.size,):
         leaves = [leaves[0][None]]
     counts = {leaf.shape[:1] for leaf in leaves}

@@ -12,3 +12,7 @@ from thalweg.problems.physics import (
 )
 
 __all__ = ["burgers", "exponential", "heat", "navier_stokes", "oscillators", "poisson", "quantum_dipole", "sine"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,6 +14,13 @@ from thalweg.chain.stages import Stage
 from thalweg.numerics.reading import positive, whole
 from thalweg.problems.physics.spectral import integrator, wave_numbers
 
+__all__ = ["examples", "problem"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 DURATION, STEPS = 0.5, 32
 
 

@@ -9,6 +9,12 @@ from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.numerics.reading import whole
 
+__all__ = ["examples", "problem"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def problem(key: int = 0) -> Problem:
     """y = exp(x), L = |y - y*|^2 / 2, for one component: what training sees when gradients differ by e^24.

@@ -10,6 +10,13 @@ from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.numerics.reading import positive, whole
 
+__all__ = ["examples", "problem"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 STEEPEST = 80.0  # nu t k^2 beyond which a mode is gone and exp would overflow float32
 ROUNDING = 1.2e-7  # relative, of examples: they are float32, also where x is float64
 

@@ -13,6 +13,13 @@ from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import positive, whole
 from thalweg.problems.physics.spectral import integrator, wave_numbers
 
+__all__ = ["evolve", "examples", "problem"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 DURATION, STEPS = 1.0, 16
 
 

@@ -14,6 +14,13 @@ from thalweg.chain.stages import Stage
 from thalweg.numerics.linalg import cholesky_solve, gram
 from thalweg.numerics.reading import nearest, whole
 
+__all__ = ["examples", "problem", "simulate"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Kind = Literal["linear", "cubic"]
 DURATION = 12.0
 

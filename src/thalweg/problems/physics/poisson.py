@@ -10,6 +10,12 @@ from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.numerics.reading import positive, whole
 
+__all__ = ["examples", "problem"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def problem(size: int = 64, smoothness: float = 1.0, key: int = 0) -> Problem:
     """laplace(y) = x, L = |y - y*|^2 / 2: the potential y of the sources x on size x size cells of width 1.

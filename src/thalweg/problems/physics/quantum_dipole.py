@@ -9,6 +9,13 @@ from jax.typing import ArrayLike
 from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import whole
 
+__all__ = ["eigenstate", "evolve", "examples", "frequency", "problem"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 POINTS, WIDTH, TIME_STEP = 14, 2.0, 0.05
 SPACING = WIDTH / (POINTS + 1)
 PLACES = SPACING * np.arange(1, POINTS + 1)

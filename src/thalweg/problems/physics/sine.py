@@ -11,6 +11,12 @@ from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import positive, whole
 from thalweg.problems.composed import turned_sine
 
+__all__ = ["distance", "examples", "problem"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def problem(xi: float = 1.0, phi: float = 0.0, scale: float = 10.0, key: int = 0) -> Problem:
     """y = (sin(scale u0 / xi), scale xi u1) with u = R x, L = |y - y*|^2 / 2, where R turns x by ``phi``.
