@@ -30,8 +30,8 @@ class Memo(NamedTuple):
     """What a lane remembers: the last look and the best of all."""
 
     loss: Array  # at the point before the last step
-    norm: Array  # of the gradient there, the largest component
-    first: Array  # the same at its start
+    norm: Any  # of the gradient there, the largest component; None where no method asks
+    first: Any  # the same at its start
     change: Array  # of x by the last step, relative to x; infinite where it did not move
     best_x: Array
     best_loss: Array
@@ -63,6 +63,8 @@ class Finishing:
         return result(lane)
 
     def begin(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
+        if not stepper.looks:
+            lane = lane._replace(memo=lane.memo._replace(norm=None, first=None))
         if not stepper.reports:
             return lane
         report = stepper.report(problem, settings, lane)
@@ -98,10 +100,10 @@ class Finishing:
         # counts as lower: it comes later, with a smaller gradient. The start is the best of one point, whatever it is.
         rounding = ROUNDINGS * jnp.finfo(x.dtype).eps * jnp.abs(memo.best_loss)
         better = (value <= memo.best_loss + rounding) | (lane.steps == 0) | (code >= Ending.SADDLE)
+        if memo.norm is not None:
+            memo = memo._replace(norm=norm, first=jnp.where(lane.steps == 0, norm, memo.first))
         memo = memo._replace(
             loss=value,
-            norm=norm,
-            first=jnp.where(lane.steps == 0, norm, memo.first),
             best_x=jnp.where(better, x, memo.best_x),
             best_loss=jnp.where(better, value, memo.best_loss),
             best_norm=jnp.where(better, norm, memo.best_norm),
@@ -149,12 +151,16 @@ class Finishing:
             "xtol": jnp.where(report.stuck & jnp.logical_not(report.saddle), 0, memo.change),
         }
         arrived = [met(condition, measures) for condition in alternatives(rules.until)]
-        saddle, none = jnp.asarray(report.rests), float(jnp.finfo(norm.dtype).eps) * memo.first
-        level = (norm >= memo.norm) | ((norm <= none) & (lane.steps > 0))
+        resting = []
+        if report.rests is not False:
+            none = float(jnp.finfo(norm.dtype).eps) * memo.first
+            level = (norm >= memo.norm) | ((norm <= none) & (lane.steps > 0))
+            resting = [(holds & report.rests & level, Ending.SADDLE) for holds in arrived]
+            arrived = [holds & ~jnp.asarray(report.rests) for holds in arrived]
         choices = [
             (~(jnp.isfinite(value) & jnp.isfinite(norm)), Ending.NOT_FINITE),
-            *((holds & ~saddle, Ending.MET + i) for i, holds in enumerate(arrived)),
-            *((holds & saddle & level, Ending.SADDLE) for holds in arrived),
+            *((holds, Ending.MET + i) for i, holds in enumerate(arrived)),
+            *resting,
             (report.stuck & report.saddle, Ending.SADDLE),
             (report.stuck, Ending.STUCK),
             (lane.steps >= rules.max_steps, Ending.MAX_STEPS),
