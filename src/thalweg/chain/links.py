@@ -134,8 +134,8 @@ class Chain:
         if left:
             inner = "" if left == len(self.stages) else ", or train it by InverseSimulator(inner=methods.adam(1e-3))"
             raise ValueError(
-                f"stage {self.stages[left - 1].name!r} of {name!r} has no inverse, but inverse simulation needs one for "
-                f"every stage; give Stage(forward, inverse=…) or wrap the stage in numerical_inverse{inner}."
+                f"stage {self.stages[left - 1].name!r} of {name!r} has no inverse, but inverse simulation needs one "
+                f"for every stage; give Stage(forward, inverse=…) or wrap the stage in numerical_inverse{inner}."
             )
         return x
 
