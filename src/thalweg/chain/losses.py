@@ -100,6 +100,16 @@ def takes_data(loss: Any) -> bool:
     return isinstance(loss, MeanLoss) or asks(loss, 1)
 
 
+def squares(loss: Any, name: str) -> SquaredError:
+    """The loss of a problem of this name as a sum of squares; ValueError where it is not known to be one."""
+    if not isinstance(loss, SquaredError):
+        raise ValueError(
+            f"the loss of {name!r} is a function that is not known to be a sum of squares; "
+            "give loss=SquaredError(target, factor) to have a residual."
+        )
+    return loss
+
+
 def closed(loss: Any, data: Any) -> Any:
     """The loss with the data that it asks for."""
     if data is None or not takes_data(loss):

@@ -17,7 +17,7 @@ from thalweg.chain.derivatives import Derivatives, in_x, in_y
 from thalweg.chain.differences import Function
 from thalweg.chain.examples import Examples
 from thalweg.chain.links import Chain
-from thalweg.chain.losses import MeanLoss, SquaredError
+from thalweg.chain.losses import MeanLoss, SquaredError, squares
 from thalweg.chain.space import Space
 from thalweg.chain.stages import Stage
 from thalweg.numerics.linalg import solve
@@ -283,20 +283,12 @@ class Problem:
         Raises:
             ValueError: unless the loss is a ``SquaredError``: only then is L known to be a sum of squares.
         """
-        self._check_squares()
+        squares(self.loss, self.name)
         return self.residual_at(self.forward(x))
 
     def residual_at(self, y: ArrayLike) -> Array:
         """The same of y, shape (m,)."""
-        self._check_squares()
-        return -math.sqrt(2 * self.loss.factor) * self.newton_in_y(y)
-
-    def _check_squares(self) -> None:
-        if not isinstance(self.loss, SquaredError):
-            raise ValueError(
-                f"the loss of {self.name!r} is a function that is not known to be a sum of squares; "
-                "give loss=SquaredError(target, factor) to have a residual."
-            )
+        return -math.sqrt(2 * squares(self.loss, self.name).factor) * self.newton_in_y(y)
 
     def least_squares(self, x: ArrayLike) -> tuple[Array, Array]:
         """(r, J) with L(x + h) = |r + J h|^2 / 2 + const to second order in y, shapes (m,) and (m, d).
