@@ -33,7 +33,10 @@ def test_short_formats_round_every_operation(name, kind):
 
 def test_a_method_that_a_short_format_cannot_serve_is_named():
     problem = tw.Problem(loss=lambda x: jnp.sum(x**4), start=np.ones(12))
-    with pytest.raises(ValueError, match=r"method 'N' cannot take a step on 'problem'; .*(Unsupported dtype|does not accept dtype) float16"):
+    with pytest.raises(
+        ValueError,
+        match=r"method 'N' cannot take a step on 'problem'; .*(Unsupported dtype|does not accept dtype) float16",
+    ):
         tw.run(problem, {"N": tw.methods.Newton()}, steps=1, dtype="float16")
 
 
