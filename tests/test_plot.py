@@ -485,9 +485,7 @@ def test_an_odd_surface_can_be_drawn(top, faces):
     odd = tw.Problem(loss=lambda x: jnp.where(x[0] > 0, top, 0.0), start=[1.0, 1.0], domain=(-2.0, 2.0))
     ax = rendered(plot.landscape(odd, kind="surface")).axes[0]
     (surface,) = ax.collections
-    heights = surface.get_array()
-    assert heights.size == faces  # one where the loss is finite at all four corners
-    np.testing.assert_array_equal(heights, 0)
+    assert len(surface.get_facecolor()) == faces  # one where the loss is finite at all four corners
     assert ax.get_xlim() == ax.get_ylim() == (-2, 2)
     assert -1 < ax.get_zlim()[0] < 0 < ax.get_zlim()[1] < 1
 

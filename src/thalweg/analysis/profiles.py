@@ -8,6 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged, with_dims
+from thalweg.engine.endings import Outcome
+
+NOISE = 1e-8  # differences below this part of the losses are those of where a method stopped
 
 
 def performance_profile(table: pd.DataFrame | xr.DataArray, cost: str = "evaluations") -> xr.DataArray:
@@ -130,7 +133,8 @@ def waterfall(fits: xr.Dataset) -> xr.Dataset:
         fits: what ``solve`` returned, or a selection of it; of several cases, one.
     Returns:
         A Dataset with dims (variant, rank), ``rank`` 0 being the lowest loss: ``loss`` in [L], ``start``, the label of
-        the start that it belongs to, and ``outcome``.
+        the start that it belongs to, ``outcome``, and ``level``, whether it is the lowest loss of all but for where the
+        method stopped; level ones are in the order of their starts.
     Raises:
         ValueError: for several cases, and for a Dataset without loss and outcome by variant and start.
     Cost:
@@ -142,10 +146,35 @@ def waterfall(fits: xr.Dataset) -> xr.Dataset:
         raise ValueError(
             f"the fits have {fits.sizes['case']} cases, but a waterfall is of one; select it, e.g. fits.isel(case=0)."
         )
-    fits = judged(fits, dict.fromkeys(("loss", "outcome"), LANE_DIMS), "solve")[["loss", "outcome"]]
-    order = np.argsort(np.where(np.isfinite(fits.loss), fits.loss, np.inf), axis=1, kind="stable")
+    known = {"x", "gradient_norm"} & set(fits.variables if isinstance(fits, xr.Dataset) else ())
+    fits = judged(fits, dict.fromkeys(("loss", "outcome"), LANE_DIMS), "solve", dict.fromkeys(known, LANE_DIMS))
+    level = _level(fits)
+    loss = np.where(level, fits.loss.min(), np.where(np.isfinite(fits.loss), fits.loss, np.inf))
+    order = np.argsort(loss, axis=1, kind="stable")
+    fits = fits[["loss", "outcome"]].assign(level=(("variant", "start"), level))
     ranked = fits.isel(start=xr.DataArray(order, dims=("variant", "rank"))).reset_coords("start")
     return ranked.assign_coords(rank=np.arange(order.shape[1]))
+
+
+def _level(fits: xr.Dataset) -> np.ndarray:
+    """Which fits have the lowest loss of all but for where they stopped, shape (variant, start).
+
+    A converged fit x with gradient g and the lowest one x' with g' differ by at most |x - x'|_1 max(|g|, |g'|) where
+    the loss is convex between a fit and its minimum; without points and gradients, by ``NOISE`` of the losses.
+    """
+    loss = fits.loss.values.astype(float)
+    finite = np.isfinite(loss)
+    if not finite.any():
+        return finite
+    above = np.where(finite, loss, np.inf) - loss[finite].min()
+    bound = np.full(loss.shape, NOISE * max(abs(loss[finite].min()), above[finite].max()))
+    if {"x", "gradient_norm"} <= set(fits.variables):
+        best = np.unravel_index(np.argmin(np.where(finite, loss, np.inf)), loss.shape)
+        x, slope = fits.x.values, fits.gradient_norm.values
+        apart, slope = np.abs(x - x[best]).sum(axis=-1), np.maximum(slope, slope[best])
+        done = (fits.outcome.values == Outcome.CONVERGED) & np.isfinite(apart * slope)
+        bound = np.maximum(bound, np.where(done, apart * slope, 0))
+    return above <= bound
 
 
 def _costs(table: Any) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from thalweg.analysis.components import Components
 from thalweg.analysis.selection import judged_paths
 from thalweg.chain.problem import Problem
-from thalweg.plot.landscape import box_of, draw_surface, ground_words, stars
+from thalweg.plot.landscape import box_of, draw_surface, ground_words, stars, visible
 from thalweg.plot.movie import Movie, settle
 from thalweg.plot.paths import circle, draw_ground, drawn_points, find_ground, has_minima, picked_components
 from thalweg.plot.predictions import box, dots, read_observations
@@ -26,12 +26,15 @@ from thalweg.plot.style import (
     few_ticks,
     is_finite,
     look,
+    nested,
     problem_name,
+    square,
     with_units,
 )
 
 View = Literal["contour", "surface", "curve", "predictions"]
 MOST = 200  # paths in one panel
+BEHIND = 0.3  # the opacity of what a surface hides
 MANY = 20  # paths from which lines and markers get thin
 Moving = tuple[Artist, Callable[[int], Any]]  # what moves, and how to show a frame
 
@@ -145,7 +148,7 @@ def _counter(ax: Axes, trace: xr.Dataset) -> Moving:
 
 def _paths(ax: Axes, trace: xr.Dataset, style: Look, points: np.ndarray, trails: bool) -> list[Moving]:
     """Paths over contours, or points on a curve."""
-    ax.set_box_aspect(1)
+    square(ax)
     points = points[:, evenly(trace, MOST)]
     if trails:
         starts = np.unique(points[:, :, 0].reshape(-1, 2), axis=0)
@@ -156,7 +159,7 @@ def _paths(ax: Axes, trace: xr.Dataset, style: Look, points: np.ndarray, trails:
 def _surface(
     ax: Any, trace: xr.Dataset, style: Look, ground: xr.Dataset, space: str, picked: list[int]
 ) -> list[Moving]:
-    """Paths on the loss as a surface; what leaves its box is not drawn."""
+    """Paths on the loss as a surface; what leaves its box is not drawn, what lies behind a hill is pale."""
     low, high = box_of(ground)
     draw_surface(ax, ground)
     *words, height = ground_words(ground)
@@ -168,34 +171,68 @@ def _surface(
     inside = ((points >= [*low, bottom]) & (points <= [*high, top])).all(axis=-1, keepdims=True)
     points = np.where(inside, points, np.nan)
     if has_minima(ground):
-        ax.plot(*stars(ground).T, ground["minimum_loss"].values, linestyle="none", zorder=9, label="minimum", **STAR)
+        minima = np.column_stack([stars(ground), ground["minimum_loss"].values])
+        front = visible(ax, ground, minima)
+        ax.plot(*minima[front].T, linestyle="none", zorder=9, label="minimum", **STAR)
+        ax.plot(*minima[~front].T, linestyle="none", zorder=9, alpha=BEHIND, label="_behind", **STAR)
     starts = np.unique(points[:, :, 0].reshape(-1, 3), axis=0)
     ax.plot(*starts.T, linestyle="none", zorder=9, label="start", **circle(_thin(points)))
-    return _growing(ax, points, style, trails=True)
+    return _growing(ax, points, style, trails=True, front=visible(ax, ground, points))
 
 
 def _thin(points: np.ndarray) -> float:
     return 0.45 if points.shape[0] * points.shape[1] > MANY else 1.0
 
 
-def _growing(ax: Any, points: np.ndarray, style: Look, trails: bool) -> list[Moving]:
-    """Lines up to the step and markers at it, one of each for every variant: points (variant, start, step, 2 or 3)."""
+def _growing(ax: Any, points: np.ndarray, style: Look, trails: bool, front: np.ndarray | None = None) -> list[Moving]:
+    """Lines up to the step and markers at it, one of each for every variant: points (variant, start, step, 2 or 3).
+
+    Of points that are not all in ``front`` each is drawn pale, and those in front once more.
+    """
     thin = _thin(points)
-    line = {"linewidth": 1.8 * thin, "alpha": 0.6 if thin < 1 else 0.9, "zorder": 10}
-    head = {"linestyle": "none", "marker": "o", "markersize": max(7 * thin, 0 if trails else 5)}
-    head |= {"markeredgecolor": "white", "markeredgewidth": 0.8 if thin == 1 else 0.3, "zorder": 11}
+    sizes = max(7 * thin, 0 if trails else 5) * nested(len(points))
     moving: list[Moving] = []
-    for lanes, label, color, dash in zip(points, style.labels, style.colors, style.dashes, strict=True):
-        finite = np.asarray(is_finite(lanes).all(axis=-1))
-        lanes = np.where(finite[..., None], lanes, np.nan)
-        gap = np.full((len(lanes), 1, lanes.shape[-1]), np.nan)
-        if trails:
-            (trail,) = ax.plot(*lanes.reshape(-1, lanes.shape[-1]).T, color=color, linestyle=dash, label=label, **line)
-            moving.append((trail, _trail(trail, lanes, gap)))
-        last = np.maximum.accumulate(np.where(finite, np.arange(finite.shape[1]), 0), axis=1)
-        heads = np.take_along_axis(lanes, last[..., None], axis=1)
-        (marker,) = ax.plot(*heads[:, -1].T, color=color, label="_heads" if trails else label, **head)
-        moving.append((marker, _marker(marker, heads)))
+    for i, lanes in enumerate(points):
+        label, pale = style.labels[i], 1.0 if front is None else BEHIND
+        moving += _lane(
+            ax, lanes, style, i, label if trails else "", "_heads" if trails else label, sizes[i], thin, pale
+        )
+        if front is not None:
+            shown = np.where(front[i][..., None], lanes, np.nan)
+            moving += _lane(ax, shown, style, i, "_front", "_front heads", sizes[i], thin, 1.0, jump=True)
+    return moving
+
+
+def _lane(
+    ax: Any,
+    lanes: np.ndarray,
+    style: Look,
+    i: int,
+    trail_label: str,
+    head_label: str,
+    size: float,
+    thin: float,
+    pale: float,
+    jump: bool = False,
+) -> list[Moving]:
+    """The line and the marker of one variant; the marker stays at the last finite point, or with ``jump`` is gone where
+    there is none."""
+    color, many = style.colors[i], thin < 1
+    finite = np.asarray(is_finite(lanes).all(axis=-1))
+    lanes = np.where(finite[..., None], lanes, np.nan)
+    gap = np.full((len(lanes), 1, lanes.shape[-1]), np.nan)
+    moving: list[Moving] = []
+    if trail_label:
+        line = {"linewidth": 1.8 * thin, "alpha": (0.6 if many else 0.9) * pale, "zorder": 10}
+        flat = lanes.reshape(-1, lanes.shape[-1])
+        (trail,) = ax.plot(*flat.T, color=color, linestyle=style.dashes[i], label=trail_label, **line)
+        moving.append((trail, _trail(trail, lanes, gap)))
+    last = np.maximum.accumulate(np.where(finite, np.arange(finite.shape[1]), 0), axis=1)
+    heads = lanes if jump else np.take_along_axis(lanes, last[..., None], axis=1)
+    head = {"linestyle": "none", "marker": "o", "markersize": size, "markeredgecolor": "white", "alpha": pale}
+    head |= {"markeredgewidth": 0.3 if many else 0.5, "zorder": 11}
+    (marker,) = ax.plot(*heads[:, -1].T, color=color, label=head_label, **head)
+    moving.append((marker, _marker(marker, heads)))
     return moving
 
 
@@ -221,7 +258,7 @@ def _predictions(
     values = np.where(is_finite(values), values, np.nan)
     ax.plot(t, observed, zorder=2, label="observed", **dots(len(t)))
     ax.set(xlabel="t", ylabel=with_units(space, trace[space].attrs.get("units", "")), **box(t, observed, values))
-    ax.set_box_aspect(1)
+    square(ax)
     across = np.tile(np.append(t[order], np.nan), values.shape[1])
     values = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)  # a gap after each start
     width = 2.0 if values.shape[0] * values.shape[1] <= MANY else 0.7

@@ -27,6 +27,7 @@ from thalweg.plot.style import (
     frame,
     problem_name,
     short,
+    square,
 )
 
 AREAS = tuple(color for color in PALETTE if color != "#000000")  # black would hide the edge of a star
@@ -90,7 +91,7 @@ def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
         for ax, codes in zip(axes, shown, strict=True):
             (_draw_image if n * n == len(codes) else _draw_dots)(ax, first_x, codes, ends)
             ax.set_ylabel(words[1])
-            ax.set_box_aspect(1)
+            square(ax)
             few_ticks(ax)
         titles = ["\n".join(_title(one, few)) for one in chosen]
     for ax, title in zip(axes, titles, strict=True):

@@ -18,6 +18,7 @@ from thalweg.plot.style import (
     canvas,
     color_scale,
     evenly,
+    few_decades,
     few_ticks,
     is_finite,
     limits,
@@ -92,6 +93,7 @@ def curves(
     if across.shape[1] > 1:
         if across[:, -1].max() > DEAR * across[:, -1].min():
             ax.set_xscale("symlog", linthresh=across[:, 1].min(), linscale=0.5)  # the starts are at 0
+            few_decades(ax.xaxis, across[:, 1].min(), 0.5, across[:, -1].max())
         ax.set_xlim(across[:, 0].min(), across[:, -1].max())
     notes = [f"thin lines: {len(shown)} of {starts} starts"] * (len(shown) < starts)
     ax.set_title("\n".join([*problem_name(trace.attrs), *notes]), fontsize=10)

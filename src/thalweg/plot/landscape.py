@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
+from matplotlib.colors import BoundaryNorm, LightSource, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
@@ -15,13 +15,15 @@ from thalweg import analysis
 from thalweg.analysis.components import Components
 from thalweg.analysis.landscape import SIDES, find_space
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import PANEL, STAR, axis_label, canvas, few_ticks, problem_name, short, with_units
+from thalweg.plot.style import PANEL, STAR, axis_label, canvas, few_ticks, problem_name, short, stars_of, with_units
 
 LEVELS = 20
+ELEVATION = 48  # degrees, from which walls hide little of a valley
+WRITTEN = 5  # levels that are written on contours
 FACES = 100  # along each side of a surface
 RELIEF = LinearSegmentedColormap.from_list("relief", ["#fbfcfd", "#d5dde5", "#a3b1c0"])  # pale: paths lie on it
 NOWHERE = "#efe6d8"  # where the loss is not finite
-CURVE: dict[str, Any] = {"color": "#6b7a8a", "linewidth": 1.2, "zorder": 1}
+CURVE: dict[str, Any] = {"color": "#6b7a8a", "linewidth": 1.4, "zorder": 3.5}  # above the chords of paths
 MARKS = {"minimum": ("^", "#009E73"), "maximum": ("v", "#D55E00"), "inflection": ("s", "#0072B2")}
 
 
@@ -85,7 +87,7 @@ def landscape(
         if stationary is not None:
             _draw_stationary(ax, stationary)
         else:
-            ax.plot(*stars(ground).T, linestyle="none", label="minimum", zorder=5, **STAR)
+            ax.plot(*stars(ground).T, linestyle="none", label="minimum", zorder=5, **stars_of(ground.sizes["point"]))
     ax.set_title("".join(problem_name(ground.attrs)), fontsize=10)
     return figure
 
@@ -158,8 +160,9 @@ def contour_levels(values: np.ndarray) -> np.ndarray:
     return np.unique([ground + float(f"{level:.{digits}g}") for level in levels])
 
 
-def draw_relief(ax: Axes, ground: xr.Dataset) -> ScalarMappable | None:
-    """Filled contours under thin lines; a plain ground, and None, where there is no relief."""
+def draw_relief(ax: Axes, ground: xr.Dataset, written: bool = False) -> ScalarMappable | None:
+    """Filled contours under thin lines, of which some have their level ``written`` on them; a plain ground, and None,
+    where there is no relief."""
     sides, values = _grid(ground)
     levels = contour_levels(values)
     if not levels.size:
@@ -169,7 +172,9 @@ def draw_relief(ax: Axes, ground: xr.Dataset) -> ScalarMappable | None:
     masked = np.ma.masked_invalid(values)
     norm = BoundaryNorm(levels, RELIEF.N, extend="both")
     filled = ax.contourf(*sides, masked, levels=levels, norm=norm, cmap=RELIEF, extend="both", zorder=0)
-    ax.contour(*sides, masked, levels=levels, colors="#6b7a8a", linewidths=0.4, linestyles="solid", zorder=1)
+    lines = ax.contour(*sides, masked, levels=levels, colors="#6b7a8a", linewidths=0.4, linestyles="solid", zorder=1)
+    if written:
+        ax.clabel(lines, levels[1 :: -(-len(levels) // WRITTEN)], fontsize=6, colors="#4a5867", fmt=short, zorder=1.5)
     return filled
 
 
@@ -179,17 +184,39 @@ def draw_surface(ax: Any, ground: xr.Dataset) -> None:
     Of our own: the faces of ``plot_surface`` differ in their number of corners where the grid is no multiple of its
     stride or a corner is not finite, and matplotlib 3.11 projects the numbers in unused memory of the shorter ones.
     """
+    ax.view_init(elev=ELEVATION)
     sides, values = _grid(ground)
     levels = contour_levels(values)
     rows, columns = (np.unique(np.append(np.arange(0, n, -(-n // FACES)), n - 1)) for n in values.shape)
     points = np.stack([*np.meshgrid(*sides), values], axis=-1)[np.ix_(rows, columns)]
     corners = np.stack([points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], axis=2).reshape(-1, 4, 3)
     corners = corners[np.isfinite(corners).all(axis=(1, 2))]
-    norm = BoundaryNorm(levels, 256, extend="both") if levels.size else None
-    faces = Poly3DCollection(corners, cmap="viridis", norm=norm, linewidth=0)
-    faces.set_array(corners[..., 2].mean(axis=1))
+    norm = BoundaryNorm(levels, RELIEF.N, extend="both") if levels.size else Normalize(-1, 1)
+    colors = RELIEF(norm(corners[..., 2].mean(axis=1)))
+    faces = Poly3DCollection(corners, facecolors=colors, shade=True, lightsource=LightSource(225, 55), linewidth=0)
+    faces.set_antialiased(False)  # or else seams between the faces would mottle it
     ax.add_collection3d(faces, autolim=False)
     ax.auto_scale_xyz(*(corners[..., i] for i in range(3)))
+
+
+def visible(ax: Any, ground: xr.Dataset, points: np.ndarray) -> np.ndarray:
+    """Which points of shape (…, 3) the surface does not hide from the eye of ``ax``, shape (…).
+
+    Matplotlib draws lines and markers over or under a surface as a whole. From each point the way to the eye is
+    followed, in 200 steps across the box: the point is hidden where the surface is above that way.
+    """
+    sides, values = _grid(ground)
+    low, high = np.array([ax.get_xlim(), ax.get_ylim(), ax.get_zlim()]).T
+    elevation, azimuth = np.deg2rad(ax.elev), np.deg2rad(ax.azim)
+    toward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+    toward = toward * (high - low) / (1, 1, 0.75)  # the sides of a box of matplotlib
+    seen = np.ones(points.shape[:-1], bool)
+    for t in np.linspace(0.01, 2, 200):
+        way = points + t * toward
+        inside = ((way >= low) & (way <= high)).all(axis=-1)
+        i, j = (np.clip(np.searchsorted(side, way[..., k]), 0, len(side) - 1) for k, side in enumerate(sides))
+        seen &= ~(inside & (values[j, i] > way[..., 2] + 0.01 * (high - low)[2]))
+    return seen
 
 
 def _grid(ground: xr.Dataset) -> tuple[list[np.ndarray], np.ndarray]:

@@ -29,6 +29,8 @@ from thalweg.plot.style import (
     is_finite,
     look,
     problem_name,
+    square,
+    stars_of,
     with_units,
 )
 
@@ -37,6 +39,8 @@ MOST = 1000  # paths in one panel
 CROWD = 20_000  # points in one panel beyond which markers of steps would hide everything
 Box = tuple[np.ndarray, np.ndarray]  # (low, high)
 PIXELS = 2000  # along each side of a panel, finer than any print
+SHORT = 40  # recorded rows up to which every step has its dot
+APART = 1 / 80  # of a side of a panel, below which dots of steps are one
 PIECE = 500  # points of a long path that are drawn at once
 
 
@@ -49,10 +53,11 @@ def paths(
     """The paths of all variants and starts in a space of the chain, over the contours of the loss there.
 
     In x the contours are those of L(x), in the last space of the chain those of the loss itself, and between them those
-    of the loss of the rest of the chain. A hollow circle marks each start, small dots the steps, a filled circle the
-    last finite point, a star each known minimum (in a later space, its image). The frame holds the starts, the minima
-    and all that is no worse than its start; a path that runs away leaves it. A space of one component is drawn as the
-    loss against it. Of very many starts, about 1000 paths are drawn, evenly chosen; the title says how many.
+    of the loss of the rest of the chain; some have their loss written on them. A hollow circle marks each start, small
+    dots the steps (of long paths, those that do not run together), a filled circle the last finite point, a star each
+    known minimum (in a later space, its image). The frame holds the starts, the minima and all that is no worse than
+    its start; a path that runs away leaves it. A space of one component is drawn as the loss against it. Of very many
+    starts, about 1000 paths are drawn, evenly chosen; the title says how many.
 
     Args:
         trace: what ``run`` returned, or a selection of it.
@@ -79,9 +84,9 @@ def paths(
     figure, axes = canvas(len(names), [*style.entries, *marks], width=PANEL + room)
     for ax, name, indices, ground in zip(axes, names, picked, grounds, strict=True):
         points, low, high = draw_ground(ax, trace, problem, ground, name, indices)
-        _draw_lanes(ax, points[:, evenly(trace, MOST)], style, (high - low) / PIXELS)
+        _draw_lanes(ax, points[:, evenly(trace, MOST)], style, (high - low) / PIXELS, flat=len(indices) == 1)
         few_ticks(ax)
-        ax.set_box_aspect(1)
+        square(ax)
         ax.set_title(_title(trace, ground, name, alone=len(names) == 1), fontsize=10)
     color_scale(figure, axes, style)
     return figure
@@ -177,13 +182,13 @@ def draw_ground(
             ax.plot(*line.T, label="loss", **CURVE)
             everything = np.concatenate([everything, line])
         else:
-            draw_relief(ax, ground)
+            draw_relief(ax, ground, written=True)
     if flat:
         bottom, top = frame(core[:, 1:], everything[:, 1:])
         low, high = np.append(low, bottom), np.append(high, top)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=words[0], ylabel=words[1])
     if len(minima):
-        ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **STAR)
+        ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **stars_of(len(minima) if flat else 1))
     return points, low, high
 
 
@@ -221,12 +226,16 @@ def circle(scale: float = 1.0) -> dict[str, Any]:
     return {"marker": "o", "markersize": 8 * scale, "markerfacecolor": "none", **edge}
 
 
-def _draw_lanes(ax: Axes, points: np.ndarray, style: Look, pixel: np.ndarray) -> None:
-    """Lines, steps and ends of each variant, points of shape (variant, start, step, 2), and the starts."""
+def _draw_lanes(ax: Axes, points: np.ndarray, style: Look, pixel: np.ndarray, flat: bool) -> None:
+    """Lines, steps and ends of each variant, points of shape (variant, start, step, 2), and the starts.
+
+    In one component lines are chords across the curve of the loss, and no more than hints of what follows what.
+    """
     crowded = points[..., 0].size > CROWD
     many = points.shape[0] * points.shape[1] > MANY
     thin = 0.45 if many else 1.0
     line = {"linewidths": 1.5 * thin, "alpha": 0.6 if many else 0.9, "zorder": 3}
+    line |= {"linewidths": 0.5, "alpha": 0.35} if flat else {}
     round_ = {"linestyle": "none", "marker": "o", "markeredgecolor": "white"}
     dot = {**round_, "markersize": 3.6 * thin, "markeredgewidth": 0, "zorder": 3}
     end = {**round_, "markersize": 7 * thin, "markeredgewidth": 0 if many else 0.8, "zorder": 4}
@@ -235,10 +244,20 @@ def _draw_lanes(ax: Axes, points: np.ndarray, style: Look, pixel: np.ndarray) ->
         collection = LineCollection(segments, colors=[color], linestyles=dash, label=label, **line)
         ax.add_collection(collection, autolim=False)
         if not crowded:
-            ax.plot(*lanes.reshape(-1, 2).T, color=color, label="_steps", **dot)
+            steps = lanes.reshape(-1, 2)
+            steps = _apart(steps, APART * PIXELS * pixel) if lanes.shape[1] > SHORT else steps
+            ax.plot(*steps.T, color=color, label="_steps", **dot)
         ax.plot(*_ends(lanes).T, color=color, label="_ends", **end)
     starts = np.unique(points[:, :, 0].reshape(-1, 2), axis=0)
     ax.plot(*starts.T, linestyle="none", zorder=4, label="start", **circle(thin))
+
+
+def _apart(points: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """One point of each cell, the first: closer ones would run together."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        cells = np.floor(points / cell)
+    _, first = np.unique(cells, axis=0, return_index=True)
+    return points[np.sort(first)]
 
 
 def _pieces(lane: np.ndarray, pixel: np.ndarray) -> list[np.ndarray]:

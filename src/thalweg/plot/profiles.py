@@ -15,6 +15,7 @@ from thalweg.plot.style import (
     PALETTE,
     canvas,
     color_scale,
+    few_decades,
     few_ticks,
     is_finite,
     limits,
@@ -31,7 +32,7 @@ MARKS = {  # of the outcomes, and whether filled
     "diverged": ("x", False),
     "exhausted": ("^", False),
 }
-NOISE = 1e-8  # differences below this part of the losses are those of where a method stopped
+LINEAR = 20  # the ratio of the differences of losses up to which their axis is linear
 
 
 def profile(data: xr.DataArray) -> Figure:
@@ -95,9 +96,10 @@ def _cost_axis(ax: Axes, at: str, cost: np.ndarray) -> tuple[float, float]:
 def waterfall(fits: xr.Dataset) -> Figure:
     """The losses of all starts above the lowest of them, sorted for each variant: minima found often are level.
 
-    Colors are variants, marks are outcomes. The vertical axis is linear from 0 to the power of ten below the smallest
-    difference that counts (more than 1e-8 of the losses), and logarithmic from there; where no difference counts, the
-    losses themselves are drawn. Losses that are not finite are not drawn; the title counts them.
+    Colors are variants, marks are outcomes. The vertical axis is linear where the differences that count are of one
+    size; else from 0 to the power of ten below the smallest of them, and logarithmic from there. A difference counts if
+    it is more than 1e-8 of the losses and than what the gradients leave open where a method stopped; where none counts,
+    the losses are level. Losses that are not finite are not drawn; the title counts them.
 
     Args:
         fits: what ``solve`` returned, or a selection of it that has the dim start; of several cases, one.
@@ -115,7 +117,7 @@ def waterfall(fits: xr.Dataset) -> Figure:
     key = [Line2D([], [], label=name, **_mark(mark, "0.3", 7)) for _, name, mark in marks]
     figure, axes = canvas(1, [*style.entries, *key], width=5.2)
     ax = axes[0]
-    heights, words, notes = _heights(ax, loss, finite)
+    heights, words, notes = _heights(ax, loss, finite, data["level"].values)
     sizes = np.clip(400 / len(ranks), 3, 9) * np.linspace(1, 0.6, len(loss))  # what lies below stays visible
     for i, (label, color, dash) in enumerate(zip(style.labels, style.colors, style.dashes, strict=True)):
         shown = finite[i]
@@ -141,17 +143,23 @@ def _mark(mark: tuple[str, bool], color: Any, size: float) -> dict[str, Any]:
     return {"color": color, "linestyle": "none", "marker": marker, "markerfacecolor": face, "markersize": size}
 
 
-def _heights(ax: Axes, loss: np.ndarray, finite: np.ndarray) -> tuple[np.ndarray, str, list[str]]:
+def _heights(ax: Axes, loss: np.ndarray, finite: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, str, list[str]]:
     """What is drawn of the losses, its name and a note; sets the vertical scale."""
     if not finite.any():
         return loss, "loss", []
     lowest = loss[finite].min()
-    above = np.where(finite, loss, lowest) - lowest
-    counts = above[above > NOISE * max(abs(lowest), above.max())]
+    above = np.where(level, 0, np.where(finite, loss, lowest) - lowest)
+    counts = above[above > 0]
     if not counts.size:
-        ax.set_ylim(limits(loss[finite], loss[finite]))
-        return loss, "loss", []
-    smallest = 10 ** np.floor(np.log10(counts.min()))
+        ax.set_ylim(limits(np.array([lowest]), np.array([lowest])))
+        return np.where(level, lowest, loss), "loss", []
+    notes = [f"lowest loss {lowest:.6g}"]
+    if counts.max() <= LINEAR * counts.min():
+        ax.set_ylim(-0.04 * counts.max(), 1.06 * counts.max())
+        few_ticks(ax)
+        return above, "loss above the lowest", notes
+    smallest, high = 10 ** np.floor(np.log10(counts.min())), counts.max()
     ax.set_yscale("symlog", linthresh=smallest)
-    ax.set_ylim(-smallest / 4, counts.max() * room(smallest, counts.max(), least=1.2))
-    return above, "loss above the lowest", [f"lowest loss {lowest:.6g}"]
+    ax.set_ylim(-smallest / 4, high * room(smallest, high, least=1.2))
+    few_decades(ax.yaxis, smallest, 1.0, ax.get_ylim()[1])
+    return above, "loss above the lowest", notes

@@ -10,11 +10,12 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, LogFormatterMathtext, MaxNLocator, NullLocator, ScalarFormatter
 
 from thalweg.analysis.landscape import HUGE  # beyond which matplotlib's own arithmetic would overflow, too
 
@@ -29,6 +30,7 @@ PANEL = 4.3  # side of one panel in inches
 REACH = 1.0  # how many widths of its core a frame follows paths that run away
 MARGIN = 0.08
 ROOM = 0.05  # of the decades of a logarithmic axis, beyond what it holds
+DECADES = 7  # that are written on one axis
 CEILING = 1e3  # how far above what it must hold a logarithmic axis goes
 STAR: dict[str, Any] = {"marker": "*", "markersize": 14, "color": "#F0E442", "markeredgecolor": "black"}
 
@@ -136,6 +138,37 @@ def problem_name(attributes: Mapping[Any, Any]) -> list[str]:
     """The name of the problem for a title; none where it was not given one."""
     name = attributes.get("problem", "problem")
     return [] if name == "problem" else [name]
+
+
+def stars_of(many: int) -> dict[str, Any]:
+    """Stars for so many points, smaller where there are many."""
+    return STAR | {"markersize": float(np.clip(14 * (6 / max(many, 1)) ** 0.5, 6, 14))}
+
+
+def square(ax: Axes) -> None:
+    """A square panel at the right of its place, beside the legend."""
+    ax.set_box_aspect(1)
+    ax.set_anchor("E")
+
+
+def nested(many: int) -> np.ndarray:
+    """Factors of the sizes of markers that may lie on one point, the first largest and below: each stays visible."""
+    return np.linspace(1 + 0.35 * min(many - 1, 4), 1, many)
+
+
+def few_decades(axis: Axis, linthresh: float, linscale: float, high: float) -> None:
+    """Ticks of a symlog axis from 0 to ``high``: 0 and powers of ten, of which those are left out that would be written
+    over each other; where there are few, 2 and 5 times them too."""
+    first, last = (int(np.floor(np.log10(value) + 1e-9)) for value in (linthresh, high))
+    powers = np.arange(last, first - 1, -max(1, -(-(last - first + 1) // DECADES)))[::-1]
+    factors = np.array([1.0, 2.0, 5.0] if len(powers) <= 2 else [1.0])
+    ticks = np.sort(np.outer(10.0**powers, factors).ravel())
+    place = (np.log10(ticks / linthresh) + linscale) / (np.log10(high / linthresh) + linscale)
+    ticks = ticks[(place > 0.08) & (ticks >= 0.999 * linthresh) & (ticks <= high)]
+    axis.set_major_locator(FixedLocator([0.0, *ticks]))
+    axis.set_minor_locator(NullLocator())
+    power = LogFormatterMathtext()
+    axis.set_major_formatter(lambda value, _: short(value) if value == 0 or len(factors) > 1 else power(value))
 
 
 def few_ticks(ax: Axes) -> None:

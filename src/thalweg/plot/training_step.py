@@ -26,6 +26,7 @@ from thalweg.plot.style import (
     is_finite,
     look,
     problem_name,
+    square,
 )
 
 MOST = 30  # examples in one panel
@@ -107,7 +108,7 @@ def training_step(
         ax.set_title(f"{space.name}, {of} examples", fontsize=10)
     for ax in axes:
         few_ticks(ax)
-        ax.set_box_aspect(1)
+        square(ax)
         ax.grid(color="0.92", linewidth=0.8)
         ax.set_axisbelow(True)
     begin, end = first["step"].values
@@ -206,10 +207,16 @@ def _draw_moves(ax: Axes, points: np.ndarray, goals: np.ndarray | None, calm: np
     low, high = frame(core, np.concatenate([core, heads.reshape(-1, 2)]))
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     thin = {"width": 0.016, "alpha": 0.8} if points.shape[2] > 1 else {"width": 0.03}
-    for begin, end, label, color, on_top in zip(tails, heads, style.labels, style.colors, calm, strict=True):
+    with np.errstate(invalid="ignore", over="ignore"):
+        lengths = np.linalg.norm(heads - tails, axis=-1)
+    typical = np.median(np.where(is_finite(lengths), lengths, np.inf), axis=1)
+    below = np.argsort(np.argsort(-typical)) / (10 * len(typical))  # what goes far lies below: it would hide the rest
+    for begin, end, label, color, on_top, above in zip(
+        tails, heads, style.labels, style.colors, calm, below, strict=True
+    ):
         known = is_finite(begin).all(axis=1)
         goes = known & is_finite(end).all(axis=1)
-        arrow: dict[str, Any] = {**ARROW, **thin, "color": [color], "zorder": 3 if on_top else 2.5}
+        arrow: dict[str, Any] = {**ARROW, **thin, "color": [color], "zorder": (3 if on_top else 2.5) + above}
         ax.quiver(*begin[goes].T, *(end - begin)[goes].T, label=label, **arrow)
         ax.plot(*begin[known & ~goes].T, color=color, zorder=4, label="_lost", **LOST)
     starts = np.unique(tails.reshape(-1, 2), axis=0)

@@ -1,0 +1,227 @@
+"""What a reader must be able to tell apart in a figure: levels, ticks, curves under paths, methods on one spot."""
+
+import sys
+from itertools import pairwise
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from figures import line, lines, rendered
+from matplotlib.collections import LineCollection
+from test_profiles import fitted
+
+import thalweg as tw
+from thalweg import analysis, plot
+from thalweg.plot.landscape import visible
+from thalweg.plot.style import PALETTE, Look
+
+RNG = np.random.default_rng(0)
+
+
+def traced(x, loss, names=None):
+    """What ``run`` returns, made by hand: x of shape (variant, start, step, d)."""
+    many, starts, steps, d = np.shape(x)
+    dims = ("variant", "start", "step")
+    names = names or [f"v{i}" for i in range(many)]
+    coords = {"variant": names, "method": ("variant", names), "start": range(starts), "step": range(steps)}
+    return xr.Dataset(
+        {"x": ((*dims, "x_dim"), np.asarray(x, float)), "loss": (dims, np.asarray(loss, float))},
+        {**coords, "x_dim": [str(i) for i in range(d)]},
+        {"problem": "made"},
+    )
+
+
+def stopped(loss, x, slope, outcome=0):
+    fits = fitted(loss)
+    fits["x"] = ("variant", "start", "x_dim"), np.asarray(x, float)
+    fits["gradient_norm"] = fits.loss * 0 + slope
+    fits["outcome"] = fits.outcome * 0 + outcome
+    return fits.assign(outcome=fits.outcome.assign_attrs(fitted(loss).outcome.attrs))
+
+
+# waterfalls
+
+
+def test_a_waterfall_does_not_rank_where_methods_stopped():
+    """Four minima of the same loss, 5 apart, each met to a gradient of 1e-7: what differs is below 5e-7 or so."""
+    x = RNG.choice([-2.5, 2.5], (1, 30, 2)) + 1e-6 * RNG.choice([-1, 1], (1, 30, 2)) * RNG.uniform(1, 2, (1, 30, 1))
+    fits = stopped(1e-14 * RNG.uniform(size=(1, 30)), x, 1e-7)
+    ranked = analysis.waterfall(fits)
+    assert ranked.level.all() and ranked.start.values.tolist() == [list(range(10, 40))]
+    ax = rendered(plot.waterfall(fits)).axes[0]
+    assert np.ptp(line(ax, "v0").get_ydata()) == 0
+    assert not analysis.waterfall(stopped(fits.loss.values, x, 1e-7, outcome=3)).level.values[0, 5:].any()  # not done
+    higher = np.where(np.arange(30) % 3 == 0, 1.0, 0.0) + fits.loss.values
+    two = analysis.waterfall(stopped(higher, x, 1e-7))
+    assert two.level.values.sum() == 20 and (np.diff(two.start.values[0, :20]) > 0).all()
+
+
+@pytest.mark.parametrize("high", [3.0, 15.0, 40.0, 900.0, 1e5, 1e20])
+def test_a_waterfall_has_ticks_that_can_be_read(high):
+    loss = np.concatenate([[0.0, 0.0], np.geomspace(1.0, high, 30)])[None]
+    figure = rendered(plot.waterfall(fitted(loss)))
+    assert len(written(figure.axes[0], "yaxis")) >= 4
+    assert apart(figure, "yaxis")
+
+
+def written(ax, axis):
+    """The ticks of an axis that are seen, with their places."""
+    low, high = sorted(ax.get_ylim() if axis == "yaxis" else ax.get_xlim())
+    return [
+        label for label in getattr(ax, axis).get_ticklabels() if label.get_text() and low <= at(label, axis) <= high
+    ]
+
+
+def at(label, axis):
+    return label.get_position()[axis == "yaxis"]
+
+
+def apart(figure, axis):
+    """Whether no two labels of the first panel are written over each other."""
+    renderer = figure.canvas.get_renderer() if hasattr(figure.canvas, "get_renderer") else None
+    boxes = [label.get_window_extent(renderer) for label in written(figure.axes[0], axis)]
+    return not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+# curves
+
+
+@pytest.mark.parametrize("costs", [(1e-6, 2e-6, 5e-5), (2e-7, 3e-6, 4e-3), (1e-3, 2e-3, 5e-1), (1e-9, 1e-3, 1.0)])
+@pytest.mark.parametrize("steps", [20, 1000])
+def test_ticks_of_seconds_are_not_written_over_each_other(costs, steps):
+    loss = np.tile(np.geomspace(1e3, 1e-3, steps), (3, 1, 1))
+    trace = traced(loss[..., None], loss)
+    seconds = xr.DataArray(list(costs), dims="variant", coords={"variant": trace.variant.values}, name="seconds")
+    figure = rendered(plot.curves(trace, against=seconds))
+    assert 3 <= len(written(figure.axes[0], "xaxis")) <= 8 and apart(figure, "xaxis")
+
+
+# paths
+
+
+RUGGED = tw.Problem(
+    loss=lambda x: jnp.sin(12 * x[0]),
+    start=[1.0],
+    minima=[[(2 * i - 0.5) * np.pi / 12] for i in range(12)],
+    name="made",
+)
+
+
+def test_a_path_in_one_component_does_not_hide_the_loss():
+    x = RNG.uniform(0, 6, (2, 3, 60, 1))
+    ax = rendered(plot.paths(traced(x, np.sin(12 * x[..., 0])), RUGGED)).axes[0]
+    chords = [one for one in ax.collections if isinstance(one, LineCollection)]
+    curve = line(ax, "loss")
+    assert all(
+        one.get_zorder() < curve.get_zorder() and one.get_linewidth()[0] < curve.get_linewidth() for one in chords
+    )
+    assert all(one.get_alpha() < 0.5 for one in chords)
+    star = line(ax, "minimum")
+    assert len(star.get_xdata()) == 12 and star.get_markersize() < 11
+
+
+def test_steps_that_would_run_together_are_one_dot():
+    bowl = tw.problems.quadratic([1.0, 1.0])
+    slow = np.stack([np.linspace(1, 0.2, 500), np.linspace(1, 0.8, 500)], -1)[None, None]
+    ax = rendered(plot.paths(traced(slow, (slow**2).sum(-1)), bowl)).axes[0]
+    (dots,) = lines(ax, "_steps")
+    shown = dots.get_xydata()
+    assert len(shown) < 120 and {tuple(point) for point in shown} <= {tuple(point) for point in slow[0, 0]}
+    few = slow[:, :, :30]
+    (dots,) = lines(rendered(plot.paths(traced(few, (few**2).sum(-1)), bowl)).axes[0], "_steps")
+    np.testing.assert_array_equal(dots.get_xydata(), few[0, 0])
+
+
+def test_contours_have_their_loss_written_on_them():
+    bowl = tw.problems.quadratic([1.0, 5.0])
+    x = RNG.uniform(-1, 1, (1, 1, 5, 2))
+    ax = rendered(plot.paths(traced(x, (x**2).sum(-1)), bowl)).axes[0]
+    levels = np.concatenate([one.levels for one in ax.collections if hasattr(one, "levels")])
+    said = [float(text.get_text().replace("\N{MINUS SIGN}", "-")) for text in ax.texts]
+    assert len(said) >= 3 and all(np.abs(levels / value - 1).min() < 0.01 for value in said)
+
+
+@pytest.mark.parametrize("panels", ["x", ["x", "y"]])
+@pytest.mark.parametrize("name", ["GD", "a method with a long name"])
+def test_the_legend_stands_beside_the_panel(panels, name):
+    physics = tw.problems.pbdl()
+    trace = tw.run(physics, {name: tw.methods.gradient_descent(0.01)}, steps=2)
+    figure = rendered(plot.paths(trace, physics, space=panels))
+    gap = figure.legends[0].get_window_extent().x0 - figure.axes[-1].get_window_extent().x1
+    assert -0.01 < gap / figure.dpi < 0.35  # inches
+
+
+# surfaces and movies
+
+
+HILL = tw.Problem(
+    loss=lambda x: 5 * jnp.exp(-jnp.sum((x - 1) ** 2)) + 0.01 * jnp.sum(x**2),
+    start=[3.0, -1.0],
+    minima=[[-0.5, 3.0], [3.0, -1.0]],  # behind the hill and before it, as seen from the lower right
+    domain=(-2.0, 4.0),
+    name="made",
+)
+
+
+def test_what_a_hill_hides_is_pale():
+    x = np.array([[-0.5, 3.0], [0.3, 2.0], [3.0, -1.0]])[None, None]
+    loss = np.array([float(HILL.value(point)) for point in x[0, 0]])[None, None]
+    movie = plot.animate(traced(x, loss), HILL, "surface")
+    ax = movie.figure.axes[0]
+    np.testing.assert_allclose(np.array(line(ax, "minimum").get_data_3d()).T[:, :2], [[3.0, -1.0]])
+    np.testing.assert_allclose(np.array(line(ax, "_behind").get_data_3d()).T[:, :2], [[-0.5, 3.0]])
+    assert line(ax, "_behind").get_alpha() < 0.5
+    movie.update(2)
+    full, front = (np.array(line(ax, label).get_data_3d()).T[:3] for label in ("v0", "_front"))
+    np.testing.assert_allclose(full[:, :2], x[0, 0])
+    assert np.isnan(front[0]).all() and np.isfinite(front[2]).all()
+    assert line(ax, "v0").get_alpha() < line(ax, "_front").get_alpha()
+
+
+def test_what_is_seen_depends_on_the_eye():
+    ground = analysis.landscape(HILL)
+    ax = rendered(plot.landscape(ground, kind="surface")).axes[0]
+    behind = np.array([[-0.5, 3.0, float(HILL.value([-0.5, 3.0]))]])
+    assert not visible(ax, ground, behind).any()
+    ax.view_init(azim=120)  # from the other side
+    assert visible(ax, ground, behind).all()
+    ax.view_init(elev=89)
+    assert visible(ax, ground, behind).all()
+
+
+def test_a_surface_has_the_colors_of_the_contours():
+    colors = rendered(plot.landscape(HILL, kind="surface")).axes[0].collections[0].get_facecolor()
+    red, green, blue = colors[:, :3].T
+    assert (red <= green + 0.02).all() and (green <= blue + 0.02).all() and (blue - red < 0.25).all()  # slate
+    assert len(np.unique(colors.round(3), axis=0)) > 50  # in light and shade
+
+
+@pytest.mark.parametrize("view", ["contour", "surface"])
+def test_methods_on_one_spot_are_all_seen(view):
+    x = np.repeat(RNG.uniform(1, 2, (1, 1, 3, 2)), 3, axis=0)
+    movie = plot.animate(traced(x, (x**2).sum(-1)), tw.problems.quadratic([1.0, 1.0]), view)
+    movie.update(0)
+    heads = lines(movie.figure.axes[0], "_heads")
+    assert len(heads) == 3
+    for below, above in pairwise(heads):
+        edge = above.get_markeredgewidth()
+        assert below.get_markersize() > above.get_markersize() + 2 * edge and below.get_zorder() <= above.get_zorder()
+
+
+def test_long_arrows_lie_below_short_ones():
+    drawn = sys.modules["thalweg.plot.training_step"]
+    figure, (ax,) = drawn.canvas()
+    tails = RNG.uniform(-1, 1, (5, 2))
+    points = np.stack([np.stack([tails, tails + length]) for length in (1.0, 3.0, 0.2)])
+    style = Look(("a", "b", "c"), PALETTE[:3], ("-",) * 3, ())
+    drawn._draw_moves(ax, points, None, np.ones(3, bool), style)
+    arrows = {one.get_label(): one.get_zorder() for one in ax.collections if one.get_label() in "abc"}
+    assert arrows["b"] < arrows["a"] < arrows["c"]
+    rendered(figure)
+
+
+def test_a_diagram_is_titled_by_the_name_that_was_given():
+    rates = tw.sweep(tw.methods.gradient_descent(0.1), learning_rate=[0.1, 0.2, 0.3])
+    diagram = analysis.bifurcation(tw.problems.double_well(), {"gradient descent": rates}, [0.5], steps=20, keep=5)
+    assert plot.bifurcation(diagram).axes[0].get_title().endswith(", gradient descent")
