@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import thalweg as tw
-from thalweg.numerics.lanczos import lanczos_power
+from thalweg.numerics.lanczos import bidiagonal_power
 from thalweg.numerics.linalg import jacobian_power
 
 
@@ -144,9 +144,35 @@ def test_for_kappa_1_products_are_steps_of_conjugate_gradients():
     a = j @ j.T
     with jax.enable_x64(True):
         for k in (1, 3, 6):
-            w = jax.jit(partial(lanczos_power, lambda v: a @ v, f=lambda s: jnp.where(s > 0, 1 / s, 0), products=k))(g)
+            steps = partial(bidiagonal_power, lambda v: j @ v, lambda w: w @ j, f=inverse_square, products=k)
+            w = jax.jit(steps)(g)
             expected, _ = cg(a, g, rtol=0, atol=0, maxiter=k)
-            assert_allclose(w, expected, rtol=1e-8)
+            assert_allclose(w, j.T @ expected, rtol=1e-8)
+
+
+def inverse_square(s):
+    return jnp.where(s > 0, 1 / jnp.where(s > 0, s, 1) ** 2, 0)
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e5])
+@pytest.mark.parametrize(("m", "d"), [(12, 30), (30, 12)])
+@pytest.mark.parametrize("kappa", [0.5, 1.0])
+def test_without_a_matrix_float32_loses_the_rounding_of_the_jacobian_alone(kappa, m, d, condition):
+    """That is condition times 6e-8, where by products of J J^T all below its root is gone. No truncation is given, and
+    where there are more rows than columns there is a space that J does not reach."""
+    draw, n = np.random.default_rng(11), min(m, d)
+    u, v = np.linalg.qr(draw.normal(size=(m, n)))[0], np.linalg.qr(draw.normal(size=(d, n)))[0]
+    a, g = (u * np.geomspace(1, 1 / condition, n) @ v.T).astype(np.float32), draw.normal(size=m).astype(np.float32)
+    left, s, right = np.linalg.svd(a.astype(float), full_matrices=False)
+    exact = right.T @ (s**-kappa * (left.T @ g))
+
+    def factors(s):
+        return jnp.where(s > 0, jnp.where(s > 0, s, 1) ** (-kappa - 1), 0)
+
+    steps = partial(bidiagonal_power, lambda v: a @ v, lambda w: w @ a, f=factors, products=m)
+    found = jax.jit(steps)(jnp.asarray(g))
+    assert found.dtype == np.float32
+    assert np.linalg.norm(found - exact) < 20 * condition * 6e-8 * np.linalg.norm(exact)
 
 
 @pytest.mark.parametrize("wide", [True, False])

@@ -5,7 +5,7 @@ from jax import Array
 
 from thalweg.chain.objective import Objective
 from thalweg.methods.method import method, static
-from thalweg.numerics.lanczos import lanczos_power
+from thalweg.numerics.lanczos import bidiagonal_power
 from thalweg.numerics.linalg import jacobian_power
 
 
@@ -63,12 +63,12 @@ class JacobianPower:
 @method
 class KrylovPower:
     """The step of ``JacobianPower`` without a Jacobian: x <- x - learning_rate J^T (J J^T)^(-(kappa + 1)/2) g from
-    ``products`` steps of Lanczos, with g = dL/dy and J = dy/dx.
+    ``products`` steps of Golub and Kahan's bidiagonalization, with g = dL/dy and J = dy/dx.
 
-    On the Krylov space of g it is |g| Q T^(-(kappa + 1)/2) e_1, with the basis Q and J J^T Q ~ Q T; singular values are
-    those of T. It is the exact step where ``products`` reaches the number of distinct singular values that g has parts
-    along (for kappa = 1 it is a step of conjugate gradients on J J^T), and before that leaves out the small ones, which
-    act as a truncation.
+    On the Krylov space of g, with the basis Q and J^T Q ~ V L^T, L bidiagonal, it is |g| J^T Q (L L^T)^(-(kappa + 1)/2)
+    e_1; singular values are those of L, to the rounding of J, and none below that are taken. It is the exact step where
+    ``products`` reaches the number of distinct singular values that g has parts along (for kappa = 1 it is a step of
+    conjugate gradients on J J^T), and before that leaves out the small ones, which act as a truncation.
 
     Args:
         kappa: a pure number, of -1 to 1.
@@ -79,10 +79,10 @@ class KrylovPower:
     Raises:
         ValueError: from ``run`` and ``solve``, unless products is a whole number of at least 1.
     Cost:
-        per step one value and ``products`` products with J^T and with J, a reverse and a forward pass each; memory of
-        ``products`` vectors of m components, in the precision of x.
+        per step one value and ``products`` products with J^T and with J, a reverse and a forward pass each, and one
+        more with J^T; memory of ``products`` vectors of m components, in the precision of x.
     Source:
-        Golub and Van Loan (2013), section 10.2; Higham (2008), Functions of Matrices, section 13.2.
+        Golub and Kahan (1965), section 3; Higham (2008), Functions of Matrices, section 13.2.
     Example:
         >>> scaled = tw.Problem(lambda x: x * np.array([1.0, 16.0]), loss=tw.SquaredError(factor=0.5), start=[1.0, 1.0])
         >>> trace = tw.run(scaled, tw.methods.KrylovPower(kappa=0.5, learning_rate=0.1, products=2), steps=1)
@@ -101,12 +101,8 @@ class KrylovPower:
 
     def step(self, problem: Objective, x: Array, state: tuple[()]) -> tuple[Array, tuple[()]]:
         y, push, pull = problem.linearize(x)
-
-        def factors(squares: Array) -> Array:
-            return _factors(jnp.sqrt(jnp.maximum(squares, 0)), self)
-
-        w = lanczos_power(lambda v: push(pull(v)), problem.loss_gradient(y), factors, self.products)
-        return x - self.learning_rate * pull(w), state
+        direction = bidiagonal_power(push, pull, problem.loss_gradient(y), lambda s: _factors(s, self), self.products)
+        return x - self.learning_rate * direction, state
 
 
 def _factors(s: Array, method: JacobianPower | KrylovPower) -> Array:

@@ -174,15 +174,49 @@ def _restarted(at: _Krylov, kept: int) -> _Krylov:
     return at._replace(basis=vectors, projected=diagonal, size=jnp.asarray(kept, at.size.dtype))
 
 
-def lanczos_power(product: Callable[[Array], Array], b: Array, f: Callable[[Array], Array], products: int) -> Array:
-    """f(A) b for the symmetric operator ``product``, v -> A v, shapes (d,): |b| Q f(T) e_1 from at most ``products``
-    steps of Lanczos, orthogonalized against all of the basis Q twice.
+def bidiagonal_power(
+    push: Callable[[Array], Array], pull: Callable[[Array], Array], b: Array, f: Callable[[Array], Array], products: int
+) -> Array:
+    """J^T f(J J^T) b by Golub and Kahan's bidiagonalization, from v -> J v and w -> J^T w, b and w of shape (m,).
 
-    ``f`` takes all Ritz values, shape (k,), those beyond an invariant space as zeros, and gives a factor for each.
-    Memory: ``products`` vectors. Zero where b is. Source: Higham (2008), section 13.2.1.
+    From b on, J^T Q^T = V^T L^T with orthonormal rows of Q (k, m) and V and a lower bidiagonal L = P S R^T, so that it
+    is |b| J^T Q^T P f(S^2) P^T e_1. J J^T is never formed, so that singular values are exact to the rounding of J,
+    where the recurrence of J J^T has half of the digits. Rows of Q are orthogonalized against all before, twice; those
+    of V need not be, and are not kept (Simon and Zha 2000). ``f`` takes singular values, shape (k,), those beyond an
+    invariant space or within the rounding of the largest as zeros, and gives a factor for each.
+
+    At most ``products`` with each of J and J^T, in the precision of b, and one more; the rest is in float32 at least.
+    Memory: ``products`` vectors. Zero where b is. Source: Golub and Kahan (1965); Higham (2008), section 13.2.1.
     """
-    norm, basis, values, parts = _projected(product, b, products)
-    return norm * ((parts @ (f(values) * parts[0])) @ basis)
+    k, wide = min(whole(products, "products", 1), b.shape[0]), at_least_single(b.dtype)
+    eps, norm = float(jnp.finfo(b.dtype).eps), _length(b.astype(wide))
+
+    def pulled(w: Array) -> Array:
+        return pull(w.astype(b.dtype)).astype(wide)
+
+    def extended(i: Array, at: tuple[Array, ...]) -> tuple[Array, ...]:
+        basis, lower, u, v, coupling, largest = at
+        basis = basis.at[i].set(u)
+        v, diagonal = _unit(pulled(u) - coupling * v, eps * largest)
+        largest = jnp.maximum(largest, diagonal)
+        new, _ = _orthogonal(push(v.astype(b.dtype)).astype(wide) - diagonal * u, basis)
+        u, following = _unit(new, eps * largest)
+        lower = lower.at[i, i].set(diagonal).at[i + 1, i].set(following, mode="drop")
+        return basis, lower, u, v, following, jnp.maximum(largest, following)
+
+    zero, first = jnp.zeros((), wide), b.astype(wide) / jnp.where(norm > 0, norm, 1)
+    begin = jnp.zeros((k, len(b)), wide), jnp.zeros((k, k), wide), first, 0 * pulled(first), zero, zero
+    basis, lower, *_ = jax.lax.fori_loop(0, k, extended, begin)
+    parts, values, _ = jnp.linalg.svd(lower)
+    values = jnp.where(values > 8 * eps * values[0], values, 0)
+    return (norm * pulled((parts @ (f(values) * parts[0])) @ basis)).astype(b.dtype)
+
+
+def _unit(v: Array, rounding: Array) -> tuple[Array, Array]:
+    """v / |v| and |v|, both zero where v is but for some roundings."""
+    length = _length(v)
+    ends = length <= 4 * rounding
+    return jnp.where(ends, 0, v / jnp.where(ends, 1, length)), jnp.where(ends, 0, length)
 
 
 def spectral_measure(product: Callable[[Array], Array], b: Array, products: int) -> tuple[Array, Array]:
@@ -192,12 +226,6 @@ def spectral_measure(product: Callable[[Array], Array], b: Array, products: int)
     bound, and what k steps of conjugate gradients find. Values beyond an invariant space are zeros of weight 0.
     Memory: ``products`` vectors. Source: Golub and Meurant (2010), chapter 7.
     """
-    norm, _, values, parts = _projected(product, b, products)
-    return values, (norm * parts[0]) ** 2
-
-
-def _projected(product: Callable[[Array], Array], b: Array, products: int) -> tuple[Array, Array, Array, Array]:
-    """|b|, a basis from b on, and the eigenvalues and vectors of the operator on it."""
     m = min(whole(products, "products", 1), b.shape[0])
     norm = _length(b)
 
@@ -213,8 +241,8 @@ def _projected(product: Callable[[Array], Array], b: Array, products: int) -> tu
     first = b / jnp.where(norm > 0, norm, 1)
     square = jnp.zeros((m, m), b.dtype)
     begin = jnp.zeros((m, b.shape[0]), b.dtype), square, first, jnp.zeros((), b.dtype)
-    basis, projected, _, _ = jax.lax.fori_loop(0, m, extended, begin)
-    return norm, basis, *_eigh(projected)
+    values, parts = _eigh(jax.lax.fori_loop(0, m, extended, begin)[1])
+    return values, (norm * parts[0]) ** 2
 
 
 def _orthogonal(new: Array, basis: Array) -> tuple[Array, Array]:
