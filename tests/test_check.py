@@ -54,7 +54,7 @@ def test_an_inverse_that_is_none(inverse):
 
 
 def test_a_minimum_is_not_one_because_the_gradient_at_the_start_is_infinite():
-    report = tw.Problem(loss=lambda x: jnp.sqrt(x[0]), start=[0.0], minima=[[4.0]]).check()
+    report = tw.Problem(loss=lambda x: -jnp.sqrt(x[0]), start=[0.0], minima=[[4.0]]).check()
     assert [f.statement for f in report.findings if not f.passed] == ["start", "minimum (4)"]
 
 

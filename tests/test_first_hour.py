@@ -153,6 +153,18 @@ def test_the_proxy_loss_of_a_batch_says_vmap():
         with pytest.raises(ValueError, match=r"batch by jax\.vmap, as in jnp\.mean\(jax\.vmap\(f\)\(predictions"):
             g(*given)
     assert jax.eval_shape(jax.vmap(f), batch, EXAMPLES).shape == (8,)
+    targets = tw.training.proxy_loss(turned, lambda y, target: jnp.sum((y - target) ** 2))
+    with pytest.raises(ValueError, match=r"batch by jax\.vmap"):
+        targets(batch, 2 * batch)
+
+
+def test_the_proxy_loss_of_a_vector_loss_says_so():
+    """And not that it was given a batch."""
+    for f in (lambda y: y**2, lambda y, target: (y - target) ** 2):
+        with pytest.raises(
+            ValueError, match=r"^the loss returns an array of shape \(2,\), but gradients need one real"
+        ):
+            tw.training.proxy_loss(INVERTED, f)(jnp.ones(2), jnp.ones(2))
 
 
 def test_a_network_that_was_not_partitioned(compiled):

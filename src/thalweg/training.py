@@ -177,11 +177,12 @@ def proxy_loss(
                 raise ValueError(_of_a_batch(f"shape {shapes}", f"{list(taken)}"))
             one = physics if example is None else physics.bind(example)
         else:
-            start = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf)), fixed)
             try:
-                one = Problem(*stages, loss=loss, start=start, data=example)
+                one = _posed(stages, loss, fixed, example)
             except ValueError as error:
-                raise ValueError(_of_a_batch(f"shape {shapes}", first_line(error))) from error
+                if _takes_rows(stages, loss, fixed, example):
+                    raise ValueError(_of_a_batch(f"shape {shapes}", first_line(error))) from error
+                raise
         space = one.chain.spaces[0]
         u = space.ravel(fixed)
         target = jax.lax.stop_gradient(one.pull_back(method.target(one, u), u))
@@ -193,6 +194,24 @@ def proxy_loss(
 def _stages(given: Any) -> list[Stage]:
     several = [given] if isinstance(given, Stage) or callable(given) else given
     return [stage if isinstance(stage, Stage) else Stage(stage) for stage in several]
+
+
+def _posed(stages: Sequence[Stage], loss: Any, prediction: Any, example: Any) -> Problem:
+    """The problem of one example, which starts anywhere."""
+    start = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf)), prediction)
+    return Problem(*stages, loss=loss, start=start, data=example)
+
+
+def _takes_rows(stages: Sequence[Stage], loss: Any, predictions: Any, examples: Any) -> bool:
+    """Whether the stages would take the first row of what was given."""
+    many = min((np.ndim(leaf) for leaf in jax.tree.leaves(predictions)), default=0) > 1  # or a row is a number
+    if not many or any(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(examples)):
+        return False
+    try:
+        _posed(stages, loss, *jax.tree.map(lambda leaf: leaf[0], (predictions, examples)))
+    except ValueError:
+        return False
+    return True
 
 
 def _of_a_batch(given: str, taken: str) -> str:
