@@ -130,7 +130,8 @@ class Space:
         return vector
 
     def ravel_box(self, box: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """(low, high) as two vectors, infinite where x is free; ValueError unless low < high in every component."""
+        """(low, high) as two vectors, infinite where x is free, equal where it is fixed; ValueError unless low <= high
+        in every component."""
         if not isinstance(box, (tuple, list, np.ndarray)) or len(box) != 2:
             raise ValueError(f"domain is {box!r}, but it must be a pair (low, high); give e.g. (-5.0, 5.0).")
         low, high = (
@@ -139,9 +140,10 @@ class Space:
             else self.ravel_point(side, "a side of the domain", infinite=True)
             for side in box
         )
-        if not np.all(low < high):
+        if not np.all((low <= high) & (low < np.inf) & (high > -np.inf)):
             raise ValueError(
-                f"domain is ({low.tolist()}, {high.tolist()}), but low must be below high in every component."
+                f"domain is ({low.tolist()}, {high.tolist()}), but low must be below high in every component, or equal "
+                "where it is fixed."
             )
         return low, high
 

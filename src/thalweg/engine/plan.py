@@ -13,6 +13,7 @@ from thalweg.engine.hardware import Hardware
 from thalweg.engine.program import Program, program, size
 from thalweg.engine.room import check_workspace
 from thalweg.engine.supply import Items
+from thalweg.methods.box import begun, keeps
 from thalweg.methods.method import Method, NeedsRoom
 from thalweg.numerics.reading import first_line
 
@@ -28,6 +29,24 @@ class Task(NamedTuple):
     cases: Any  # data sets, a pytree of arrays with one leading axis, or None
     key: int
     dtype: np.dtype
+
+    def begun(self, name: str) -> np.ndarray:
+        """Where a method begins from each start, (n, d)."""
+        return begun(self.problem, self.methods[name], self.points)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether all methods stay in the domain."""
+        return all(keeps(self.problem, method) for method in self.methods.values())
+
+    @property
+    def projected(self) -> int:
+        """How many starts lie outside of a domain that a method keeps to, which begins at the nearest points there."""
+        if self.problem.domain is None or not any(keeps(self.problem, method) for method in self.methods.values()):
+            return 0
+        with np.errstate(over="ignore"):
+            low, high = (side.astype(self.dtype) for side in self.problem.domain)
+        return int(np.any((self.points < low) | (self.points > high), axis=1).sum())
 
     @property
     def x64(self) -> bool:
@@ -55,7 +74,7 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     """The plan for the method called so. ValueError where it cannot take a step on the problem, where something that it
     should observe cannot be, and where its matrices would not fit in memory."""
     problem, method, dtype = task.problem, task.methods[name], task.dtype
-    items = Items(name, method, task.points, task.cases, task.key, rules)
+    items = Items(name, method, task.begun(name), task.cases, task.key, rules)
     with refused(name, problem.name):
         try:
             of = functions(problem, method, items.swept, items.first_case(), verb, dtype, hardware.cheap)
