@@ -42,6 +42,18 @@ def test_a_start_outside_begins_at_the_nearest_point_and_the_answer_is_inside():
     assert_array_equal(fits.first_x[0], np.clip(FAR, LOW, HIGH))
 
 
+@pytest.mark.parametrize(
+    "name", ["L-BFGS-B", *(pytest.param(m, marks=pytest.mark.slow) for m in ("SLSQP", "trust-constr"))]
+)
+def test_scipys_methods_stay_inside_as_well(name):
+    start, domain = [0.5, 9.0, -3.0], ([1.0, -1.0, -0.5], [2.0, 2.0, np.inf])
+    problem = squares(lambda x: x - jnp.array([0.0, 0.3, -2.0]), start, domain)
+    fits = tw.solve(problem, M.from_scipy(name, bounded=True, maxiter=60))
+    assert_allclose(fits.x.values[0, 0], [1.0, 0.3, -0.5], atol=2e-3)  # trust-constr stays off by its barrier
+    trace = tw.run(problem, M.from_scipy(name, bounded=True, maxiter=60), steps=20, dtype="float64")
+    assert ((trace.x >= domain[0]) & (trace.x <= domain[1])).all()
+
+
 def test_a_path_begins_at_the_nearest_point():
     trace = tw.run(SEPARABLE, BOUNDED["LBFGS"], [FAR, RIGHT], steps=2, dtype="float64")
     assert_array_equal(trace.x.values[0, :, 0], [np.clip(FAR, LOW, HIGH), RIGHT])

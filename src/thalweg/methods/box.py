@@ -61,11 +61,7 @@ class Box(NamedTuple):
     @staticmethod
     def domain(problem: Smooth, x: Array) -> "Box":
         """The domain in the precision of x; ValueError where there is none."""
-        if problem.domain is None:
-            raise ValueError(
-                f"{problem.name!r} has no domain, but a bounded method stays in one; give Problem(domain=(low, high))."
-            )
-        return Box(*(jnp.asarray(side) for side in sides(problem.domain, x.dtype)))
+        return Box(*(jnp.asarray(side) for side in bounds(problem, x.dtype)))
 
     @staticmethod
     def searched(problem: Smooth, method: str, x: Array) -> "Box":
@@ -129,6 +125,15 @@ def sides(domain: tuple[np.ndarray, np.ndarray], dtype: Any) -> tuple[np.ndarray
     above = np.where(low < domain[0], np.nextafter(low, np.asarray(np.inf, dtype)), low)
     below = np.where(high > domain[1], np.nextafter(high, np.asarray(-np.inf, dtype)), high)
     return np.where(above > below, low, above), np.where(above > below, low, below)
+
+
+def bounds(problem: Smooth, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The ``sides`` of a problem's domain; ValueError where it has none."""
+    if problem.domain is None:
+        raise ValueError(
+            f"{problem.name!r} has no domain, but a bounded method stays in one; give Problem(domain=(low, high))."
+        )
+    return sides(problem.domain, dtype)
 
 
 def keeps(problem: Smooth, method: Any) -> bool:

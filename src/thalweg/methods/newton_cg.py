@@ -11,6 +11,8 @@ from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
 from thalweg.methods.line_search import LineSearch, along
 from thalweg.methods.method import Report, method
 
+PATIENCE = 20  # moves, each of many products
+
 
 @final
 class NewtonCGState(NamedTuple):
@@ -50,7 +52,7 @@ class NewtonCG:
     def init(self, problem: Objective, x: Array, key: Array) -> NewtonCGState:
         value, g = problem.value_and_gradient(x)
         one, no = jnp.ones_like(value), jnp.zeros((), bool)
-        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.first(one, value), no, no)
+        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.first(one), no, no)
 
     def step(self, problem: Objective, x: Array, state: NewtonCGState) -> tuple[Array, NewtonCGState]:
         value, g, inner, search, searching, _ = state
@@ -59,13 +61,14 @@ class NewtonCG:
         here, beyond = (along(*point, inner.s) for point in ((value, g), (tried, g_there)))
         moves, _, following = search.judge(here, beyond, self.decrease, jnp.inf)
         serves = moves & searching
-        stuck = searching & ~serves & jnp.all(x + following.length * inner.s == x)
+        failed = searching & ~serves & jnp.all(x + following.length * inner.s == x)
 
         further, done, _ = inner.advance(hp, jnp.full_like(value, jnp.inf), forcing(g))
         x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
+        arrived, following = following.seen(here.value, value, g, serves, PATIENCE)
         inner = pick(serves, ConjugateGradient.begin(g), pick(searching, inner, further))
-        search = pick(serves, following.again(jnp.ones_like(value)), pick(searching, following, search))
-        return x, NewtonCGState(value, g, inner, search, jnp.where(searching, ~serves, done), stuck)
+        search = pick(searching & ~serves, following, following.again(jnp.ones_like(value)))
+        return x, NewtonCGState(value, g, inner, search, jnp.where(searching, ~serves, done), arrived | failed)
 
     def report(self, x: Array, state: NewtonCGState) -> Report:
         return Report(state.value, state.gradient, state.stuck)

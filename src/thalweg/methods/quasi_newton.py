@@ -57,7 +57,7 @@ class BFGS:
 
     def init(self, problem: Smooth, x: Array, key: Array) -> BFGSState:
         value, g = problem.value_and_gradient(x)
-        yes, search = jnp.ones((), bool), LineSearch.first(first_length(g), value)
+        yes, search = jnp.ones((), bool), LineSearch.first(first_length(g))
         return BFGSState(value, g, jnp.eye(x.shape[0], dtype=x.dtype), -g, search, yes, ~yes)
 
     def step(self, problem: Smooth, x: Array, state: BFGSState) -> tuple[Array, BFGSState]:
@@ -76,13 +76,15 @@ class BFGS:
         p_there = s * product(t, g_there) + t * product(s, g_there) - bg  # B' = B - s t^T - t s^T, p = -B' g
 
         x, value, g = pick(moves, (there, tried, g_there), (x, value, g))
+        arrived, following = following.seen(here.value, value, g, moves)
         failed = ~serves & (jnp.all(x + following.length * p == x) | ~(here.slope < 0))
         again = failed | (serves & ~(product(g_there, p_there) < 0))
         b = jnp.where(again, jnp.eye(len(x), dtype=x.dtype), rank_two(scale * b, s, t))
         p = jnp.where(again, -g, jnp.where(serves, p_there, p))
         anew = following.again(jnp.where(again, first_length(g), 1))
         search = pick(again | serves, anew, following)
-        return x, BFGSState(value, g, b, p, search, again | (fresh & ~serves), failed & fresh & ~moves)
+        stuck = arrived | (failed & fresh & ~moves)
+        return x, BFGSState(value, g, b, p, search, again | (fresh & ~serves), stuck)
 
     def report(self, x: Array, state: BFGSState) -> Report:
         return Report(state.value, state.gradient, state.stuck)
@@ -137,7 +139,7 @@ class LBFGS:
         value, g = problem.value_and_gradient(x)
         box, no = Box.of(problem, self.bounded, x), jnp.zeros((), bool)
         none, free = jnp.zeros((self.memory, len(x)), x.dtype), box.free(x, g)
-        search = LineSearch.first(jnp.where(box.finite, 1, first_length(free)), value)
+        search = LineSearch.first(jnp.where(box.finite, 1, first_length(free)))
         return LBFGSState(value, g, box.open(x), none, none, -free, search, free, no)
 
     def step(self, problem: Smooth, x: Array, state: LBFGSState) -> tuple[Array, LBFGSState]:
@@ -162,11 +164,12 @@ class LBFGS:
         )
         x, value, g = pick(moves, (there, tried, g_there), (x, value, g))
         held, free = box.held(x, g), box.free(x, g)
+        arrived, following = following.seen(here.value, value, free, moves)
         anew = serves | failed
         p = jnp.where(anew, _two_loops(free, jnp.where(held, 0, steps), jnp.where(held, 0, changes)), p)
         first = following.again(jnp.where(jnp.all(steps[-1] == 0), first_length(free), 1))
         search = pick(anew, first, pick(jnp.any(new_ends), search, following))
-        stuck = failed & fresh & ~moves
+        stuck = arrived | (failed & fresh & ~moves)
         return x, LBFGSState(value, g, ~anew & (ends | new_ends), steps, changes, p, search, free, stuck)
 
     def report(self, x: Array, state: LBFGSState) -> Report:
