@@ -169,6 +169,7 @@ def test_float32():
     assert fits["x"].dtype == np.float32 and (fits.outcome == 0).all()
 
 
+FREE = tw.Problem(loss=lambda x: x[0] ** 2, start=[1.0])
 REFUSED = {
     "no solver": (lambda: from_optimistix(optax.adam), "takes a minimiser or a least-squares solver; give e.g"),
     "root finder": (lambda: from_optimistix(optimistix.Newton(1e-8, 1e-8)), "^from_optimistix was given Newton"),
@@ -184,6 +185,8 @@ REFUSED = {
     "method with a Hessian": (lambda: from_scipy("trust-exact"), "Hessian .* is required"),
     "method without a gradient": (lambda: from_scipy("Nelder-Mead"), "does not use gradient information"),
     "unknown option": (lambda: from_scipy("BFGS", gtl=1e-8), "Unknown solver options: gtl"),
+    "no bounds": (lambda: from_scipy("BFGS", bounded=True), "cannot handle .*bounds"),
+    "no domain": (lambda: tw.solve(FREE, from_scipy("L-BFGS-B", bounded=True)), "has no domain, but a bounded"),
     "option an array": (lambda: from_scipy("BFGS", hess_inv0=np.eye(2)), "unhashable type"),
     "maxiter a fraction": (lambda: from_scipy(maxiter=math.pi), r"^maxiter is 3\.14.* whole number of at least 1"),
 }

@@ -117,12 +117,46 @@ def boltzmann(problem, temperature, function):
 def test_metropolis_samples_the_boltzmann_distribution_of_a_quadratic():
     curvatures, temperatures = np.array([1.0, 4.0]), np.array([0.5, 2.0])
     method = tw.sweep(Metropolis(1.0, 1.0), temperature=temperatures)
-    trace = tw.run(tw.problems.quadratic(curvatures), method, np.zeros((2000, 2)), steps=400, key=1)
+    bowl = tw.Problem(loss=lambda x: jnp.sum(curvatures * x**2) / 2, start=[0.0, 0.0])
+    trace = tw.run(bowl, method, np.zeros((2000, 2)), steps=400, key=1)
     for power, expected in ((1, 0 * curvatures), (2, 1 / curvatures), (4, 3 / curvatures**2)):
         mean, error = averages(trace, lambda x, power=power: x**power, 100)
         exact = expected * temperatures[:, None] ** (power / 2)
         assert (np.abs(mean - exact) < 4 * error).all()
         assert power == 1 or (error < 0.02 * exact).all()
+
+
+def test_metropolis_samples_the_part_of_the_distribution_that_is_in_the_domain():
+    """x / T of an exponential distribution on [0, 1], whose mass is at the lower bound."""
+    slope = tw.Problem(loss=lambda x: 3 * x[0], start=[0.5], domain=(0.0, 1.0))
+    methods = {"metropolis": Metropolis(1.0, 0.5), "exchange": ReplicaExchange(2.0, 1.0, 2, 0.5)}
+    trace = tw.run(slope, methods, np.full((2000, 1), 0.5), steps=150, key=2)
+    assert trace.x.min() >= 0 and trace.x.max() <= 1
+    mean, error = averages(trace, lambda x: x, 50)
+    assert (np.abs(mean - (1 / 3 - 1 / (np.exp(3) - 1))) < 4 * error).all() and (error < 0.01).all()
+
+
+WALKERS = {
+    "CMAES": CMAES(0.5, generations=30),
+    "Metropolis": Metropolis(0.1, 0.5),
+    "SimulatedAnnealing": SimulatedAnnealing(1.0, 0.01, 30, 0.5),
+    "ReplicaExchange": ReplicaExchange(1.0, 0.1, 2, 0.5),
+    "Genetic": Genetic(20),
+    "RandomSearch": RandomSearch(),
+    "GridSearch": GridSearch(8),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+def test_no_search_leaves_the_domain_and_starts_outside_begin_at_its_border(dtype):
+    """x + 2 y falls toward a corner of [0.1, 0.3]^2, whose bounds no binary number is; z is fixed."""
+    low, high = [0.1, 0.1, 0.7], [0.3, 0.3, 0.7]
+    corner = tw.Problem(loss=lambda x: x[0] + 2 * x[1] + x[2], start=[0.2, 0.2, 0.7], domain=(low, high))
+    trace = tw.run(corner, WALKERS, [[0.2, 0.2, 0.7], [-5.0, 0.2, 1.0]], steps=30, dtype=dtype, key=1)
+    x = trace.x.values.astype(float)
+    at = np.where(np.arange(3) == 2, np.float32(0.7) if dtype == "float32" else 0.7, x)  # no float32 is 0.7
+    assert (x[..., :2] >= low[:2]).all() and (x[..., :2] <= high[:2]).all() and (x == at).all()
+    assert trace.attrs["projected"] == 1 and (trace.x[:, 1, 0, 0] < 0.1 + 1e-6).all()
 
 
 @pytest.mark.parametrize("kind", ["metropolis", pytest.param("exchange", marks=pytest.mark.slow)])
@@ -264,7 +298,8 @@ def plain_cmaes(problem, x, width, seed, generations, population=None):
     """The package as its own example uses it."""
     from cmaes import CMA
 
-    optimizer, means = CMA(np.array(x), width, seed=seed, population_size=population), [np.array(x)]
+    bounds = np.transpose(problem.domain)
+    optimizer, means = CMA(np.array(x), width, bounds, seed=seed, population_size=population), [np.array(x)]
     f = jax.jit(problem.value)
     for _ in range(generations):
         if not optimizer.should_stop():

@@ -25,9 +25,10 @@ def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.broadcast_arrays(*(np.atleast_1d(np.asarray(side, float)) for side in both))
     except (TypeError, ValueError) as error:
         raise ValueError(f"the domain is {shown(domain)}, but it must be (low, high); give (-5.0, 5.0).") from error
-    if low.ndim != 1 or not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
+    if low.ndim != 1 or not np.all(np.isfinite(low) & np.isfinite(high) & (low <= high)):
         raise ValueError(
-            f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box with low below high."
+            f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box with low below high, "
+            "or equal where x is fixed."
         )
     return low, high
 

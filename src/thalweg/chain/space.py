@@ -130,16 +130,18 @@ class Space:
         return vector
 
     def ravel_box(self, box: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """(low, high) as two vectors, infinite where x is free; ValueError unless low < high in every component."""
+        """(low, high) as two vectors, infinite where x is free, equal where it is fixed; ValueError unless low <= high
+        in every component."""
         low, high = (
             np.full(self.size, float(side))
             if isinstance(side, (int, float, np.number))
             else self.ravel_point(side, "a side of the domain", infinite=True)
             for side in sides(box, self.size, "domain")
         )
-        if not np.all(low < high):
+        if not np.all((low <= high) & (low < np.inf) & (high > -np.inf)):
             raise ValueError(
-                f"domain is ({low.tolist()}, {high.tolist()}), but low must be below high in every component."
+                f"domain is ({low.tolist()}, {high.tolist()}), but low must be below high in every component, or equal "
+                "where it is fixed."
             )
         return low, high
 

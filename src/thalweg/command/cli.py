@@ -66,7 +66,7 @@ A regression stops by default at --xtol 1e-10 or after 10000 steps, every other 
 
 Random starts are drawn evenly from --range, else from the problem's own box; that of a CSV file is from a tenth of \
 --start to ten times it. A range bounds the fit itself only with a method that is bounded, such as \
-levenberg_marquardt:bounded=true.
+levenberg_marquardt:bounded=true, or that searches without a gradient.
 
 Ctrl-C ends early: what is done is printed, and the exit status is 130. A mistake in the input is one line on stderr, \
 and the exit status 2.

@@ -13,6 +13,7 @@ from thalweg.engine.hardware import Hardware
 from thalweg.engine.program import Program, program, size
 from thalweg.engine.room import check_matrices, check_state, check_workspace
 from thalweg.engine.supply import Items
+from thalweg.methods.box import begun, keeps
 from thalweg.methods.method import Method, NeedsRoom
 from thalweg.numerics.reading import first_line
 
@@ -28,6 +29,24 @@ class Task(NamedTuple):
     cases: Any  # data sets, a pytree of arrays with one leading axis, or None
     key: int
     dtype: np.dtype
+
+    def begun(self, name: str) -> np.ndarray:
+        """Where a method begins from each start, (n, d)."""
+        return begun(self.problem, self.methods[name], self.points)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether all methods stay in the domain."""
+        return all(keeps(self.problem, method) for method in self.methods.values())
+
+    @property
+    def projected(self) -> int:
+        """How many starts lie outside of a domain that a method keeps to, which begins at the nearest points there."""
+        if self.problem.domain is None or not any(keeps(self.problem, method) for method in self.methods.values()):
+            return 0
+        with np.errstate(over="ignore"):
+            low, high = (side.astype(self.dtype) for side in self.problem.domain)
+        return int(np.any((self.points < low) | (self.points > high), axis=1).sum())
 
     @property
     def x64(self) -> bool:
@@ -57,7 +76,7 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     problem, method, dtype = task.problem, task.methods[name], task.dtype
     if isinstance(method, NeedsRoom):  # before it is traced, which may take as much
         check_matrices(problem, name, method, 1, dtype)
-    items = Items(name, method, task.points, task.cases, task.key, rules)
+    items = Items(name, method, task.begun(name), task.cases, task.key, rules)
     with refused(name, problem.name):
         try:
             of = functions(problem, method, items.swept, items.first_case(), verb, dtype, hardware.cheap)

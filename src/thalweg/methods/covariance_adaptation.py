@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from jax import Array
 from jax.core import Tracer
 
 from thalweg.chain.objective import Objective
+from thalweg.methods.box import sides
 from thalweg.methods.method import method, static
 from thalweg.numerics.host import HostTable, host_call
 from thalweg.numerics.reading import positive, whole
@@ -28,7 +29,8 @@ class CMAES:
     """Covariance matrix adaptation: points of N(m, sigma^2 C) are drawn and ranked by L, and m, sigma and C move toward
     the best of them; x is the mean m.
 
-    A step is one generation, as in the package cmaes, with its defaults. After ``generations``, or where cmaes stops, x
+    A step is one generation, as in the package cmaes, with its defaults. Where the problem has a domain, points are
+    drawn again until they are in it, and projected if they never are. After ``generations``, or where cmaes stops, x
     stays. A loss that is no number ranks last. The seed is drawn from the lane's key. Invariant to increasing functions
     of L and to orthogonal maps of x, in the long run to all linear ones.
 
@@ -49,6 +51,7 @@ class CMAES:
         True
     """
 
+    bounded: ClassVar[bool] = True
     width: float
     population: int | None = static(default=None)
     generations: int = static(default=200)
@@ -78,7 +81,9 @@ class CMAES:
 
         seed = jax.random.randint(key, (), 0, 2**31 - 1, jnp.int32)
         data = [leaf for leaf in jax.tree.leaves(problem.data) if isinstance(leaf, Tracer)]
-        begin = partial(_begin, population, self.generations)
+        domain = problem.domain or (np.full(x.shape, -np.inf), np.full(x.shape, np.inf))
+        box = np.stack(sides(domain, x.dtype), axis=1).astype(float)
+        begin = partial(_begin, population, self.generations, box)
         which, there = host_call(begin, (number, points), seed, x, jnp.asarray(self.width, x.dtype), *data)
         _, path = jax.lax.scan(generation, (which, there), length=self.generations)
         return CMAESState(jnp.concatenate([x[None], path]), jnp.zeros((), jnp.int32))
@@ -95,13 +100,15 @@ _strategies = HostTable()
 class _Strategy:
     """cmaes's optimizer and the points that it asks about."""
 
-    def __init__(self, start: np.ndarray, width: float, seed: int, population: int, generations: int) -> None:
+    def __init__(
+        self, start: np.ndarray, width: float, seed: int, population: int, generations: int, box: np.ndarray
+    ) -> None:
         from cmaes import CMA
 
-        self.mean, self.points, self.left = start, np.tile(start, (population, 1)), generations
+        self.mean, self.points, self.left, self.box = start, np.tile(start, (population, 1)), generations, box
         self.done = not (0 < width < np.inf and np.all(np.abs(start) < 1e32))  # what CMA refuses
         if not self.done:
-            self.cma = CMA(start, width, seed=seed, population_size=population)
+            self.cma = CMA(start, width, box, seed=seed, population_size=population)
             self.points = self._ask()
 
     def _ask(self) -> np.ndarray:
@@ -116,18 +123,18 @@ class _Strategy:
         try:
             with np.errstate(all="ignore"):
                 self.cma.tell(list(zip(self.points, values.tolist(), strict=True)))
-                self.mean = self.cma.mean.copy()
+                self.mean = np.clip(self.cma.mean, *self.box.T)  # but for rounding it is inside
                 self.done = self.cma.should_stop()
                 self.points = self.points if self.done else self._ask()
         except (AssertionError, ArithmeticError, np.linalg.LinAlgError):  # of numbers too large
             self.done = True
 
 
-def _begin(population: int, generations: int, *given: np.ndarray) -> tuple[Any, ...]:
+def _begin(population: int, generations: int, box: np.ndarray, *given: np.ndarray) -> tuple[Any, ...]:
     """Numbers of new strategies in ``_strategies``, from seeds, starts, widths and data, and their first points."""
 
     def made(seed: np.ndarray, start: np.ndarray, width: np.ndarray, *_: np.ndarray) -> _Strategy:
-        return _Strategy(start.astype(float), float(width), int(seed), population, generations)
+        return _Strategy(start.astype(float), float(width), int(seed), population, generations, box)
 
     numbers = _strategies.add(made, *given)
     mine = _strategies.of(numbers)

@@ -1,6 +1,6 @@
 """A population that breeds."""
 
-from typing import NamedTuple, final
+from typing import ClassVar, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +47,7 @@ class Genetic:
         True True
     """
 
+    bounded: ClassVar[bool] = True
     population: int = static(default=100)
     mutation: float = 0.1
     crossover: float = 0.5

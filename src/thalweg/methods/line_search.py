@@ -5,39 +5,76 @@ from typing import NamedTuple, final
 import jax.numpy as jnp
 from jax import Array
 
+from thalweg.numerics.linalg import product
+
+ROUNDINGS = 8  # of L, by which x may rise above the lowest point so far
+PATIENCE = 100  # moves without progress after which it has arrived where rounding rules
+
+
+@final
+class Along(NamedTuple):
+    """What is known of a point of a line x + t p."""
+
+    value: Array  # L
+    slope: Array  # dL/dt
+
 
 @final
 class LineSearch(NamedTuple):
-    """The next trial ``length`` t of phi(t) = L(x + t p), and an interval (low, high) that holds one that serves."""
+    """The next trial ``length`` t of phi(t) = L(x + t p), below a length ``high`` that was not low enough; and how far
+    all searches have come."""
 
     length: Array
-    low: Array
     high: Array
+    flattest: Array  # the largest component of the gradient, at its smallest since L fell
+    idle: Array  # moves since either fell
 
     @staticmethod
-    def begin(length: Array) -> "LineSearch":
-        return LineSearch(length, jnp.zeros_like(length), jnp.full_like(length, jnp.inf))
+    def first(length: Array) -> "LineSearch":
+        infinite = jnp.full_like(length, jnp.inf)
+        return LineSearch(length, infinite, infinite, jnp.zeros_like(length))
 
-    def judge(
-        self, value: Array, slope: Array, tried: Array, slope_there: Array, decrease: float, curvature: float
-    ) -> tuple[Array, "LineSearch"]:
-        """Whether the trial serves, and where the search goes on if it does not.
+    def again(self, length: Array) -> "LineSearch":
+        """The next search, along another line."""
+        return self._replace(length=length, high=jnp.full_like(length, jnp.inf))
 
-        It serves if phi(t) <= phi(0) + decrease t phi'(0) and phi'(t) >= curvature phi'(0) (Wolfe 1969). Where L is
-        equal but for rounding, the slope decides instead: phi'(t) <= (2 decrease - 1) phi'(0) (Hager and Zhang 2005,
-        eq. 23). A failed first condition bounds the interval from above, a failed second one from below (Lewis and
-        Overton 2013, algorithm 2.6); the next trial is the minimum of the parabola through what is known, kept inside
-        the interval, or the double. Values that are not finite fail the first. Nothing serves that does not go down.
+    def judge(self, here: Along, there: Along, decrease: float, curvature: float) -> tuple[Array, Array, "LineSearch"]:
+        """Whether x moves to the trial, whether that ends the search, and how it goes on if not.
+
+        x moves if phi(t) <= phi(0) + decrease t phi'(0), or, for where L is equal but for rounding, phi'(t) <= (2
+        decrease - 1) phi'(0) (Hager and Zhang 2005, eq. 23). The search ends where phi'(t) >= curvature phi'(0), too
+        (Wolfe 1969), else it goes on from there, twice as far or half the way to ``high``. Where x does not move, the
+        trial is ``high`` and the next is the minimum of the parabola through what is known, within [1/10, 1/2] of it.
+        Lines that do not go down, and values that are not finite, are not followed.
         """
-        rounding = 8 * jnp.finfo(value.dtype).eps * jnp.abs(value)
-        lower = tried <= value + decrease * self.length * slope
-        level = (tried <= value + rounding) & (slope_there <= (2 * decrease - 1) * slope)
-        low_enough = (lower | level) & jnp.isfinite(slope_there)
-        low = jnp.where(low_enough, self.length, self.low)
-        high = jnp.where(low_enough, self.high, self.length)
-        parabola = slope * self.length**2 / (2 * (value + self.length * slope - tried))
-        guess = jnp.where((low == 0) & jnp.isfinite(parabola), parabola, (low + high) / 2)
-        inside = jnp.clip(guess, low + 0.1 * (high - low), low + 0.5 * (high - low))
-        following = jnp.where(jnp.isfinite(high), inside, 2 * low)
-        serves = low_enough & (slope_there >= curvature * slope) & (slope < 0)
-        return serves, LineSearch(following, low, high)
+        lower = there.value <= here.value + decrease * self.length * here.slope
+        level = there.value <= here.value + _rounding(here.value)
+        level &= there.slope <= (2 * decrease - 1) * here.slope
+        moves = (lower | level) & (here.slope < 0) & jnp.isfinite(there.value + there.slope)
+        serves = moves & (there.slope >= curvature * here.slope)
+
+        parabola = here.slope * self.length / (2 * (here.value + self.length * here.slope - there.value))
+        shorter = self.length * jnp.where(parabola < 0.5, jnp.maximum(parabola, 0.1), 0.5)
+        left = self.high - self.length
+        longer = jnp.minimum(left / 2, 2 * self.length)
+        length, high = jnp.where(moves, longer, shorter), jnp.where(moves, left, self.length)
+        return moves, serves, self._replace(length=length, high=high)
+
+    def seen(
+        self, before: Array, value: Array, g: Array, moved: Array, patience: int = PATIENCE
+    ) -> tuple[Array, "LineSearch"]:
+        """Whether it goes round where L and its gradient are as small as they get in this arithmetic: for ``patience``
+        moves L has not fallen by more than rounding, from before a step to now, nor was the gradient ever smaller."""
+        steepness, fell = jnp.max(jnp.abs(g)), before - value > _rounding(value)
+        idle = jnp.where(fell | (steepness < self.flattest), 0, self.idle + moved)
+        flattest = jnp.where(fell, steepness, jnp.minimum(self.flattest, steepness))
+        return idle > patience, self._replace(flattest=flattest, idle=idle)
+
+
+def along(value: Array, g: Array, p: Array) -> Along:
+    """A point of a line along p."""
+    return Along(value, product(g, p))
+
+
+def _rounding(value: Array) -> Array:
+    return ROUNDINGS * jnp.finfo(value.dtype).eps * jnp.abs(value)

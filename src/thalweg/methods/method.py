@@ -106,7 +106,8 @@ class Preconditions(Protocol):
 
 @runtime_checkable
 class Bounded(Protocol):
-    """A dataclass that keeps x in the problem's domain where ``bounded`` says so."""
+    """A dataclass that keeps x in the problem's domain where ``bounded`` says so; it begins there, at the nearest point
+    to a start outside."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     bounded: bool

@@ -1,12 +1,13 @@
 """Random walks that accept by Metropolis's rule: at one temperature, at a falling one, and at several at once."""
 
-from typing import Any, Literal, NamedTuple, final, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, final, get_args
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from thalweg.chain.objective import Objective
+from thalweg.methods.box import Box
 from thalweg.methods.branches import pick
 from thalweg.methods.method import method, static
 from thalweg.numerics.reading import nearest, positive, whole
@@ -25,8 +26,9 @@ class Metropolis:
     """x <- x' = x + width n, n standard normal, with probability min(1, exp(-(L(x') - L(x))/temperature)).
 
     Its points are in the long run those of the Boltzmann distribution exp(-L/temperature). A trial whose loss is not
-    finite is rejected. About 0.44 of the trials are accepted at the best width in one dimension, 0.23 in many.
-    Invariant to orthogonal maps of x.
+    finite is rejected. About 0.44 of the trials are accepted at the best width in one dimension, 0.23 in many. Where
+    the problem has a domain, x stays in it: a component stays where it is if it would leave, and the distribution is
+    that of the domain. Invariant to orthogonal maps of x.
 
     Args:
         temperature: > 0, in [L].
@@ -43,6 +45,7 @@ class Metropolis:
         True
     """
 
+    bounded: ClassVar[bool] = True
     temperature: float
     width: float
 
@@ -55,7 +58,7 @@ class Metropolis:
 
     def step(self, problem: Objective, x: Array, state: MetropolisState) -> tuple[Array, MetropolisState]:
         key, walk, toss = jax.random.split(state.key, 3)
-        there = x + self.width * jax.random.normal(walk, x.shape, x.dtype)
+        there = _walked(problem, x, self.width * jax.random.normal(walk, x.shape, x.dtype))
         chance = jax.random.uniform(toss, (), x.dtype)
         x, value = _judged(chance, self.temperature, (there, problem.value(there)), (x, state.value))
         return x, MetropolisState(value, key)
@@ -72,7 +75,7 @@ class AnnealingState(NamedTuple):
 class SimulatedAnnealing:
     """``Metropolis`` whose temperature T goes from ``first`` to ``last`` in ``steps`` steps and stays there.
 
-    Step k = 0, 1, … is taken at T_k, with s = min(k/steps, 1):
+    Like ``Metropolis`` it stays in the problem's domain. Step k = 0, 1, … is taken at T_k, with s = min(k/steps, 1):
 
     - "linear": first + s (last - first);
     - "geometric": first (last/first)^s;
@@ -100,6 +103,7 @@ class SimulatedAnnealing:
         True
     """
 
+    bounded: ClassVar[bool] = True
     first: float
     last: float
     steps: int = static()
@@ -149,8 +153,8 @@ class ReplicaExchange:
 
     Replica i has temperature first (last/first)^(i/(replicas - 1)). In a step each takes one of Metropolis, then
     neighbors i, i + 1, for even and odd i in turn, change places with probability min(1, exp((1/T_i - 1/T_{i+1}) (L_i -
-    L_{i+1}))), which leaves each with its Boltzmann distribution. All begin at the start. Invariant to orthogonal maps
-    of x.
+    L_{i+1}))), which leaves each with its Boltzmann distribution. All begin at the start, and stay in the problem's
+    domain, if it has one. Invariant to orthogonal maps of x.
 
     Args:
         first: the hottest temperature, > 0, in [L].
@@ -170,6 +174,7 @@ class ReplicaExchange:
         True
     """
 
+    bounded: ClassVar[bool] = True
     first: float
     last: float
     replicas: int = static()
@@ -189,7 +194,7 @@ class ReplicaExchange:
         key, walk, toss = jax.random.split(state.key, 3)
         i, chance = jnp.arange(self.replicas), jax.random.uniform(toss, (2, self.replicas), x.dtype)
         temperatures = self.first * (self.last / self.first) ** (i.astype(x.dtype) / (self.replicas - 1))
-        there = state.points + self.width * jax.random.normal(walk, state.points.shape, x.dtype)
+        there = _walked(problem, state.points, self.width * jax.random.normal(walk, state.points.shape, x.dtype))
         trials, present = (there, problem.values(there)), (state.points, state.values)
         moved = points, values = jax.vmap(_judged)(chance[0], temperatures, trials, present)
 
@@ -199,6 +204,11 @@ class ReplicaExchange:
         taken = chance[1, jnp.minimum(i, partner)] < ratio  # one number for both of a pair
         points, values = jax.vmap(pick)(taken, (points[partner], values[partner]), moved)
         return points[-1], ReplicaExchangeState(points, values, key, ~state.odd)
+
+
+def _walked(problem: Objective, x: Array, s: Array) -> Array:
+    """The trial x + s, whose components stay where they would leave the domain: as likely as the way back."""
+    return Box.of(problem, problem.domain is not None, x).stay(x, x + s)
 
 
 def _judged(chance: Array, temperature: Any, trial: tuple[Array, Array], present: tuple[Array, Array]) -> Any:

@@ -8,9 +8,10 @@ from jax import Array
 from thalweg.chain.objective import Objective
 from thalweg.methods.branches import pick
 from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
-from thalweg.methods.line_search import LineSearch
+from thalweg.methods.line_search import LineSearch, along
 from thalweg.methods.method import Report, method
-from thalweg.numerics.linalg import product
+
+PATIENCE = 20  # moves, each of many products
 
 
 @final
@@ -51,22 +52,23 @@ class NewtonCG:
     def init(self, problem: Objective, x: Array, key: Array) -> NewtonCGState:
         value, g = problem.value_and_gradient(x)
         one, no = jnp.ones_like(value), jnp.zeros((), bool)
-        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.begin(one), no, no)
+        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.first(one), no, no)
 
     def step(self, problem: Objective, x: Array, state: NewtonCGState) -> tuple[Array, NewtonCGState]:
         value, g, inner, search, searching, _ = state
         there = jnp.where(searching, x + search.length * inner.s, x)
         tried, g_there, hp = problem.hessian_product(there, inner.direction)
-        slope = product(g, inner.s)
-        serves, following = search.judge(value, slope, tried, product(g_there, inner.s), self.decrease, jnp.inf)
-        serves &= searching
-        stuck = searching & ~serves & jnp.all(x + following.length * inner.s == x)
+        here, beyond = (along(*point, inner.s) for point in ((value, g), (tried, g_there)))
+        moves, _, following = search.judge(here, beyond, self.decrease, jnp.inf)
+        serves = moves & searching
+        failed = searching & ~serves & jnp.all(x + following.length * inner.s == x)
 
         further, done, _ = inner.advance(hp, jnp.full_like(value, jnp.inf), forcing(g))
         x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
+        arrived, following = following.seen(here.value, value, g, serves, PATIENCE)
         inner = pick(serves, ConjugateGradient.begin(g), pick(searching, inner, further))
-        search = pick(searching & ~serves, following, LineSearch.begin(jnp.ones_like(value)))
-        return x, NewtonCGState(value, g, inner, search, jnp.where(searching, ~serves, done), stuck)
+        search = pick(searching & ~serves, following, following.again(jnp.ones_like(value)))
+        return x, NewtonCGState(value, g, inner, search, jnp.where(searching, ~serves, done), arrived | failed)
 
     def report(self, x: Array, state: NewtonCGState) -> Report:
         return Report(state.value, state.gradient, state.stuck)

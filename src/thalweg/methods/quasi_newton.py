@@ -9,7 +9,7 @@ from jax import Array
 from thalweg.chain.objective import Smooth
 from thalweg.methods.box import Box
 from thalweg.methods.branches import pick
-from thalweg.methods.line_search import LineSearch
+from thalweg.methods.line_search import LineSearch, along
 from thalweg.methods.method import Report, method, static
 from thalweg.numerics.linalg import product, rank_two
 
@@ -57,31 +57,34 @@ class BFGS:
 
     def init(self, problem: Smooth, x: Array, key: Array) -> BFGSState:
         value, g = problem.value_and_gradient(x)
-        yes = jnp.ones((), bool)
-        return BFGSState(value, g, jnp.eye(x.shape[0], dtype=x.dtype), -g, first_search(g), yes, ~yes)
+        yes, search = jnp.ones((), bool), LineSearch.first(first_length(g))
+        return BFGSState(value, g, jnp.eye(x.shape[0], dtype=x.dtype), -g, search, yes, ~yes)
 
     def step(self, problem: Smooth, x: Array, state: BFGSState) -> tuple[Array, BFGSState]:
         value, g, b, p, search, fresh, _ = state
         s = search.length * p
         there = x + s
         tried, g_there = problem.value_and_gradient(there)
-        slope, slope_there = product(g, p), product(g_there, p)
-        serves, following = search.judge(value, slope, tried, slope_there, self.decrease, self.curvature)
+        here, beyond = along(value, g, p), along(tried, g_there, p)
+        moves, serves, following = search.judge(here, beyond, self.decrease, self.curvature)
 
-        y, sy = g_there - g, search.length * (slope_there - slope)
+        y, sy = g_there - g, search.length * (beyond.slope - here.slope)
         scale = jnp.where(fresh & serves & (sy > 0), sy / product(y, y), 1)
         rho = jnp.where(serves & (sy > 0), 1 / sy, 0)
         by, bg = scale * product(b, y), scale * product(b, g_there)
         s, t = pick(serves, (s, rho * by - rho * (1 + rho * product(y, by)) / 2 * s), (0 * p, 0 * p))
         p_there = s * product(t, g_there) + t * product(s, g_there) - bg  # B' = B - s t^T - t s^T, p = -B' g
 
-        failed = ~serves & (jnp.all(x + following.length * p == x) | ~(slope < 0))
+        x, value, g = pick(moves, (there, tried, g_there), (x, value, g))
+        arrived, following = following.seen(here.value, value, g, moves)
+        failed = ~serves & (jnp.all(x + following.length * p == x) | ~(here.slope < 0))
         again = failed | (serves & ~(product(g_there, p_there) < 0))
         b = jnp.where(again, jnp.eye(len(x), dtype=x.dtype), rank_two(scale * b, s, t))
-        x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
         p = jnp.where(again, -g, jnp.where(serves, p_there, p))
-        search = pick(again, first_search(g), pick(serves, LineSearch.begin(jnp.ones_like(value)), following))
-        return x, BFGSState(value, g, b, p, search, again | (fresh & ~serves), failed & fresh)
+        anew = following.again(jnp.where(again, first_length(g), 1))
+        search = pick(again | serves, anew, following)
+        stuck = arrived | (failed & fresh & ~moves)
+        return x, BFGSState(value, g, b, p, search, again | (fresh & ~serves), stuck)
 
     def workspace(self, rows: int, columns: int, itemsize: int) -> int:
         """Bytes of B."""
@@ -95,11 +98,12 @@ class BFGS:
 class LBFGSState(NamedTuple):
     value: Array
     gradient: Array
+    ends: Array  # components at whose bound L was not finite, which stop short of it, (d,)
     steps: Array  # the last s, oldest first, (memory, d); zero where there is none yet
     changes: Array  # and their y
     direction: Array
     search: LineSearch
-    projected: Array  # the gradient that vanishes at a solution
+    free: Array  # the gradient without components that are held
     stuck: Array
 
 
@@ -108,8 +112,9 @@ class LBFGS:
     """``BFGS`` whose matrix is never formed: x <- x - t B g with B g from the last ``memory`` pairs (s, y) by the
     two-loop recursion, begun with B = s^T y / y^T y of the last pair.
 
-    With ``bounded`` x stays in the problem's domain: components at a bound that -g would cross are held and left out of
-    all pairs, and trials are projected onto the box.
+    With ``bounded`` x stays in the problem's domain, where it begins at the point nearest to the start: components at a
+    bound that -g would cross are held and left out of all pairs, and trials are projected onto the box. Where L is not
+    finite at a bound, as log 0, trials end short of that bound, and other components go on.
 
     Args:
         decrease: of the first of Wolfe's conditions, a pure number, 0 < decrease < curvature.
@@ -136,40 +141,43 @@ class LBFGS:
 
     def init(self, problem: Smooth, x: Array, key: Array) -> LBFGSState:
         value, g = problem.value_and_gradient(x)
-        box = Box.of(problem, self.bounded, x)
-        none, free = jnp.zeros((self.memory, len(x)), x.dtype), jnp.where(box.held(x, g), 0, g)
-        return LBFGSState(value, g, none, none, -free, first_search(free), box.projected(x, g), jnp.zeros((), bool))
+        box, no = Box.of(problem, self.bounded, x), jnp.zeros((), bool)
+        none, free = jnp.zeros((self.memory, len(x)), x.dtype), box.free(x, g)
+        search = LineSearch.first(jnp.where(box.finite, 1, first_length(free)))
+        return LBFGSState(value, g, box.open(x), none, none, -free, search, free, no)
 
     def step(self, problem: Smooth, x: Array, state: LBFGSState) -> tuple[Array, LBFGSState]:
-        value, g, steps, changes, p, search, _, _ = state
+        value, g, ends, steps, changes, p, search, free, _ = state
         box = Box.of(problem, self.bounded, x)
-        there = box.project(x + search.length * p)
-        s = there - x
+        there = box.short(ends, x, x + search.length * p)
         tried, g_there = problem.value_and_gradient(there)
-        slope, slope_there = product(g, s) / search.length, product(g_there, s) / search.length
-        serves, following = search.judge(value, slope, tried, slope_there, self.decrease, self.curvature)
-        clipped = jnp.any(there != x + search.length * p)  # a longer trial would end at the same bounds
-        serves |= clipped & (following.low == search.length)  # low enough, only not flat enough
+        s = there - x
+        here = along(value, free, s / search.length)
+        beyond = along(tried, box.free(there, g_there), s / search.length)
+        moves, serves, following = search.judge(here, beyond, self.decrease, self.curvature)
+        down = (here.slope < 0) & jnp.isfinite(here.slope)
+        failed = ~serves & (jnp.all(box.project(x + following.length * p) == x) | ~down)
+        new_ends = box.walls(ends, x, there, jnp.isfinite(tried + beyond.slope))
 
-        y = g_there - g
-        newer = serves & (product(s, y) > 0)
+        held = box.held(x, g) | box.held(there, g_there)
+        s, y = jnp.where(held, 0, s), jnp.where(held, 0, g_there - g)
+        newer, fresh = serves & (product(s, y) > 0), jnp.all(steps[-1] == 0)
         steps, changes = (
-            jnp.where(newer, jnp.concatenate([old[1:], new[None]]), old) for old, new in ((steps, s), (changes, y))
+            jnp.where(failed, 0, jnp.where(newer, jnp.concatenate([old[1:], new[None]]), old))
+            for old, new in ((steps, s), (changes, y))
         )
-        failed = ~serves & (jnp.all(box.project(x + following.length * p) == x) | ~(slope < 0))
-        fresh = jnp.all(steps[-1] == 0)
-        steps, changes = (jnp.where(failed, 0, old) for old in (steps, changes))
-        x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
-        held = box.held(x, g)
-        free = jnp.where(held, 0, g)
-        p = jnp.where(serves | failed, _two_loops(free, jnp.where(held, 0, steps), jnp.where(held, 0, changes)), p)
-        afresh = first_search(free)
-        one = pick(jnp.all(steps[-1] == 0), afresh, LineSearch.begin(jnp.ones_like(value)))
-        search = pick(serves | failed, one, following)
-        return x, LBFGSState(value, g, steps, changes, p, search, box.projected(x, g), failed & fresh)
+        x, value, g = pick(moves, (there, tried, g_there), (x, value, g))
+        held, free = box.held(x, g), box.free(x, g)
+        arrived, following = following.seen(here.value, value, free, moves)
+        anew = serves | failed
+        p = jnp.where(anew, _two_loops(free, jnp.where(held, 0, steps), jnp.where(held, 0, changes)), p)
+        first = following.again(jnp.where(jnp.all(steps[-1] == 0), first_length(free), 1))
+        search = pick(anew, first, pick(jnp.any(new_ends), search, following))
+        stuck = arrived | (failed & fresh & ~moves)
+        return x, LBFGSState(value, g, ~anew & (ends | new_ends), steps, changes, p, search, free, stuck)
 
     def report(self, x: Array, state: LBFGSState) -> Report:
-        return Report(state.value, state.projected, state.stuck)
+        return Report(state.value, state.free, state.stuck)
 
 
 def _two_loops(g: Array, steps: Array, changes: Array) -> Array:
@@ -191,6 +199,6 @@ def _two_loops(g: Array, steps: Array, changes: Array) -> Array:
     return -jax.lax.scan(forth, scale * q, (steps, changes, rho, weights))[0]
 
 
-def first_search(g: Array) -> LineSearch:
-    """Along -g, not further than 1 in any component."""
-    return LineSearch.begin(1 / jnp.maximum(1, jnp.max(jnp.abs(g))))
+def first_length(g: Array) -> Array:
+    """Of a trial along -g: not further than 1 in any component."""
+    return 1 / jnp.maximum(1, jnp.max(jnp.abs(g)))

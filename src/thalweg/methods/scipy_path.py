@@ -20,27 +20,31 @@ from jax.core import Tracer
 
 from thalweg.chain.calls import call
 from thalweg.chain.objective import Objective
+from thalweg.methods.box import Box, bounds
 from thalweg.methods.method import Method, Report, method, static
 from thalweg.numerics.host import HostTable, host_call
 from thalweg.numerics.reading import first_line, whole
 
 
-def from_scipy(method: str = "BFGS", maxiter: int = 200, **options: Any) -> Method:
+def from_scipy(method: str = "BFGS", maxiter: int = 200, bounded: bool = False, **options: Any) -> Method:
     """A method from ``scipy.optimize.minimize``: x <- SciPy's next iterate, with the value and gradient of the problem.
 
     After ``maxiter`` iterations, or where SciPy ends by its own ``options`` or by numbers that it cannot take, the
-    method is stuck. Bounds are not used. This is for reference and not for speed: SciPy runs to its end before the
-    first step, in Python, and what it evaluates is not counted.
+    method is stuck. With ``bounded`` SciPy gets the problem's domain as bounds, and x stays in it. This is for
+    reference and not for speed: SciPy runs to its end before the first step, in Python, and what it evaluates is not
+    counted.
 
     Args:
         method: one that takes a gradient and no Hessian: "CG", "BFGS", "L-BFGS-B", "Newton-CG", "SLSQP" or
-            "trust-constr".
+            "TNC" or "trust-constr".
         maxiter: 1 or more; structure.
+        bounded: whether x stays in the domain, which "L-BFGS-B", "TNC", "SLSQP" and "trust-constr" can; structure.
         **options: of SciPy's method, such as ``gtol=1e-8``; structure.
     Returns:
         a method.
     Raises:
-        ValueError: where SciPy refuses what is given.
+        ValueError: where SciPy refuses what is given, and from ``run`` and ``solve``, where it is bounded and the
+            problem has no domain.
     Cost:
         per step one gradient with its value beside SciPy's own; memory of a lane: maxiter d numbers.
     Source:
@@ -50,12 +54,13 @@ def from_scipy(method: str = "BFGS", maxiter: int = 200, **options: Any) -> Meth
         >>> print(trace.loss.values[0, 0, -1] < 1e-6)
         True
     """
-    made = SciPy(method, whole(maxiter, "maxiter", 1), tuple(options.items()))
+    made = SciPy(method, whole(maxiter, "maxiter", 1), tuple(options.items()), bounded)
     try:
         hash(made)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            made.minimize(lambda x: (x @ x / 2, x), np.ones(2), lambda *_: None)
+            box = np.array([[-2.0] * 2, [2.0] * 2])
+            made.minimize(lambda x: (x @ x / 2, x), np.ones(2), box, lambda *_: None)
     except Exception as error:  # whatever SciPy says of its arguments
         raise ValueError(
             f"from_scipy was given {method!r} with {options}, which SciPy refuses ({first_line(error)}); choose e.g. "
@@ -80,15 +85,23 @@ class SciPy:
     method: str = static()
     maxiter: int = static()
     options: tuple[tuple[str, Any], ...] = static()
+    bounded: bool = static(default=False)
 
     def written(self) -> str:
-        return call("from_scipy", [self.method], {"maxiter": self.maxiter, **dict(self.options)}, {"maxiter": 200})
+        return call(
+            "from_scipy",
+            [self.method],
+            {"maxiter": self.maxiter, "bounded": self.bounded, **dict(self.options)},
+            {"maxiter": 200, "bounded": False},
+        )
 
-    def minimize(self, fun: Callable[..., Any], x: np.ndarray, callback: Callable[..., Any]) -> Any:
-        from scipy.optimize import minimize
+    def minimize(self, fun: Callable[..., Any], x: np.ndarray, box: np.ndarray, callback: Callable[..., Any]) -> Any:
+        """SciPy's result; ``box`` holds low and high, (2, d), which count where the method is bounded."""
+        from scipy.optimize import Bounds, minimize
 
+        more = {"bounds": Bounds(*box)} if self.bounded else {}
         options = {"maxiter": self.maxiter, **dict(self.options)}
-        return minimize(fun, x, jac=True, method=self.method, callback=callback, options=options)
+        return minimize(fun, x, jac=True, method=self.method, callback=callback, options=options, **more)
 
     def workspace(self, rows: int, columns: int, itemsize: int) -> int:
         """Bytes of the matrix that SciPy's method keeps, if it does."""
@@ -106,15 +119,21 @@ class SciPy:
             return which, *host_call(_answer, (x, number), which, *problem.value_and_gradient(question))
 
         data = [leaf for leaf in jax.tree.leaves(problem.data) if isinstance(leaf, Tracer)]
-        loop = host_call(partial(_begin, self), (number, x, number), x, *data)
+        box = np.stack(bounds(problem, x.dtype)).astype(float) if self.bounded else np.array([[-np.inf], [np.inf]])
+        loop = host_call(partial(_begin, self, box), (number, x, number), x, *data)
         loop = jax.lax.while_loop(go_on, ask, loop)
         found, last = host_call(partial(_end, self), (path, number), *loop)  # all of loop, so that this comes after it
-        return SciPyState(*problem.value_and_gradient(x), found, last, jnp.zeros_like(last))
+        return SciPyState(*self._look(problem, x), found, last, jnp.zeros_like(last))
 
     def step(self, problem: Objective, x: Array, state: SciPyState) -> tuple[Array, SciPyState]:
         at = jnp.minimum(state.at + 1, state.last)
         there = state.path[at]
-        return there, SciPyState(*problem.value_and_gradient(there), state.path, state.last, at)
+        return there, SciPyState(*self._look(problem, there), state.path, state.last, at)
+
+    def _look(self, problem: Objective, x: Array) -> tuple[Array, Array]:
+        """L and the gradient of components that no bound holds."""
+        value, g = problem.value_and_gradient(x)
+        return value, Box.of(problem, self.bounded, x).free(x, g)
 
     def report(self, x: Array, state: SciPyState) -> Report:
         return Report(state.value, state.gradient, state.at == state.last)
@@ -127,8 +146,8 @@ _conversations = HostTable()
 class _Conversation:
     """SciPy on a thread that waits for the answer to each of its questions."""
 
-    def __init__(self, method: SciPy, start: np.ndarray) -> None:
-        self.path, self.question = [start], start
+    def __init__(self, method: SciPy, box: np.ndarray, start: np.ndarray) -> None:
+        self.path, self.question, self.box = [start], start, box
         self.asking = self.done = False
         self.questions, self.answers = SimpleQueue[np.ndarray | None](), SimpleQueue[Any]()
         Thread(target=self._minimize, args=(method, start), daemon=True).start()
@@ -147,24 +166,29 @@ class _Conversation:
             self.question = self.question if question is None else question
 
     def _ask(self, x: np.ndarray) -> Any:
-        self.questions.put(x.copy())
+        self.questions.put(self._inside(x))
         return self.answers.get()
+
+    def _inside(self, x: np.ndarray) -> np.ndarray:
+        """A copy, projected: where some of SciPy's methods go beyond bounds by a little."""
+        return np.clip(x, *self.box)
 
     def _minimize(self, method: SciPy, start: np.ndarray) -> None:
         try:
             with np.errstate(all="ignore"):
-                found = method.minimize(self._ask, start, lambda x, *_: self.path.append(x.copy()))
-            self.path += [found.x] if np.any(found.x != self.path[-1]) else []
+                found = method.minimize(self._ask, start, self.box, lambda x, *_: self.path.append(self._inside(x)))
+            last = self._inside(found.x)
+            self.path += [last] if np.any(last != self.path[-1]) else []
         except Exception:  # of numbers that SciPy cannot go on with: the path ends there
             pass
         finally:
             self.questions.put(None)
 
 
-def _begin(method: SciPy, *given: np.ndarray) -> tuple[Any, ...]:
+def _begin(method: SciPy, box: np.ndarray, *given: np.ndarray) -> tuple[Any, ...]:
     """SciPy's numbers in ``_conversations``, from starts and data, its first questions, and whether it is done
     already."""
-    numbers = _conversations.add(lambda start, *_: _Conversation(method, start.astype(float)), *given)
+    numbers = _conversations.add(lambda start, *_: _Conversation(method, box, start.astype(float)), *given)
     return numbers, *_questions(numbers)
 
 

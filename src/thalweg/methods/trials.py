@@ -1,6 +1,6 @@
 """Search without a slope: every point of a grid, or points at random."""
 
-from typing import NamedTuple, final
+from typing import ClassVar, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +43,7 @@ class GridSearch:
         [3.5 3.5 0.  0. ]
     """
 
+    bounded: ClassVar[bool] = True
     points: int = static()
 
     def __post_init__(self) -> None:
@@ -92,6 +93,8 @@ class RandomSearch:
         >>> print(abs(trace.x.values[0, 0, -1, 0]) < 1)
         True
     """
+
+    bounded: ClassVar[bool] = True
 
     def init(self, problem: Objective, x: Array, key: Array) -> RandomSearchState:
         Box.searched(problem, "a random search", x)

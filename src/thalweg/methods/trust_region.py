@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from thalweg.chain.objective import Objective
-from thalweg.methods.box import Box, restricted
+from thalweg.methods.box import Box, Region
 from thalweg.methods.branches import pick
 from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
 from thalweg.methods.method import Report, method, static
@@ -23,7 +23,8 @@ class TrustRegionState(NamedTuple):
     gradient: Array
     model: Any  # eigenvalues and vectors of the Hessian, or where the inner iteration is
     radius: Array
-    projected: Array  # the gradient that vanishes at a solution
+    ends: Array  # components at whose bound L was not finite, which stop short of it, (d,)
+    free: Array  # the gradient without components that are held
     saddle: Array  # whether the curvature is known to be negative somewhere
     stuck: Array
 
@@ -48,8 +49,9 @@ class TrustRegion:
     and the value found is lowest, within [1/16, 1/2] of the step; one that gains more than three quarters lets it grow
     to there, within [2, 8] of the step. Negative curvature is not trusted to gain more than the slope does.
 
-    With ``bounded`` x stays in the problem's domain: components at a bound that -g would cross are held, and trials are
-    projected onto the box. Invariant to orthogonal maps of x.
+    With ``bounded`` x stays in the problem's domain, where it begins at the point nearest to the start: components at a
+    bound that -g would cross are held, and trials are projected onto the box. Where L is not finite at a bound, as log
+    0, trials end short of that bound, and other components go on. Invariant to orthogonal maps of x.
 
     Args:
         radius: the first, > 0, in [x].
@@ -81,58 +83,62 @@ class TrustRegion:
         else:
             model, saddle = Inner(ConjugateGradient.begin(_slopes(box, x, g)), no), jnp.all(g == 0)
         radius = jnp.asarray(self.radius, x.dtype)
-        return TrustRegionState(value, g, model, radius, box.projected(x, g), saddle, no)
+        return TrustRegionState(value, g, model, radius, box.open(x), box.free(x, g), saddle, no)
 
     def step(self, problem: Objective, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
         one = _exact_step if len(x) <= EXACT else _inner_step
         return one(problem, Box.of(problem, self.bounded, x), x, state)
 
     def report(self, x: Array, state: TrustRegionState) -> Report:
-        return Report(state.value, state.projected, state.stuck, state.saddle)
+        return Report(state.value, state.free, state.stuck, state.saddle)
 
 
-def _exact_step(problem: Objective, box: Box, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
-    value, g, (eigenvalues, vectors), radius, _, _, _ = state
-    along = product(vectors.T, jnp.where(box.held(x, g), 0, g))
-    there = box.project(x + product(vectors, _within(eigenvalues, along, radius)))
+def _exact_step(problem: Objective, box: Region, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
+    value, g, (eigenvalues, vectors), radius, ends, free, _, _ = state
+    along = product(vectors.T, free)
+    there = box.short(ends, x, x + product(vectors, _within(eigenvalues, along, radius)))
     s = there - x
     parts = product(vectors.T, s)
     tried, g_there = problem.value_and_gradient(there)
     model, saddle = _spectrum(box, there, g_there, problem.hessian(there))
-    finite = jnp.isfinite(tried) & jnp.all(jnp.isfinite(g_there)) & jnp.all(jnp.isfinite(model[0]))
-    slope = product(g, s)
-    taken, radius = _judge(value, tried, finite, slope, product(eigenvalues, parts**2), _size(s), radius)
+    finite = jnp.isfinite(tried) & jnp.all(jnp.isfinite(box.free(there, g_there))) & jnp.all(jnp.isfinite(model[0]))
+    slope = product(free, s)
+    taken, next_radius = _judge(value, tried, finite, slope, product(eigenvalues, parts**2), _size(s), radius)
+    new = box.walls(ends, x, there, finite)
+    radius = jnp.where(jnp.any(new), radius, next_radius)
     following = (there, tried, g_there, model, saddle)
     x, value, g, model, saddle = pick(taken, following, (x, value, g, (eigenvalues, vectors), state.saddle))
-    stuck = ~taken & jnp.all(there == x)
-    return x, TrustRegionState(value, g, model, radius, box.projected(x, g), saddle, stuck)
+    stuck = ~taken & (jnp.all(there == x) | ~jnp.isfinite(slope))
+    return x, TrustRegionState(value, g, model, radius, ~taken & (ends | new), box.free(x, g), saddle, stuck)
 
 
-def _inner_step(problem: Objective, box: Box, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
-    value, g, (iteration, trying), radius, _, saddle, _ = state
-    there = jnp.where(trying, box.project(x + iteration.s), x)
+def _inner_step(problem: Objective, box: Region, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
+    value, g, (iteration, trying), radius, ends, free, saddle, _ = state
+    there = jnp.where(trying, box.short(ends, x, x + iteration.s), x)
     tried, g_there, hp = problem.hessian_product(there, iteration.direction)
     slopes = _slopes(box, x, g)
     goal = jnp.where(saddle, jnp.sqrt(jnp.finfo(x.dtype).eps) * _size(slopes), forcing(slopes))
     further, done, negative = iteration.advance(jnp.where(box.held(x, g), 0, hp), radius, goal)
 
     s = there - x
-    finite = jnp.isfinite(tried) & jnp.all(jnp.isfinite(g_there))
+    finite = jnp.isfinite(tried) & jnp.all(jnp.isfinite(box.free(there, g_there)))
     curved = product(iteration.r - slopes, iteration.s)  # s^T H s
-    taken, smaller = _judge(value, tried, finite, product(g, s), curved, _size(s), radius)
+    taken, next_radius = _judge(value, tried, finite, product(free, s), curved, _size(s), radius)
     taken &= trying
-    stuck = trying & ~taken & jnp.all(there == x)
+    new = trying & box.walls(ends, x, there, finite)
+    again, stuck = jnp.any(new), trying & ~taken & jnp.all(there == x)
     x, value, g = pick(taken, (there, tried, g_there), (x, value, g))
-    iteration = pick(trying, ConjugateGradient.begin(_slopes(box, x, g)), further)
-    radius = jnp.where(trying, smaller, radius)
+    begun = ConjugateGradient.begin(_slopes(box, x, g))
+    inner = Inner(pick(again, iteration, pick(trying, begun, further)), jnp.where(trying, again, done))
+    radius = jnp.where(trying & ~again, next_radius, radius)
     saddle = jnp.where(trying, jnp.all(g == 0), saddle & (~done | negative))
-    return x, TrustRegionState(value, g, Inner(iteration, ~trying & done), radius, box.projected(x, g), saddle, stuck)
+    return x, TrustRegionState(value, g, inner, radius, ~taken & (ends | new), box.free(x, g), saddle, stuck)
 
 
-def _slopes(box: Box, x: Array, g: Array) -> Array:
+def _slopes(box: Region, x: Array, g: Array) -> Array:
     """The gradient of free components, with which the inner iteration begins; where it vanishes, a vector without
     symmetry, from which the iteration finds negative curvature, so small that it does not leave the region before."""
-    free = jnp.where(box.held(x, g), 0, g)
+    free = box.free(x, g)
     tiny = jnp.finfo(x.dtype).eps * jnp.cos(jnp.arange(1, len(x) + 1, dtype=x.dtype))
     return jnp.where(jnp.all(free == 0), tiny, free)
 
@@ -177,9 +183,9 @@ def _judge(
     return ratio > 0.1, jnp.where(ratio > 0.75, grown, jnp.where(ratio >= 0.25, radius, shrunk))
 
 
-def _spectrum(box: Box, x: Array, g: Array, h: Array) -> tuple[tuple[Array, Array], Array]:
+def _spectrum(box: Region, x: Array, g: Array, h: Array) -> tuple[tuple[Array, Array], Array]:
     """Eigenvalues and vectors of the Hessian of free components, and whether one is negative beyond rounding."""
-    eigenvalues, vectors = eigh(restricted(h, box.held(x, g)))
+    eigenvalues, vectors = eigh(box.restricted(h, x, g))
     rounding = jnp.sqrt(jnp.finfo(x.dtype).eps) * jnp.max(jnp.abs(eigenvalues))
     return (eigenvalues, vectors), eigenvalues[0] < -rounding
 

@@ -59,7 +59,7 @@ def _posed(found: Any, kind: str) -> Problem:
     start, box = np.asarray(found.y0, float), None if kind == _FREE else found.bounds
     if box is not None:
         low, high = (np.asarray(side, float) for side in box)
-        box = (low, high) if np.all(low < high) else None
+        box = low, high
     if kind == _EQUATIONS:
         equations = Stage(lambda x: found.constraint(x)[0], name="residual")
         return Problem(equations, loss=SquaredError(), start=start, domain=box, name=found.name)

@@ -93,9 +93,9 @@ def regression(
         model: a formula (``thalweg.formula``) of the predicted response, such as "b1*(1-exp(-b2*x))".
         y: the column that it predicts.
         start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, else 1.
-        domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn, and which do not
-            bound the fit. Else a range is from a tenth of the start to ten times the start, of the same sign, and (-1,
-            1) where the start is 0.
+        domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn. They bound the fit
+            with methods that are ``bounded`` or search without a gradient, no others. Else a range is from a tenth of
+            the start to ten times the start, of the same sign, and (-1, 1) where the start is 0.
     Raises:
         ValueError: where the file is no table; for a column that is missing or not of finite numbers; where the formula
             cannot be read, has no parameter, names y, or names no column of several; for a start or a range of what is

@@ -34,6 +34,7 @@ METHODS: dict[str, Callable[..., Method]] = {
 }
 MODERATE = 50  # components up to which a Hessian is cheap
 MAX_STEPS = 15_000  # as SciPy's L-BFGS-B
+MOVED = "; x0 was outside of the bounds, and the nearest point within took its place"
 STATUS = (0, 2, 3, 1)  # of SciPy's BFGS, for the outcomes of ``solve`` in their order
 
 
@@ -50,13 +51,13 @@ def minimize(
 
     Args:
         fun: the loss, written with jax.numpy: x of shape (d,), in [x], to a scalar, in [L].
-        x0: where to start, d finite numbers within the bounds.
+        x0: where to start, d finite numbers. Outside of the bounds the nearest point within takes its place.
         args: what fun gets beside x; a tuple, or the one argument.
         method: a name, in any case: "trust-exact", "trust-ncg", "trust-krylov" or "trust-region" (all of which are
             ``methods.TrustRegion``), "BFGS", "L-BFGS-B" or "L-BFGS", "Newton-CG"; or a method of thalweg. None is
             "trust-region" up to 50 components, else "L-BFGS".
-        bounds: d pairs (low, high) with low < high, None or infinite where x is free, or ``scipy.optimize.Bounds``. For
-            methods with ``bounded``, which "BFGS" and "Newton-CG" do not have.
+        bounds: d pairs (low, high), None or infinite where x is free, equal where it is fixed, or
+            ``scipy.optimize.Bounds``. For methods that keep to them, which "BFGS" and "Newton-CG" do not.
         tol: ``gtol`` where options give none.
         options: "maxiter" (15000 steps), "gtol" (1e-6), "ftol" and "xtol" (0, which is off), as ``solve`` takes them.
 
@@ -64,7 +65,7 @@ def minimize(
         A ``scipy.optimize.OptimizeResult`` with x, the best point, (d,) in [x]; fun and jac, the loss in [L] and its
         gradient there; nit, the steps; nfev, njev, nhev, the evaluations of the loss, its gradient and its Hessian or
         products with it (-1 where a method hides them in a loop of its own); success, message and status: 0 converged,
-        1 exhausted, 2 stalled, 3 diverged.
+        1 exhausted, 2 stalled, 3 diverged; projected, whether x0 was outside of the bounds.
     Raises:
         ValueError: before anything is compiled, for anything of the above that does not fit.
     Cost:
@@ -80,10 +81,12 @@ def minimize(
 
     x = _point(x0)
     box = None if bounds is None else _box(bounds, x)
+    begun = x if box is None else np.clip(x, *box)
+    projected = bool(np.any(begun != x))
     chosen, settings = _method(method, len(x), box is not None), _settings(tol, options)
     with jax.enable_x64(True):
-        problem, gradient = _kept(_given(fun, args if isinstance(args, tuple) else (args,), x, box))
-        fits = solve(problem, chosen, x, dtype="float64", **settings).isel(variant=0, start=0)
+        problem, gradient = _kept(_given(fun, args if isinstance(args, tuple) else (args,), begun, box))
+        fits = solve(problem, chosen, begun, dtype="float64", **settings).isel(variant=0, start=0)
         best = fits["x"].values
         jac = np.array(gradient(best))
     outcome = int(fits["outcome"])
@@ -102,7 +105,8 @@ def minimize(
         nhev=max(hessians + products, -1),
         success=status == 0,
         status=status,
-        message=f"{OUTCOMES[outcome].capitalize()}: {sentence}.",
+        message=f"{OUTCOMES[outcome].capitalize()}: {sentence}{MOVED if projected else ''}.",
+        projected=projected,
     )
 
 
@@ -168,16 +172,12 @@ def _box(bounds: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             pairs = [(-np.inf if low is None else low, np.inf if high is None else high) for low, high in bounds]
             low, high = real(pairs).reshape(len(x), 2).T
     except (TypeError, ValueError):
-        low = high = x
-    if not np.all(low < high):
+        low, high = x, x - 1
+    if not np.all((low <= high) & (low < np.inf) & (high > -np.inf)):
         raise ValueError(
-            f"bounds are {shown(bounds)}, but x takes {len(x)} pairs (low, high) of numbers with low < high; give e.g. "
-            "(0.0, 1.0) for each component, (0.0, None) where it is free above."
+            f"bounds are {shown(bounds)}, but x takes {len(x)} pairs (low, high) of numbers with low <= high; give "
+            "e.g. (0.0, 1.0) for each component, (0.0, None) where it is free above."
         )
-    outside = np.flatnonzero((x < low) | (x > high))
-    if outside.size:
-        i = outside[0]
-        raise ValueError(f"x0[{i}] is {x[i]}, but its bounds are ({low[i]}, {high[i]}); start within the bounds.")
     return low, high
 
 
@@ -195,7 +195,7 @@ def _method(method: Any, d: int, bounded: bool) -> Method:
         return method
     if not isinstance(method, Bounded):
         raise ValueError(f"bounds were given, but {name!r} has no use for them; choose 'trust-region' or 'L-BFGS-B'.")
-    return replace(method, bounded=True)
+    return method if method.bounded else replace(method, bounded=True)
 
 
 def _settings(tol: float | None, options: Any) -> dict[str, Any]:

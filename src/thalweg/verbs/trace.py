@@ -64,7 +64,15 @@ def _versions() -> dict[str, str]:
 def history(task: Task, began: float, compiled: float, **more: Any) -> dict[str, Any]:
     """What a Dataset tells of the call that made it, by the times at which it began and all was compiled."""
     seconds = {"compile_seconds": compiled - began, "run_seconds": time.perf_counter() - compiled}
-    return {"problem": task.problem.name, "dtype": task.dtype.name, "key": task.key, **more, **seconds, **_versions()}
+    return {
+        "problem": task.problem.name,
+        "dtype": task.dtype.name,
+        "key": task.key,
+        "projected": task.projected,
+        **more,
+        **seconds,
+        **_versions(),
+    }
 
 
 def assemble(
@@ -117,7 +125,8 @@ def assemble_fits(
     """What ``solve`` found, from columns of one entry for each item: variant, case if any, and start.
 
     Dims are these, ``x_dim`` and ``evaluation``, of which there are these ``kinds``. ``flags`` names the values of
-    columns that hold codes. The starts are viewed, not copied.
+    columns that hold codes. The starts are viewed, not copied, but for those that lie outside of a domain that all
+    methods keep to.
     """
     coordinates: dict[str, Any] = variant_coordinates(task.methods)
     sizes = {"variant": len(coordinates["variant"]), "start": len(task.points)}
@@ -133,7 +142,8 @@ def assemble_fits(
             described["flag_values"] = np.arange(len(flags[name]), dtype=column.dtype)
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
-    data["first_x"] = (("start", "x_dim"), task.points, {"units": units["first_x"]})
+    first = task.begun(next(iter(task.methods))) if task.keeps else task.points
+    data["first_x"] = (("start", "x_dim"), first, {"units": units["first_x"]})
     coordinates |= {"x_dim": component_labels(task.problem.chain.spaces[0]), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
     return xr.Dataset(data, coordinates, attributes)
