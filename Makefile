@@ -3,9 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 # Two workers share the cores: threads of OpenBLAS, which spin while they wait, made some tests ten times as long.
-test slow test-newest test-lowest: export OPENBLAS_NUM_THREADS := 1
+test slow test-newest: export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test slow lint test-newest test-lowest bench bench-quick clean
+.PHONY: demo test slow lint test-newest bench bench-quick clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
@@ -35,17 +35,6 @@ slow: .venv/installed
 test-newest: .venv-newest/installed
 	.venv-newest/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
 
-# And with the oldest that pyproject.toml allows.
-.venv-lowest/installed: pyproject.toml tests/lowest.py
-	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/python tests/lowest.py > .venv-lowest/lowest.txt
-	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --requirement .venv-lowest/lowest.txt
-	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $@
-
-test-lowest: .venv-lowest/installed
-	.venv-lowest/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
-
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,4 +49,4 @@ bench-quick: .venv/installed
 	$(BIN)/python benchmarks/quick.py
 
 clean:
-	rm -rf .venv .venv-newest .venv-lowest demo
+	rm -rf .venv .venv-newest demo
