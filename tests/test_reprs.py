@@ -46,7 +46,7 @@ CALLS = (  # what is typed, which is what is shown
     "gtol(1e-08) & (xtol(1e-06) | ftol(1e-09))",
     "compile('x0**2 + 1')",
     "compile('a*b', ['b', 'a'])",
-    "FiniteDifference()",
+    "FiniteDifference(step=None, scheme='central')",
     "FiniteDifference(step=1e-05, scheme='forward')",
     "AutoDiff()",
 )

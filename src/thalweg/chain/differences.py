@@ -9,13 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from thalweg.chain.calls import call
-
 Function = Callable[[Array], Array]
 
 
 @final
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class FiniteDifference:
     """Derivatives from values alone.
 
@@ -69,10 +67,6 @@ class FiniteDifference:
             if steps.ndim != 1 or not np.all(np.isfinite(steps) & (steps > 0)):
                 raise ValueError(f"step is {self.step!r}, but a difference step is positive; give e.g. step=1e-5.")
             object.__setattr__(self, "step", tuple(steps.tolist()) if np.ndim(self.step) else float(steps[0]))
-
-    def __repr__(self) -> str:
-        named, usual = {"step": self.step, "scheme": self.scheme}, {"step": None, "scheme": "central"}
-        return call("FiniteDifference", named=named, usual=usual)
 
     @property
     def exact(self) -> bool:
