@@ -35,7 +35,7 @@ def test_a_longer_cycle_and_a_saddle():
     assert fates(problem, tw.methods.gradient_descent(2.0), steps=20) == ["cycling"]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_rest_at_a_maximum_or_saddle_is_stalled(dtype):
     """A rise of the loss that dies out is no divergence, by whatever method."""
     hill = tw.Problem(loss=lambda x: x[0] ** 4 - 2 * x[0] ** 2, start=[0.1])
@@ -53,6 +53,7 @@ def test_rest_at_a_maximum_or_saddle_is_stalled(dtype):
     assert fates(dome, tw.methods.gradient_descent(-0.1), steps=200, dtype=dtype) == ["stalled"]
 
 
+@pytest.mark.slow
 def test_what_rises_for_good_has_diverged():
     """At any pace: exponentially, by a slope, as a square root, as a logarithm; in few rows, too."""
     slow = {"log": lambda x: jnp.log(1 + x[0] ** 2), "root": lambda x: jnp.sqrt(1 + x[0] ** 2)}

@@ -65,7 +65,7 @@ def himmelblau():
 @pytest.mark.parametrize(
     ("method", "dtype", "reach"),
     [
-        (tw.methods.TrustRegion(), "float64", (5, 2000, 5000, 1e6)),
+        pytest.param(tw.methods.TrustRegion(), "float64", (5, 2000, 5000, 1e6)),
         (tw.methods.BFGS(), "float32", (5000,)),
         (tw.methods.gradient_descent(5e-3), "float64", (5,)),
     ],
@@ -116,7 +116,7 @@ def test_a_minimum_in_several_spots_is_one():
     assert tw.analysis.basins(fits).sizes["basin"] == 1
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_saddle_points_and_maxima_are_no_minimum(himmelblau, dtype):
     """Newton's method ends at the four minima, the four saddle points and the maximum of Himmelblau's function."""
     fits = tw.solve(himmelblau, tw.methods.Newton(), tw.starts.grid(([-5, -5], [5, 5]), 31), dtype=dtype)
@@ -133,7 +133,11 @@ def test_saddle_points_and_maxima_are_no_minimum(himmelblau, dtype):
     ]
 
 
-@pytest.mark.parametrize("method", [tw.methods.BFGS(), tw.methods.gradient_descent(0.01)], ids=["BFGS", "GD"])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(tw.methods.BFGS(), marks=pytest.mark.slow), tw.methods.gradient_descent(0.01)],
+    ids=["BFGS", "GD"],
+)
 def test_the_problem_tells_the_kind_of_any_end(method):
     """Starts at a saddle point, a maximum, a degenerate and a plain minimum, where a gradient alone sees no more."""
     made = tw.Problem(loss=lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 4 - 2 * x[1] ** 2, start=[0.0, 0.0])
@@ -261,6 +265,7 @@ def test_entropies_of_noise_are_those_of_its_boxes():
     assert entropies(large, 30) == pytest.approx([np.log(3)] * 2, abs=3e-3)
 
 
+@pytest.mark.slow
 def test_basins_of_newtons_method_are_a_fractal_with_threefold_symmetry():
     """z <- z - (z^3 - 1) / 3 z^2: Gauss-Newton on z^3 = 1. A smooth boundary, as himmelblau has, stays below log 2."""
     problem, n = root_of_unity_problem(), 256

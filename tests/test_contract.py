@@ -21,7 +21,7 @@ OFFERS = {
     "LevenbergMarquardt": (M.LevenbergMarquardt(), {Reports, Bounded, NeedsRoom}),
     "JacobianPower": (M.JacobianPower(), {NeedsRoom}),
     "KrylovPower": (M.KrylovPower(), set()),
-    "from_scipy": (M.from_scipy(), {Reports, NeedsRoom}),
+    "from_scipy": (M.from_scipy(), {Reports, NeedsRoom, Bounded}),
 }
 
 

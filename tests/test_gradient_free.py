@@ -126,6 +126,7 @@ def test_metropolis_samples_the_boltzmann_distribution_of_a_quadratic():
         assert power == 1 or (error < 0.02 * exact).all()
 
 
+@pytest.mark.slow
 def test_metropolis_samples_the_part_of_the_distribution_that_is_in_the_domain():
     """x / T of an exponential distribution on [0, 1], whose mass is at the lower bound."""
     slope = tw.Problem(loss=lambda x: 3 * x[0], start=[0.5], domain=(0.0, 1.0))
@@ -148,6 +149,7 @@ WALKERS = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_no_search_leaves_the_domain_and_starts_outside_begin_at_its_border(dtype):
     """x + 2 y falls toward a corner of [0.1, 0.3]^2, whose bounds no binary number is; z is fixed."""
     low, high = [0.1, 0.1, 0.7], [0.3, 0.3, 0.7]

@@ -26,14 +26,16 @@ PASSES = {"LM": (0,), "GN": (0,), "half-inverse": (0, 3)}
 
 
 def counted(d):
-    """A sum of squares, and a list that grows by every point where it is evaluated."""
+    """A sum of squares behind two stages, the second with an inverse, and a list that grows by every point where the
+    first is evaluated."""
     points = []
 
     def stage(x):
         jax.debug.callback(lambda x: points.append(np.array(x)), x)
         return jnp.concatenate([x - 1.0, jnp.sin(x) / 4])
 
-    return tw.Problem(stage, loss=tw.SquaredError(), start=np.full(d, 0.3)), points
+    half = tw.Stage(lambda y: y / 2, inverse=lambda z, y: 2 * z)
+    return tw.Problem(stage, half, loss=tw.SquaredError(factor=4.0), start=np.full(d, 0.3)), points
 
 
 def called(points, verb, *given, **settings):
@@ -134,7 +136,7 @@ def test_vacant_lanes_stand_where_a_live_one_is():
     assert len(together) >= len(alone) and apart.max() < 1e-6
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", [tw.run, tw.solve])
 @pytest.mark.parametrize("vmap_method", ["sequential", "expand_dims"])
 def test_a_function_of_the_host_has_the_precision_of_the_call(verb, dtype, vmap_method):
@@ -155,7 +157,7 @@ def test_a_function_of_the_host_has_the_precision_of_the_call(verb, dtype, vmap_
     assert kinds == {dtype} and not jax.config.jax_enable_x64
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_an_exception_ends_its_start_alone(dtype):
     def host(x):
         if x[0] > 0.9:

@@ -52,7 +52,7 @@ def same(some, others):
         np.testing.assert_array_equal(some[name], others[name], err_msg=name)
 
 
-@pytest.mark.parametrize("d", [10, 20])
+@pytest.mark.parametrize("d", [10, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", [tw.methods.BFGS(), tw.methods.LBFGS()], ids=["BFGS", "LBFGS"])
 def test_other_starts_change_no_bit_of_some_components(method, d):
     problem = tw.problems.rosenbrock(d)
