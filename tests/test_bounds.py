@@ -116,6 +116,7 @@ MORE = {
         [9 + 4e4 ** (-1 / 3)] * 2,
     ),
     "a hump before the bound": (lambda x: jnp.sin(x[0]) - 0.01 * x[0], [2.0], [(0, 8)], [2 * np.pi - np.arccos(0.01)]),
+    "root at zero from below": (lambda x: jnp.sqrt(-x[0]) + (x[1] + 2) ** 2, [-5.0, -5.0], [(-10, 0)] * 2, [0.0, -2.0]),
     "root at the upper bound": (lambda x: jnp.sqrt(10 - x[0]) + (x[1] - 2) ** 2, [9.0, 8.0], PAIRS, [10.0, 2.0]),
     "cube root": (
         lambda x: jnp.cbrt(x[0]) + (x[1] - 2) ** 2 + (x[2] - 3) ** 2,

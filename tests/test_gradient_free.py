@@ -185,7 +185,11 @@ def test_exchange_crosses_a_barrier_that_metropolis_does_not():
 @pytest.mark.slow
 def test_exchange_keeps_the_moments_of_a_quadratic_at_the_coldest():
     trace = tw.run(
-        tw.problems.quadratic([1.0, 4.0]), ReplicaExchange(4.0, 0.5, 5, 0.8), np.zeros((2000, 2)), 400, key=4
+        tw.problems.quadratic([1.0, 4.0]).within(None),
+        ReplicaExchange(4.0, 0.5, 5, 0.8),
+        np.zeros((2000, 2)),
+        400,
+        key=4,
     )
     for power, expected in ((2, [0.5, 0.125]), (4, [0.75, 0.046875])):
         mean, error = averages(trace, lambda x, power=power: x**power, 100)

@@ -19,6 +19,7 @@ from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import task
 from thalweg.verbs.run import follow
 
+CLOSE = 1e-6  # relative distance of two values within which they are one doubling
 NEWTON, HALVINGS = 30, 45  # steps that find a cycle, and halvings of an interval of the hyperparameter
 
 
@@ -98,7 +99,8 @@ def doublings(
             # Just before the doubling a path that comes to rest slowly looks like a cycle of 2 p, so go further.
             beyond = [high + away * k for k in (0, 1, 3, 7, 15, 31, 63) if 0 <= high + away * k < len(values)]
             tries = (search(values[low], values[k], first, p) for k in beyond if period[k] == 2 * p)
-            found.append((p, next((where for where in tries if np.isfinite(where)), np.nan)))
+            where = next((where for where in tries if np.isfinite(where)), np.nan)
+            found = _added(found, p, float(where))
     return xr.DataArray(
         np.array([where for _, where in found]),
         {"period": ("doubling", np.array([p for p, _ in found], int))},
@@ -106,6 +108,16 @@ def doublings(
         name,
         {"problem": problem.name},
     )
+
+
+def _added(found: list[tuple[int, float]], p: int, where: float) -> list[tuple[int, float]]:
+    """The doublings with one more. Around one paths take long to come to rest and their periods go to and fro, so that
+    it is met several times: it counts once, where it was followed."""
+    again = bool(found) and found[-1][0] == p and not abs(where - found[-1][1]) > CLOSE * abs(where)
+    if not again:
+        return [*found, (p, where)]
+    before = found[-1][1]
+    return [*found[:-1], (p, before if np.isfinite(before) else where)]
 
 
 def _swept(method: Any) -> tuple[str, np.ndarray]:

@@ -45,16 +45,20 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
 
     Like it are those that it abbreviates (gd, lm, levenberg), then those that are spelled almost so.
     """
-    known = list(known)
-    low = name.lower()
+    low, known = name.lower(), list(known)
+    lowered = {one.lower(): one for one in known}
+
+    def like(count: int, cutoff: float) -> list[str]:
+        return [lowered[one] for one in difflib.get_close_matches(low, lowered, count, cutoff)]
+
     near = [one for one in known if low and _abbreviates(low, one.lower())]
-    near = near or [one for one in known if one.lower() == low] or difflib.get_close_matches(low, known, 1, 0.5)
+    near = near or [one for one in known if one.lower() == low] or like(1, 0.5)
     if near and len(near) <= 3:
         return f"{name!r} is not {what}; did you mean {' or '.join(map(repr, near))}?"
     if len(known) <= FEW:
         return f"{name!r} is not {what}; choose from {', '.join(known) or 'none'}."
-    like = near or difflib.get_close_matches(low, known, len(known), 0)
-    return f"{name!r} is not {what}; the nearest of {len(known)} are {', '.join(like[:3])}."
+    closest = near or like(len(known), 0)
+    return f"{name!r} is not {what}; the nearest of {len(known)} are {', '.join(closest[:3])}."
 
 
 def _abbreviates(short: str, name: str) -> bool:
