@@ -25,11 +25,9 @@ def squares(r, start, domain, **more):
 
 # Starts outside
 
-# A component of each kind: below, above with the minimum inside, half-spaces, fixed at its value and elsewhere, inside.
-LOW = np.array([1.0, -1.0, 0.5, -INF, -INF, 0.7, -0.7, -2.0])
-HIGH = np.array([2.0, 2.0, INF, INF, -1.5, 0.7, -0.7, -1.0])
-FAR = np.array([0.5, 9.0, -3.0, 0.2, 5.0, 3.0, -0.7, -1.5])
-RIGHT = np.array([1.0, 0.0, 0.5, 0.0, -1.5, 0.7, -0.7, -1.0])
+# A component of each kind: below, above with the minimum inside, a half-space, fixed.
+LOW, HIGH = np.array([1.0, -1.0, -INF, 0.7]), np.array([2.0, 2.0, -1.5, 0.7])
+FAR, RIGHT = np.array([0.5, 9.0, 5.0, 3.0]), np.array([1.0, 0.0, -1.5, 0.7])
 SEPARABLE = squares(lambda x: x, FAR, (LOW, HIGH))
 
 
@@ -116,6 +114,7 @@ MORE = {
         [9 + 4e4 ** (-1 / 3)] * 2,
     ),
     "a hump before the bound": (lambda x: jnp.sin(x[0]) - 0.01 * x[0], [2.0], [(0, 8)], [2 * np.pi - np.arccos(0.01)]),
+    "root at zero from below": (lambda x: jnp.sqrt(-x[0]) + (x[1] + 2) ** 2, [-5.0, -5.0], [(-10, 0)] * 2, [0.0, -2.0]),
     "root at the upper bound": (lambda x: jnp.sqrt(10 - x[0]) + (x[1] - 2) ** 2, [9.0, 8.0], PAIRS, [10.0, 2.0]),
     "cube root": (
         lambda x: jnp.cbrt(x[0]) + (x[1] - 2) ** 2 + (x[2] - 3) ** 2,

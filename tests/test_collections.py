@@ -70,7 +70,8 @@ def test_the_published_optimum_is_reached(name, optimum, digits):
 def test_bounds_are_the_domain_where_they_make_a_box():
     np.testing.assert_array_equal(problems.cutest("HS5").domain, [[-1.5, -3.0], [4.0, 3.0]])
     np.testing.assert_array_equal(problems.cutest("HS1").domain, [[-np.inf, -1.5], [np.inf, np.inf]])
-    assert problems.cutest("HADAMALS").domain is None  # some components are fixed
+    low, high = problems.cutest("HADAMALS").domain
+    assert np.sum(low == high) == 20  # of 400 components, that are fixed
 
 
 def test_a_bounded_problem_that_offers_constraints_has_none():
@@ -80,6 +81,17 @@ def test_a_bounded_problem_that_offers_constraints_has_none():
     np.testing.assert_array_equal(problem.domain, [[0.1, 0.0, 0.0], [100.0, 25.6, 5.0]])
     assert abs(problem.value(problem.start) - 32.835) < 5e-4  # Hock and Schittkowski 1981, with the minimum
     assert problem.value(np.array([50.0, 25.0, 1.5])) < 1e-25
+
+
+@pytest.mark.parametrize("kind", ["unconstrained_minimisation", "bounded_minimisation", "nonlinear_equations"])
+def test_every_name_is_a_problem(kind):
+    """A Problem looks at the shapes of its stages and its loss when it is made, so that to build it is enough."""
+    names = problems.collections.cutest_names(kind)
+    for name in names:
+        problem = problems.cutest(name)
+        assert problem.name == name and problem.dimension <= 100
+        assert kind != "bounded_minimisation" or np.isfinite(problem.domain).any()
+    assert len(names) == {"unc": 118, "bou": 65, "non": 153}[kind[:3]]
 
 
 def test_what_is_unconstrained_has_no_domain():

@@ -119,12 +119,14 @@ Region = Box | Unbounded
 
 def sides(domain: tuple[np.ndarray, np.ndarray], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
     """(low, high) in a precision, rounded inward, so that what lies between them is in the domain; where no number of
-    that precision is, the nearest."""
+    that precision is, the nearest. Zeros have the sign of what is inside: the slope of sqrt(-x) at -0 is that from
+    below, at 0 it has the wrong sign."""
     with np.errstate(over="ignore"):
         low, high = (np.asarray(side, float).astype(dtype) for side in domain)
     above = np.where(low < domain[0], np.nextafter(low, np.asarray(np.inf, dtype)), low)
     below = np.where(high > domain[1], np.nextafter(high, np.asarray(-np.inf, dtype)), high)
-    return np.where(above > below, low, above), np.where(above > below, low, below)
+    low, high = np.where(above > below, low, above), np.where(above > below, low, below)
+    return np.where(low == 0, np.zeros_like(low), low), np.where(high == 0, -np.zeros_like(high), high)
 
 
 def bounds(problem: Smooth, dtype: Any) -> tuple[np.ndarray, np.ndarray]:

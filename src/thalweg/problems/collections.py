@@ -53,7 +53,7 @@ def cutest(name: str) -> Problem:
     """A problem of CUTEst by its name, such as ROSENBR, at its standard size and start, from sif2jax.
 
     Unconstrained problems are plain losses. Bounds are the domain, which methods with ``bounded`` keep; a side may be
-    infinite. Where some are equal, so that components are fixed, there is no domain. Nonlinear equations r(x) = 0
+    infinite, and both may be equal, where a component is fixed. Nonlinear equations r(x) = 0
     become a stage r with L = |r|^2, which is what CUTEst minimizes under names in LS. Minima are not stated: those in
     the collection are not of one precision. The numbers are meant for float64. CUTEst states no units:
     [x] = [y] = [L] = 1, pure numbers.
@@ -85,9 +85,6 @@ def cutest(name: str) -> Problem:
 def _posed(found: Any, kind: str) -> Problem:
     """A problem of sif2jax, whose kind tells what it has: HS25, which has bounds alone, offers constraints as well."""
     start, box = np.asarray(found.y0, float), None if kind == _FREE else found.bounds
-    if box is not None:
-        low, high = (np.asarray(side, float) for side in box)
-        box = low, high
     if kind == _EQUATIONS:
         equations = Stage(lambda x: found.constraint(x)[0], name="residual")
         return Problem(equations, loss=SquaredError(), start=start, domain=box, name=found.name)

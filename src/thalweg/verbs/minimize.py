@@ -96,7 +96,7 @@ def minimize(
     sentence = "maxiter steps are taken" if reason == "max_steps" else sentence  # in SciPy's words
     values, gradients, products, _, hessians = fits["evaluations"].values.tolist()
     return OptimizeResult(
-        x=best,
+        x=best + 0.0,  # a bound may be -0
         fun=float(fits["loss"]),
         jac=jac,
         nit=int(fits["steps"]),
