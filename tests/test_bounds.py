@@ -25,11 +25,9 @@ def squares(r, start, domain, **more):
 
 # Starts outside
 
-# A component of each kind: below, above with the minimum inside, half-spaces, fixed at its value and elsewhere, inside.
-LOW = np.array([1.0, -1.0, 0.5, -INF, -INF, 0.7, -0.7, -2.0])
-HIGH = np.array([2.0, 2.0, INF, INF, -1.5, 0.7, -0.7, -1.0])
-FAR = np.array([0.5, 9.0, -3.0, 0.2, 5.0, 3.0, -0.7, -1.5])
-RIGHT = np.array([1.0, 0.0, 0.5, 0.0, -1.5, 0.7, -0.7, -1.0])
+# A component of each kind: below, above with the minimum inside, a half-space, fixed.
+LOW, HIGH = np.array([1.0, -1.0, -INF, 0.7]), np.array([2.0, 2.0, -1.5, 0.7])
+FAR, RIGHT = np.array([0.5, 9.0, 5.0, 3.0]), np.array([1.0, 0.0, -1.5, 0.7])
 SEPARABLE = squares(lambda x: x, FAR, (LOW, HIGH))
 
 
