@@ -275,10 +275,10 @@ def test_a_record_too_large_names_the_bytes_and_the_thinning_that_fits(monkeypat
 
 
 def test_a_record_too_large_at_any_thinning_says_so(monkeypatch, compiled):
-    memory(monkeypatch, 10_000)
+    memory(monkeypatch, 30_000)
     before = len(compiled)
-    with pytest.raises(ValueError, match=r"needs .* bytes and 9,000 are free; no `every` helps, so take fewer starts"):
-        tw.run(PBDL, GD, np.ones((500, 2)), steps=100)
+    with pytest.raises(ValueError, match=r"needs .* bytes and 27,000 are free; no `every` helps, so take fewer starts"):
+        tw.run(PBDL, GD, np.ones((1500, 2)), steps=100)
     assert len(compiled) == before
 
 

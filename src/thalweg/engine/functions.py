@@ -46,7 +46,8 @@ class Verb(Protocol):
 class Functions:
     """``load(settings, item)`` and ``advance(settings, lane)`` give a lane, ``kept(settings, lane)`` what is written of
     it; all are functions of one lane. ``axes`` tells which leaves of a lane differ between lanes; ``first`` and
-    ``each`` count the evaluations before the first step and of every step; ``programs`` are compiled from these.
+    ``each`` count the evaluations before the first step and of every step; ``programs`` are compiled from these. A step
+    sees so many ``outputs``, the components of y, of so many ``examples``.
 
     ``swept`` tells which hyperparameters have one value per lane; ``case`` is one of the data sets, or None. Values of
     hyperparameters, starts, data, keys, tolerances and budgets are arguments of the compiled program.
@@ -65,6 +66,7 @@ class Functions:
         self.verb, self.problem, self.programs = verb, along_lanes(problem), Once()
         self.shuffle = Shuffle(self.problem, dtype) if verb.in_step and problem.batch_size else None
         sample = self.shuffle.sample() if self.shuffle else self._bound(case)
+        self.outputs, self.examples = sample.chain.spaces[-1].size, sample.examples.count
         number, x = hyperparameter(dtype), point(problem, dtype)[0]
         value = jax.make_jaxpr(lambda x: sample.value(x))(x)
         dear = calls_host(value) or operations(value) > cheap

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 
 SMALL = 1 << 20  # below this the C library reuses memory by itself
+LITTLE = 1 << 14  # there is always room for so much
 KEPT = 512 << 20  # bytes of dropped records that are kept for the next run
 _spare: list[np.ndarray] = []
 _lock = Lock()
@@ -66,13 +67,14 @@ def free() -> int:
     return int(0.9 * psutil.virtual_memory().available)
 
 
-def free_for(size: int) -> int:
-    """``free``, after what is kept is given back where ``size`` is more."""
-    known = free()
-    if size <= known:
-        return known
+def lacking(size: int) -> int | None:
+    """The bytes that are free, after what is kept was given back, where ``size`` is more; None where it fits. A
+    ``LITTLE`` fits: to ask the system takes as long as the rest of the plan for a short run."""
+    if size <= LITTLE or size <= free():
+        return None
     release()
-    return free()
+    known = free()
+    return known if size > known else None
 
 
 def release() -> int:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from thalweg.chain.batches import batch_of
 from thalweg.chain.problem import Problem
 from thalweg.engine.functions import Functions, Verb, functions
 from thalweg.engine.hardware import Hardware
@@ -91,11 +90,9 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     else:
         width = hardware.width_recycled(size(of.lane), items.total, problem.dimension, of.cost)
     lanes = min(hardware.threads * width, items.total)
-    if isinstance(method, NeedsRoom):  # to bind data traces the chain, which would be most of a short call
-        whole = problem if task.cases is None else problem.bind(items.first_case())
-        bound = batch_of(problem) if verb.in_step else whole
+    if isinstance(method, NeedsRoom):
         check_matrices(problem, name, method, lanes, dtype)
-        check_workspace(bound, name, method, lanes, dtype)
+        check_workspace(problem, name, method, lanes, dtype, of.outputs, of.examples)
     check_state(problem, name, of.lane.state, lanes)
     return Plan(name, items, of, width, hardware, problem.name)
 

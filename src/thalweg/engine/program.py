@@ -147,8 +147,12 @@ class Loops:
         pairs = zip(leaves, self.of.varies, strict=True)
         return structure.unflatten([jnp.moveaxis(leaf, source, to) if varies else leaf for leaf, varies in pairs])
 
-    def step(self, settings: Settings, lanes: Lane) -> Lane:
-        return lanes_minor(self.advance(settings, lanes_minor(lanes)))
+    def step(self, settings: Settings, lanes: Lane, freeze: bool = False) -> Lane:
+        lanes = lanes_minor(lanes)
+        after = self.advance(settings, lanes)
+        if freeze:
+            after = self._where(lanes.code == Ending.RUNNING, after, lanes)
+        return lanes_minor(after)
 
     def _where(self, which: Array, these: Lane, those: Lane) -> Lane:
         """These lanes where ``which`` says so, else those."""
@@ -193,18 +197,18 @@ class Loops:
             # Free lanes take the places after those that are taken, in order; there may be fewer than free lanes.
             place = loop.taken + jnp.cumsum(free, dtype=jnp.int32) - 1
             fresh = free & (place < waiting)
-            lanes = lanes._replace(code=jnp.where(done, jnp.int32(Ending.VACANT), lanes.code))
 
-            def load(lanes: Lane) -> Lane:
-                items = jax.tree.map(lambda leaf: leaf[jnp.where(fresh, place, loop.taken)], queue)
-                return self._where(fresh, self.load(settings, items), lanes)
+            # Vacant lanes stand at a start or where a live one is, and no function sees a point that nobody gave.
+            def load() -> Lane:
+                spare = jnp.minimum(loop.taken, self.places - 1)
+                return self.load(settings, jax.tree.map(lambda leaf: leaf[jnp.where(fresh, place, spare)], queue))
 
-            lanes = jax.lax.cond(jnp.any(fresh), load, lambda lanes: lanes, lanes)
-            if self.width > 1:  # vacant lanes stand where a live one is, and no function sees a point that nobody gave
-                spare = lanes.code == Ending.VACANT
-                live = jnp.argmax(~spare)
-                beside = jax.tree.map(lambda leaf: leaf[live][None], lanes)
-                lanes = self._where(spare, beside._replace(code=lanes.code), lanes)
+            def repeat() -> Lane:
+                return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[jnp.argmax(~free)], leaf.shape), lanes)
+
+            new = jax.lax.cond(jnp.any(fresh), load, repeat) if self.of.cost.dear else load()
+            new = new._replace(code=jnp.where(fresh, new.code, jnp.int32(Ending.VACANT)))
+            lanes = self._where(free, new, lanes)
             taken = loop.taken + jnp.sum(fresh, dtype=jnp.int32)
             return Loop(lanes_minor(lanes), out, loop.row + 1, taken, loop.block)
 
@@ -232,9 +236,6 @@ class Loops:
             return (loop[0] < self.steps_of_block) & jnp.any(loop[1].code == Ending.RUNNING)
 
         def step(loop: tuple[Array, Lane]) -> tuple[Array, Lane]:
-            lanes, after = loop[1], self.step(settings, loop[1])
-            if self.width > 1:  # one that is done stands still until its block ends
-                after = self._where(lanes.code == Ending.RUNNING, after, lanes)
-            return loop[0] + 1, after
+            return loop[0] + 1, self.step(settings, loop[1], self.width > 1)
 
         return jax.lax.while_loop(goes_on, step, (jnp.int32(0), lanes))[1]

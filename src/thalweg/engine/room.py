@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
-from thalweg.engine.memory import free_for
+from thalweg.engine.memory import lacking
 from thalweg.methods.method import NeedsRoom
 
 WITHOUT = "methods.LBFGS, NewtonCG and TrustRegion need no such matrix"
@@ -21,8 +21,8 @@ def check_state(problem: Problem, name: str, state: Any, lanes: int) -> None:
     at a time, would exceed the free memory; fewer numbers are the record's concern."""
     d, leaves = problem.dimension, jax.tree.leaves(state)
     large = [leaf.size * leaf.dtype.itemsize for leaf in leaves if leaf.size >= d * d >= MATRIX]
-    free = free_for(needed := lanes * sum(large))
-    if needed > free:
+    needed = lanes * sum(large)
+    if (free := lacking(needed)) is not None:
         raise ValueError(
             f"method {name!r} remembers {needed:,} bytes on {problem.name!r}, of {d:,} components, for {_lanes(lanes)} "
             f"at a time, and {free:,} are free; {WITHOUT}."
@@ -33,25 +33,26 @@ def check_matrices(problem: Problem, name: str, method: NeedsRoom, lanes: int, d
     """The same for matrices of d x d numbers, which a method with a ``workspace`` needs whatever the data."""
     d = problem.dimension
     needed = lanes * method.workspace(0, d, dtype.itemsize)
-    free = free_for(needed)
-    if needed > free:
+    if (free := lacking(needed)) is not None:
         raise ValueError(
             f"method {name!r} needs {needed:,} bytes on {problem.name!r}, for matrices of {d:,} x {d:,} numbers and "
             f"{_lanes(lanes)} at a time, and {free:,} are free; {WITHOUT}."
         )
 
 
-def check_workspace(problem: Problem, name: str, method: NeedsRoom, lanes: int, dtype: np.dtype) -> None:
+def check_workspace(
+    problem: Problem, name: str, method: NeedsRoom, lanes: int, dtype: np.dtype, rows: int, examples: int
+) -> None:
     """ValueError where the matrices of a method with a ``workspace``, called ``name``, would exceed the free memory for
-    ``lanes`` that are stepped at a time on the data of ``problem``; it tells the bytes and the largest batch."""
-    rows, columns, examples = problem.chain.spaces[-1].size, problem.dimension, problem.examples.count
+    ``lanes`` that are stepped at a time, with so many ``rows`` of a Jacobian over so many ``examples``; it tells the
+    bytes and the largest batch."""
+    columns = problem.dimension
 
     def needed(size: int) -> int:
         """Bytes with a batch of so many examples."""
         return lanes * method.workspace(rows * size // examples, columns, dtype.itemsize)
 
-    free = free_for(needed(examples))
-    if needed(examples) > free:
+    if (free := lacking(needed(examples))) is not None:
         fitting = [size for size in range(1, examples) if needed(size) <= free]
         none = "no batch fits; methods.KrylovPower needs no Jacobian" if examples > 1 else WITHOUT
         advice = f"batch_size={fitting[-1]} fits" if fitting else none
@@ -73,8 +74,7 @@ def check_record(
     memory; it tells the ``every`` with which it does."""
     number = dtype.itemsize * lanes
     needed = sum(counts[name] * math.prod(shape) * number for name, shape in shapes.items()) + STEP_BYTES * rows
-    free = free_for(needed)
-    if needed > free:
+    if (free := lacking(needed)) is not None:
         most = free // (sum(math.prod(shape) for shape in shapes.values()) * number + STEP_BYTES) - 2
         advice = f"every={-(-steps // most)} fits" if most > 0 else "no `every` helps, so take fewer starts or variants"
         large = max(shapes, key=lambda name: math.prod(shapes[name]))
