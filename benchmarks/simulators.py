@@ -1,6 +1,7 @@
 """Fits of simulators, each of which takes most of the time, against SciPy's ``least_squares`` with the same function.
 
-Two parameters of an epidemic, S' = -b S I, I' = b S I - c I, from 20 noisy values of I, or of a curve a exp(-b t).
+Two parameters of an epidemic, S' = -b S I, I' = b S I - c I, from 20 noisy values of I, or of a curve a exp(-b t), or
+of a network of torch where that is installed.
 SciPy gets the function compiled by JAX with its Jacobian where there is one, and takes differences where not, by its
 default "2-point" and by "3-point", as central as ours. Ratios are of medians of interleaved runs, ours without
 compiling; digits are those of the parameters against SciPy's tightest answer. Below 1 thalweg is faster.
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import diffrax
@@ -108,6 +111,30 @@ def called_back(x):
     )
 
 
+def network():
+    """A network of torch of three layers, with its Jacobian; of the tests' dependencies torch is none."""
+    import torch
+
+    sizes, draw, layers = (3, 1024, 1024, 1), torch.Generator().manual_seed(0), []
+    for i, o in pairwise(sizes):
+        layer = torch.nn.Linear(i, o).double()
+        torch.nn.init.normal_(layer.weight, std=i**-0.5, generator=draw)
+        layers += [layer, torch.nn.Tanh()]
+    whole = torch.nn.Sequential(*layers[:-1]).requires_grad_(False)
+    times = torch.from_numpy(TIMES / 20)[:, None]
+
+    def curve(x):
+        return whole(torch.cat([x.expand(20, 2), times], 1))[:, 0]
+
+    def forward(x):
+        return curve(torch.from_numpy(x)).numpy()
+
+    def jacobian(x):
+        return torch.func.jacrev(curve)(torch.from_numpy(x)).numpy()
+
+    return Case(tw.Stage.from_host(forward, jacobian=jacobian), forward, jacobian)
+
+
 CASES = {
     "diffrax, default adjoint": epidemic(diffrax.RecursiveCheckpointAdjoint()),
     "diffrax, DirectAdjoint": epidemic(diffrax.DirectAdjoint()),
@@ -120,6 +147,8 @@ CASES = {
     ),
     "a program, from_host": Case(tw.Stage.from_host(program), program),
 }
+if find_spec("torch"):
+    CASES["a network of torch, from_host"] = network()
 
 
 def seconds(f):

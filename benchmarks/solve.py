@@ -10,6 +10,7 @@ and scaled. ``gradient`` is the median over starts of the largest component of t
   difference is the largest of 99 % of the lanes; the others are still far away, where rounding decides.
 - Fits of b1 (1 - exp(-b2 x)) to 10,000 data sets like Misra1a, against scipy.optimize.curve_fit in a loop; both stop
   where x or L changes by less than 1e-8 of itself.
+- What float64, in which ``solve`` answers unless told, costs beside float32: the same number of steps of every start.
 """
 
 import argparse
@@ -151,6 +152,33 @@ def many_fits(method: tw.methods.GaussNewton | tw.methods.LevenbergMarquardt, re
     return [theirs * DATA_SETS / PART, mine, float(error), float((found.outcome == 0).mean())]
 
 
+def precisions(repeats: int) -> dict[str, list[float]]:
+    """Seconds of the same steps in float32 and in float64."""
+    draw = np.random.default_rng(0)
+    bfgs, large = tw.methods.BFGS(), tw.problems.rosenbrock(1000)
+    two, ten = (tw.Problem(loss=rosenbrock, start=np.ones(d)) for d in (2, 10))
+    regression = tw.problems.misra1a()
+    rows: dict[str, tuple[Any, ...]] = {
+        "BFGS, d = 2, 8192 starts, 20 steps": (two, bfgs, draw.uniform(-2, 2, (8192, 2)), 20),
+        "BFGS, d = 10, 2048 starts, 20 steps": (ten, bfgs, draw.uniform(-2, 2, (2048, 10)), 20),
+        "TrustRegion, d = 1000, 1000 steps": (large, tw.methods.TrustRegion(), None, 1000),
+        "LevenbergMarquardt, 14 x 2, 10,000 starts, 20 steps": (
+            regression,
+            tw.methods.LevenbergMarquardt(),
+            tw.starts.uniform(regression.domain, 10_000, key=0),
+            20,
+        ),
+    }
+    found = {}
+    for name, (problem, method, starts, steps) in rows.items():
+        both = [
+            partial(tw.solve, problem, method, starts, gtol=0.0, max_steps=steps, dtype=dtype)
+            for dtype in ("float32", "float64")
+        ]
+        found[name] = medians(repeats, *both)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
@@ -186,6 +214,10 @@ def main() -> None:
         print(f"| {name} | {theirs:.1f} s | {mine:.4f} s | {theirs / mine:.0f} | {error:.0e} |")
         shares.append(f"{share:.2%}")
     print(f"\nOf the fits {' and '.join(shares)} converged.\n")
+    print("| the same steps | float32 | float64 | ratio |\n| --- | ---: | ---: | ---: |")
+    for name, (single, double) in precisions(repeats).items():
+        print(f"| {name} | {1e3 * single:.1f} ms | {1e3 * double:.1f} ms | {double / single:.2f} |", flush=True)
+    print()
 
 
 if __name__ == "__main__":

@@ -99,11 +99,21 @@ def test_the_first_hour_runs_as_it_stands(follow, folder):
     assert bool(names["problem"].check()) and (folder / "misses.png").stat().st_size > 1000
 
 
+SIMULATORS = ROOT / "docs" / "simulators.md"
+
+
 @pytest.mark.slow
 def test_the_page_of_simulators_runs_as_it_stands(follow):
-    page = ROOT / "docs" / "simulators.md"
-    names = follow(page, blocks(page.read_text()))
+    names = follow(SIMULATORS, [block for block in blocks(SIMULATORS.read_text()) if "import torch" not in block.code])
     assert names["fit"].attrs["problem"] == "epidemic"
+
+
+@pytest.mark.slow
+def test_the_network_of_torch_runs_as_it_stands(follow):
+    """Not among the dependencies of the tests: its wheels bring gigabytes of libraries for GPUs."""
+    pytest.importorskip("torch")
+    first, *_, network = [b for b in blocks(SIMULATORS.read_text()) if re.search(r"^import (numpy|torch)", b.code)]
+    assert follow(SIMULATORS, [first, network])["machine"].dimension == 2
 
 
 README = ROOT / "README.md"
