@@ -383,6 +383,7 @@ def test_a_jacobian_that_would_not_fit_is_refused_with_its_bytes_and_the_largest
         tw.run(problem, {"HIG": tw.sweep(method, kappa=[0.0, 0.5, 1.0])}, steps=1)
     tw.run(learning(fits), tw.sweep(method, kappa=[0.0, 0.5, 1.0]), steps=1)
     monkeypatch.setattr("thalweg.engine.memory.free", lambda: 100)
+    monkeypatch.setattr("thalweg.engine.memory.LITTLE", 0)
     with pytest.raises(ValueError, match=r"no batch fits; methods.KrylovPower needs no Jacobian"):
         tw.run(problem, method, steps=1)
     with pytest.raises(ValueError, match=r"method 'JacobianPower' needs [\d,]+ bytes on 'learning problem'"):
