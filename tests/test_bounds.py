@@ -1,5 +1,7 @@
 """Methods that keep to a domain: where they begin, what they do at a bound, and that they never leave it."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -137,3 +139,17 @@ def test_losses_that_end_at_a_bound(case):
     assert ((x >= low) & (x <= high)).all()
     assert (np.diff(value) <= 2e-15 * np.abs(value[:, 1:])).all()
     assert_allclose(x[:, -1], [right] * 2, atol=1e-5)
+
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "bounded.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["HS1", "HS4", "HS5", "HS45", "LEVYMONT6"])
+def test_problems_of_cutest_end_where_the_page_says(name):
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| {name} |"))
+    _, trust_region, lbfgs = (float(cell.strip(" *").split()[0].strip("*")) for cell in row.split("|")[2:5])
+    problem = tw.problems.cutest(name)
+    both = {"TrustRegion": BOUNDED["TrustRegion"], "LBFGS": BOUNDED["LBFGS"]}
+    fits = tw.solve(problem, both, gtol=1e-8, max_steps=15_000)
+    assert_allclose(fits.loss.values[:, 0], [trust_region, lbfgs], rtol=1e-6, atol=1e-12)
