@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from thalweg.numerics import trigonometry
+
 __all__ = ["compile"]
 
 
@@ -31,7 +33,7 @@ MAX_NODES: Final = 500  # numbers, names, operators and calls
 MAX_DEPTH: Final = 50  # brackets inside brackets, operations inside operations
 
 FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
-    "sin": jnp.sin, "cos": jnp.cos, "tan": jnp.tan,
+    "sin": trigonometry.sin, "cos": trigonometry.cos, "tan": jnp.tan,
     "arcsin": jnp.arcsin, "arccos": jnp.arccos, "arctan": jnp.arctan,
     "asin": jnp.arcsin, "acos": jnp.arccos, "atan": jnp.arctan,
     "sinh": jnp.sinh, "cosh": jnp.cosh, "tanh": jnp.tanh,

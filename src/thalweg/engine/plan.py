@@ -88,7 +88,9 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
         components = sum(space.size for space in problem.chain.spaces)
         width = hardware.width_in_step(items.total, problem.dimension, components, of.cost)
     else:
-        width = hardware.width_recycled(size(of.lane), items.total, problem.dimension, of.cost)
+        needs = isinstance(method, NeedsRoom)
+        matrices = method.workspace(of.outputs, problem.dimension, dtype.itemsize) if needs else 0
+        width = hardware.width_recycled(size(of.lane), matrices, items.total, problem.dimension, of.cost)
     lanes = min(hardware.threads * width, items.total)
     if isinstance(method, NeedsRoom):
         check_matrices(problem, name, method, lanes, dtype)

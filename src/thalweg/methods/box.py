@@ -9,6 +9,7 @@ from jax import Array
 
 from thalweg.chain.objective import Smooth
 from thalweg.methods.method import Bounded
+from thalweg.numerics.linalg import product
 
 
 @final
@@ -34,6 +35,9 @@ class Unbounded(NamedTuple):
 
     def restricted(self, h: Array, x: Array, g: Array) -> Array:
         return h
+
+    def columns(self, x: Array, r: Array, j: Array) -> tuple[Array | None, Array]:
+        return None, j
 
     def short(self, ends: Array, x: Array, there: Array) -> Array:
         return there
@@ -99,6 +103,11 @@ class Box(NamedTuple):
     def restricted(self, h: Array, x: Array, g: Array) -> Array:
         """A symmetric matrix with the rows and columns of held components replaced by those of the identity."""
         return restricted(h, self.held(x, g))
+
+    def columns(self, x: Array, r: Array, j: Array) -> tuple[Array | None, Array]:
+        """J^T r, and the Jacobian J with zeros for components that are held, where slopes may be infinite."""
+        g = product(j.T, r)
+        return g, jnp.where(self.held(x, g), 0, j)
 
     def open(self, x: Array) -> Array:
         """``ends``, of which there are none yet."""
