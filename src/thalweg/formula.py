@@ -9,15 +9,17 @@ import ast
 import keyword
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final, final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
+
+from thalweg.numerics import arithmetic
+from thalweg.numerics.arithmetic import Operation, Term
 
 __all__ = ["compile"]
 
@@ -30,20 +32,12 @@ MAX_LENGTH: Final = 2000  # characters
 MAX_NODES: Final = 500  # numbers, names, operators and calls
 MAX_DEPTH: Final = 50  # brackets inside brackets, operations inside operations
 
-FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
-    "sin": jnp.sin, "cos": jnp.cos, "tan": jnp.tan,
-    "arcsin": jnp.arcsin, "arccos": jnp.arccos, "arctan": jnp.arctan,
-    "asin": jnp.arcsin, "acos": jnp.arccos, "atan": jnp.arctan,
-    "sinh": jnp.sinh, "cosh": jnp.cosh, "tanh": jnp.tanh,
-    "exp": jnp.exp, "log": jnp.log, "log10": jnp.log10, "sqrt": jnp.sqrt,
-    "abs": jnp.abs, "sign": jnp.sign, "minimum": jnp.minimum, "maximum": jnp.maximum,
-}  # fmt: skip
+FUNCTIONS: Final = arithmetic.FUNCTIONS
 CONSTANTS: Final[dict[str, float]] = {"pi": math.pi, "e": math.e}
 
-_ARITY: Final = {name: 2 if name in ("minimum", "maximum") else 1 for name in FUNCTIONS}
-_OPERATORS: Final[dict[type[ast.AST], Callable[..., Array]]] = {
-    ast.Add: jnp.add, ast.Sub: jnp.subtract, ast.Mult: jnp.multiply, ast.Div: jnp.divide,
-    ast.Pow: jnp.power, ast.UAdd: jnp.positive, ast.USub: jnp.negative,
+_OPERATORS: Final[dict[type[ast.AST], Operation]] = {
+    ast.Add: arithmetic.PLUS, ast.Sub: arithmetic.MINUS, ast.Mult: arithmetic.MULTIPLY, ast.Div: arithmetic.DIVIDE,
+    ast.Pow: arithmetic.RAISE, ast.UAdd: arithmetic.SAME, ast.USub: arithmetic.NEGATE,
 }  # fmt: skip
 _AXES: Final = ("x", "y", "z")
 _INDEXED: Final = tuple(f"x{i}" for i in range(1000))
@@ -58,8 +52,7 @@ _WORD: Final = re.compile(
     re.ASCII | re.VERBOSE,
 )
 
-# A number, the name of a variable, or a function and how many operands it takes.
-_Step = float | str | tuple[Callable[..., Any], int]
+_Step = float | str | Operation  # a number, the name of a variable, or what is done with operands
 
 
 @final
@@ -77,21 +70,24 @@ class Formula:
     def __call__(self, values: Mapping[str, Any]) -> Array:
         """The value where each variable has the given value; arrays broadcast elementwise.
 
-        All arithmetic is in the common floating dtype of the values. Raises KeyError for a variable without a value.
+        All arithmetic is in the common floating dtype of the values. Those that are arrays of NumPy are data: nothing
+        is differentiated by them. Raises KeyError for a variable without a value.
         """
         dtype = jnp.result_type(0.0, *(values[name] for name in self.names))
-        stack: list[Any] = []
+        stack: list[Term] = []
         # Prefix order read backwards: the operands lie on the stack, leftmost on top.
-        with np.errstate(over="ignore"):  # 1e300 is inf in float32, without a warning
+        with np.errstate(all="ignore"):  # 1e300 is inf in float32, and log(0) is -inf, without a warning
             for step in reversed(self.steps):
                 match step:
                     case float():
-                        stack.append(np.asarray(step, dtype))
+                        stack.append(Term.constant(np.asarray(step, dtype)))
+                    case str() if isinstance(values[step], np.ndarray):
+                        stack.append(Term.constant(np.asarray(values[step], dtype)))
                     case str():
-                        stack.append(jnp.asarray(values[step], dtype))
-                    case function, arity:
-                        stack.append(function(*[stack.pop() for _ in range(arity)]))
-        return jnp.asarray(stack.pop())
+                        stack.append(Term(jnp.asarray(values[step], dtype)))
+                    case Operation():
+                        stack.append(step(*[stack.pop() for _ in range(step.arity)]))
+        return jnp.asarray(stack.pop().value)
 
 
 @final
@@ -162,7 +158,7 @@ def compile(text: str, variables: Sequence[str] | None = None) -> VectorFormula:
     name but those listed is let through; the work of reading and of evaluating it is bounded by its length; what is
     accepted can be evaluated. Numbers are floats before any arithmetic, in the dtype of x, so that
     ``10**10**10`` is inf, and division by 0 or the root of a negative number is inf or NaN, never an error. A whole
-    power of up to two digits is made of products, with the right derivatives at 0.
+    power of up to two digits is made of products. Derivatives are right at 0 where they are finite: 0 of ``0**x0``.
 
     Args:
         text: the formula, as of ``parse``.
@@ -297,16 +293,15 @@ def _step(line: str, node: ast.expr) -> tuple[_Step, Sequence[ast.expr]]:
         case ast.Name(id=name) if name not in FUNCTIONS:
             return CONSTANTS.get(name, name), ()
         case ast.UnaryOp(op=operator, operand=operand) if type(operator) in _OPERATORS:
-            return (_OPERATORS[type(operator)], 1), [operand]
+            return _OPERATORS[type(operator)], [operand]
         case ast.BinOp(left=left, op=ast.Pow(), right=right) if (power := _integer(line, right)) is not None:
-            # Unlike jnp.power this has the right derivatives at 0, and it is faster.
-            return (partial(lax.integer_pow, y=power), 1), [left]
+            return arithmetic.whole_power(power), [left]
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
-            return (_OPERATORS[type(operator)], 2), [left, right]
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if _ARITY.get(name) == len(args):
-            return (FUNCTIONS[name], len(args)), args
-        case ast.Subscript(value=ast.Name(id=name), slice=operand) if _ARITY.get(name) == 1:
-            return (FUNCTIONS[name], 1), [operand]
+            return _OPERATORS[type(operator)], [left, right]
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if _arity(name) == len(args):
+            return FUNCTIONS[name], args
+        case ast.Subscript(value=ast.Name(id=name), slice=operand) if _arity(name) == 1:
+            return FUNCTIONS[name], [operand]
         case ast.Call() | ast.Subscript():
             reason = "is not a call; write sin(a) for one argument, maximum(a, b) for two, and * to multiply"
         case ast.Name(id=name):
@@ -314,6 +309,10 @@ def _step(line: str, node: ast.expr) -> tuple[_Step, Sequence[ast.expr]]:
         case _:
             reason = "is not allowed; use numbers, names, + - * / **, ( ) and calls such as sin(x)"
     raise _refusal(line, *_span(node), reason)
+
+
+def _arity(name: str) -> int | None:
+    return FUNCTIONS[name].arity if name in FUNCTIONS else None
 
 
 def _integer(line: str, node: ast.expr) -> int | None:

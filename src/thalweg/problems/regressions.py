@@ -48,7 +48,8 @@ class Model:
 
     def __call__(self, parameters: Mapping[str, Array]) -> Array:
         dtype = jnp.result_type(*parameters.values())
-        predictors = {name: jnp.asarray(values, dtype) for name, values in self.predictors.items()}
+        # As NumPy's they are data to the formula, which by their zeros knows what does not depend on a parameter.
+        predictors = {name: np.asarray(values, dtype) for name, values in self.predictors.items()}
         return jnp.broadcast_to(self.formula({**parameters, **predictors}), self.observed.shape)
 
     def problem(
