@@ -70,7 +70,12 @@ READ = {
     "comments of C": "// by N.N.\n" + PLAIN,
     "units below": PLAIN.replace("x,y\n", "x,y\ns,m/s\n"),
     "units below, in brackets": EUROPEAN.replace("x;y\n", "x;y\n[s];[10^3 kg]\n"),
-    "units and a description below": PLAIN.replace("x,y\n", "x,y\ns,1\ntime,count\n"),
+    "units and a description below": PLAIN.replace("x,y\n", "x,y\ns,-\ntime,count\n"),
+    "units and a description below, of Origin": PLAIN.replace("x,y\n", "x,y\ns,V\n,Comments\n"),
+    "remarks behind rows": PLAIN.replace(",", " ").replace("6.5\n", "6.5  # lamp off\n"),
+    "header of LabVIEW": "LabVIEW\t\nVersion\t2\n***End***\t\n" + lines(
+        "x\ty\tComment", "0.5\t10.25\t", "1.5\t6.5\t", "2.5\t1003.75\t", "4.25\t-1.5\tlast"
+    ),
     "lines above": "Instrument: Z-80\nSerial 1234\n\n" + PLAIN,
     "lines above, with commas": "Instrument,Z-80,rev 2\n" + PLAIN,
     "pandas with its index": framed(),
@@ -106,6 +111,9 @@ REFUSED = {
     "a limit of detection": ("x,y\n1,<0.2\n2,3\n", "'<0.2' in line 2", {"missing": ["<0.2"]}, [3]),
     "decimal commas between commas": ("x,y\n1,5,2,5\n2,5,3,5\n", "line 2 has 4 cells where the names are 2", {}, None),
     "ragged": ("x y\n1 2\n3\n", "line 3 has 1 cells where the names are 2", {}, None),
+    "a word in the first row": ("x,y\n1,many\n2,3\n", "'many' in line 2, column 'y'", {"missing": ["many"]}, [3]),
+    "infinite": ("x,y\n1,inf\n2,3\n", "'inf' in line 2, column 'y'", {"missing": ["inf"]}, [3]),
+    "stars": ("x y\n1 ****\n2 3\n", "'****' in line 2, column 'y'", {"missing": ["****"]}, [3]),
     "too large": ("x,y\n1,1e999\n", "'1e999' in line 2, column 'y', but a fit needs finite numbers", {}, None),
     "a day or a month": ("x,y\n1,03/04/2020\n2,05/04/2020\n", "can be 2020-04-03 or 2020-03-04; write", {}, None),
     "a day and a month": ("x,y\n1,13/04/2020\n2,04/13/2020\n", "begins with the month where others", {}, None),

@@ -101,6 +101,11 @@ def numbers(
     """
     plain = [_plain(cell) for cell in cells]
     kept = [row for row in map(int, rows) if not is_missing(plain[row], more)]
+    values = np.full(len(cells), np.nan)
+    sentinels = [float(mark) for mark in more if PLAIN.fullmatch(mark)]  # -200,0 is -200
+    if about == Marks() and decimal != "," and (fast := _floats([plain[row] for row in kept])) is not None:
+        values[kept] = np.where(np.isin(fast, sentinels), np.nan, fast)
+        return values, ""
     words = [row for row in kept if not _is_number(plain[row])]
     if words and all(any(date.fullmatch(plain[row]) for date in DATES) for row in kept):
         return _since_the_first(plain, kept, more)
@@ -108,15 +113,23 @@ def numbers(
         return _clock(plain, kept, more)
     if words:
         raise ValueError(Unreadable(words[0], "but a fit needs finite numbers"))
-    values = np.full(len(cells), np.nan)
     mark = decimal or _decimal(plain, kept, about)
     for row in kept:
         values[row] = _number(plain[row], mark)
         if not np.isfinite(values[row]):
             clear = "" if np.isinf(values[row]) else f" with decimal {'points' if mark == '.' else 'commas'}"
             raise ValueError(Unreadable(row, f"but a fit needs finite numbers{clear}"))
-    values[np.isin(values, [float(mark) for mark in more if PLAIN.fullmatch(mark)])] = np.nan  # -200,0 is -200
+    values[np.isin(values, sentinels)] = np.nan
     return values, ""
+
+
+def _floats(cells: Sequence[str]) -> np.ndarray | None:
+    """Plain numbers, without a look at marks; None where one is none. Python would also read 1_000."""
+    try:
+        values = np.array([float(cell) for cell in cells], np.float64)
+    except ValueError:
+        return None
+    return None if any("_" in cell for cell in cells) or not np.isfinite(values).all() else values
 
 
 def _plain(cell: str) -> str:

@@ -14,6 +14,7 @@ from thalweg.problems.cells import is_missing, is_value
 
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", "  ": "several blanks", " ": "blanks"}
 COMMENT = re.compile(r"\s*(#|%|//|!)+\s*")
+REMARK = re.compile(r"^(\s*[-+.\d][^\"'#]*?)\s+#.*$")  # behind a row of numbers
 PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
 QUANTITY = re.compile(r"[<>~≈=±]?\s*[+-]?\.?\d")  # how a cell begins that is no unit, though perhaps no number
 MOST_UNITS = 2  # lines below the names
@@ -69,7 +70,7 @@ def layout(text: str, names: Sequence[str] | None) -> Layout:
     comments = {i: COMMENT.sub("", line, count=1) for i, line in enumerate(lines) if COMMENT.match(line)}
     told = re.fullmatch(r"\s*sep=(.)\s*", lines[0])
     # A comment becomes an empty line, so that its quotes mean nothing and the lines below keep their numbers.
-    source = ["" if i in comments or (told and i == 0) else line for i, line in enumerate(lines)]
+    source = ["" if i in comments or (told and i == 0) else REMARK.sub(r"\1", line) for i, line in enumerate(lines)]
     split = _split(source, told[1] if told else None)
     rows = split.rows[split.above :]
     said = [f"separated by {SEPARATORS[split.separator]}"] if split.width > 1 else []
@@ -106,6 +107,8 @@ def _split(lines: list[str], told: str | None) -> _Split:
             rows = _rows(lines, separator)
             above, width = _extent(rows)
             found.append(_Split(separator, rows, width, above))
+            if above == 0:
+                break  # no later one comes before it
         except (ValueError, csv.Error) as error:
             failed[separator] = str(error)
     if found:
@@ -141,7 +144,9 @@ def _extent(rows: list[Row]) -> tuple[int, int]:
             continue
         below = range(above, len(rows))
         same = all(widths[i] == width or filled[i] <= width < widths[i] for i in below)
-        named = width + 1 == body and all(widths[i] == body for i in below[1:]) and len(below) > 1  # rows with names
+        named = (
+            filled[above] == width == body - 1 and all(widths[i] == body for i in below[1:]) and len(below) > 1
+        )  # rows with names
         if (same or named) and (above == 0 or len(below) > 2):
             return above, width
     width = widths[0]
@@ -178,9 +183,9 @@ def _are_of_units(above: list[Row], below: list[Row]) -> bool:
     if not below:
         return False
     for _, row in above:
-        if not all(cell == "1" or is_missing(cell) or not (QUANTITY.match(cell) or is_value(cell)) for cell in row):
+        worded = [i for i, cell in enumerate(row) if not is_missing(cell)]
+        if any(QUANTITY.match(row[i]) or is_value(row[i]) for i in worded):
             return False
-        worded = [i for i, cell in enumerate(row) if cell != "1" and not is_missing(cell)]
         columns = ([cells[i] for _, cells in below if not is_missing(cells[i])] for i in worded)
         if not any(column and all(map(is_value, column)) for column in columns):
             return False
