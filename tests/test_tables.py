@@ -261,6 +261,7 @@ WHERE = {
     "'CO(GT)' > 0": [0, 1, 3],
     "`CO(GT)` < 0 | t == 0": [0, 2],
     "'decimal date' - 2000 == t": [0, 1, 2, 3, 4],
+    "'CO(GT)' != 1.5": [1, 2, 3],  # nothing is said of a cell that is missing
     "t**2 + 1 > 2*(t+1)": [3, 4],
     "abs(t-2) <= 1": [1, 2, 3],
 }
