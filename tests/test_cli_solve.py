@@ -1,5 +1,7 @@
 """``thalweg solve``, mostly in this process: what it fits, what it prints, what it refuses."""
 
+import gzip
+import io
 import re
 import sys
 from pathlib import Path
@@ -36,7 +38,7 @@ def folder(workplace):
     (workplace / "data.csv").write_text("\n".join(["x,y,note", *rows]))
     (workplace / "words.csv").write_text("x,y\n1,2\n\n2,many\n3,4\n")
     (workplace / "short.csv").write_text("x,y\n1,2\n2,3\n")
-    (workplace / "other.txt").write_text("x,y\n1,2\n2,3\n")
+    (workplace / "air.csv").write_text("T,CO(GT)\n1,2\n2,3\n3,4.5\n4,-200\n5,6\n")
     (workplace / "model.py").write_text(MODEL)
     return workplace
 
@@ -120,6 +122,35 @@ def test_every_start_that_fits_exact_data_reaches_the_lowest_loss(call, folder):
     _, out, err = call('solve exact.csv --model "a*x+b" --y y --starts 50')
     words = row(out, "levenberg_marquardt")
     assert err == "" and float(words[1]) < 1e-25 and words[2:4] == ["50", "(100.0%)"]
+
+
+TABLE = "decimal date;CO(GT);site\n0;1,5;a\n1;3,5;a\n2;-200;a\n3;7,5;a\n4;9,25;a\n5;;a\n6;99;b\n"
+
+
+@pytest.mark.parametrize("file", ["air.txt", "air", "air.dat", "air.csv.gz", "-", "a:b.tsv"])
+def test_tables_as_people_have_them(file, call, folder, monkeypatch):
+    content = gzip.compress(TABLE.encode()) if file.endswith("gz") else TABLE.encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    if file != "-":
+        (folder / file).write_bytes(content)
+    line = f"solve {file} --y 'CO(GT)' --missing -200 --where \"site=='a'\""
+    for model in ("--model \"a + b*'decimal date'\"", "--model a+b*t --as 't=decimal date'"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        status, out, err = call(f"{line} {model}")
+        assert (status, err) == (0, "")
+        slope, level = np.polyfit([0, 1, 3, 4], [1.5, 3.5, 7.5, 9.25], 1)
+        np.testing.assert_allclose([float(row(out, name)[1]) for name in "ab"], [level, slope], rtol=1e-8)
+        assert out.splitlines()[1] == (
+            f"{'standard input' if file == '-' else file}: 7 rows of 3 columns; separated by semicolons; 1 row left "
+            "out, not being where site=='a'; 2 rows left out where 'CO(GT)' is missing"
+        )
+
+
+def test_a_constant_that_has_a_start_is_a_parameter(call):
+    status, out, err = call('solve data.csv --model "a*exp(-e*x)" --y y --start e=0.5')
+    assert (status, err) == (0, "")
+    optimum, _ = scipy.optimize.curve_fit(lambda x, a, k: a * np.exp(-k * x), X, Y, [1, 1], xtol=1e-12)
+    np.testing.assert_allclose([float(row(out, name)[1]) for name in "ae"], optimum, rtol=1e-7)
 
 
 def test_the_rows_of_other_problems_are_those_of_the_fits(call, solved):
@@ -408,8 +439,17 @@ REFUSED = {
     f"{DECAY} --start k=fast": "--start of k is 'fast', but it must be a finite number",
     f"{DECAY} inverse_gradient": "2 components to 12, .* use GaussNewton",
     f"{DECAY} bfg": "'bfg' is not a method; did you mean 'bfgs'?",
-    "solve other.txt --model a*x --y y": "--model was given, but 'other.txt' is no CSV file; give --model with",
-    "solve misra1a --y y": "--y was given, but 'misra1a' is no CSV file",
+    "solve absent.txt --model a*x --y y": "--model was given, but 'absent.txt' is no table; give --model with the path",
+    "solve misra1a --y y": "--y was given, but 'misra1a' is no table",
+    "solve pbdl --where x0>0": "--where was given, but 'pbdl' is no table; give --where with the path of a file",
+    "solve pbdl --as a=b": "--as was given, but 'pbdl' is no table",
+    f"{DECAY} --where z>1": "'z' at column 1 of the formula is unknown",
+    f"{DECAY} --where x": "'x' in the condition 'x' is no comparison; write e.g. \"x>0\"",
+    f"{DECAY} --as x": "--as is 'x', but it must be new=old; write e.g. --as \"t=decimal date\"",
+    f"{DECAY} --as t=z": "'z' is not a column of the table; choose from x, y, note",
+    f"{DECAY} --decimal ;": "--decimal",
+    f"{DECAY} --names a,b": "line 1 has 3 cells where the names are 2",
+    'solve data.csv --model "a*exp(-e*x)" --y y': "'e' in the model can be the constant 2.71828, Euler's number, or",
     "solve pbdl --range x2=0:1": "'x2' is not a component of x of 'pbdl'; did you mean",
     "solve pbdl --start y=1": "'y' is not a component of x of 'pbdl'; choose from x0, x1",
     "solve pbdl --range x0=0:1": "the start of 'x0' is 3, outside its range from 0 to 1",
@@ -460,7 +500,7 @@ def test_help_tells_a_stranger_what_to_type(call, request_of):
     for told in ("METHOD", "--model", "--range", "--gtol", "1e-10", "Ctrl-C", "Examples", "bounded=true", "stalled"):
         assert told in call("solve --help")[1]
     examples = re.findall(r"^thalweg (.*)", cli.MORE_SOLVE, re.MULTILINE)
-    assert len(examples) == 3 and all(request_of(example)[0] for example in examples)
+    assert len(examples) == 4 and all(request_of(example)[0] for example in examples)
 
 
 def test_ctrl_c_prints_what_is_done(folder, cut_short):

@@ -31,7 +31,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 HEAVY = {
     "matplotlib": {"plot"},
     "xarray": {"verbs", "analysis", "plot"},
-    "pandas": {"analysis"},
+    "pandas": {"analysis", "problems"},
 }  # libraries, and the rooms that may import them
 
 

@@ -9,17 +9,18 @@ import ast
 import keyword
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final, final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
-from thalweg.numerics import trigonometry
+from thalweg.numerics import arithmetic
+from thalweg.numerics.arithmetic import Operation, Term
 
 __all__ = ["compile"]
 
@@ -32,36 +33,30 @@ MAX_LENGTH: Final = 2000  # characters
 MAX_NODES: Final = 500  # numbers, names, operators and calls
 MAX_DEPTH: Final = 50  # brackets inside brackets, operations inside operations
 
-FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
-    "sin": trigonometry.sin, "cos": trigonometry.cos, "tan": jnp.tan,
-    "arcsin": jnp.arcsin, "arccos": jnp.arccos, "arctan": jnp.arctan,
-    "asin": jnp.arcsin, "acos": jnp.arccos, "atan": jnp.arctan,
-    "sinh": jnp.sinh, "cosh": jnp.cosh, "tanh": jnp.tanh,
-    "exp": jnp.exp, "log": jnp.log, "log10": jnp.log10, "sqrt": jnp.sqrt,
-    "abs": jnp.abs, "sign": jnp.sign, "minimum": jnp.minimum, "maximum": jnp.maximum,
-}  # fmt: skip
+FUNCTIONS: Final = arithmetic.FUNCTIONS
 CONSTANTS: Final[dict[str, float]] = {"pi": math.pi, "e": math.e}
 
-_ARITY: Final = {name: 2 if name in ("minimum", "maximum") else 1 for name in FUNCTIONS}
-_OPERATORS: Final[dict[type[ast.AST], Callable[..., Array]]] = {
-    ast.Add: jnp.add, ast.Sub: jnp.subtract, ast.Mult: jnp.multiply, ast.Div: jnp.divide,
-    ast.Pow: jnp.power, ast.UAdd: jnp.positive, ast.USub: jnp.negative,
+_ARITY: Final = {name: operation.arity for name, operation in FUNCTIONS.items()}
+_OPERATORS: Final[dict[type[ast.AST], Operation]] = {
+    ast.Add: arithmetic.PLUS, ast.Sub: arithmetic.MINUS, ast.Mult: arithmetic.MULTIPLY, ast.Div: arithmetic.DIVIDE,
+    ast.Pow: arithmetic.RAISE, ast.UAdd: arithmetic.SAME, ast.USub: arithmetic.NEGATE,
 }  # fmt: skip
 _AXES: Final = ("x", "y", "z")
 _INDEXED: Final = tuple(f"x{i}" for i in range(1000))
 _TOO_DEEP: Final = f"nests too deeply; keep to a depth of {MAX_DEPTH}"
 _WORD: Final = re.compile(
-    r"""(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
-      | (?P<name>[A-Za-z][A-Za-z0-9]*)
+    r"""(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.]))
+      | (?P<name>[^\W\d_]\w*)
+      | (?P<quoted>'[^']*'|"[^"]*"|`[^`]*`)
       | (?P<operator>\*\*|[-+*/,])
       | (?P<open>[(\[])
       | (?P<close>[)\]])
       | (?P<other>[\w.]+|[^ ])""",
-    re.ASCII | re.VERBOSE,
+    re.VERBOSE,
 )
+LIBRARY: Final = re.compile(rf"(?<![\w.])(?:np|jnp|numpy|math)\.(?=(?:{'|'.join({*FUNCTIONS, *CONSTANTS})})\b)")
 
-# A number, the name of a variable, or a function and how many operands it takes.
-_Step = float | str | tuple[Callable[..., Any], int]
+_Step = float | str | Operation  # a number, the name of a variable, or what is done with operands
 
 
 @final
@@ -79,21 +74,24 @@ class Formula:
     def __call__(self, values: Mapping[str, Any]) -> Array:
         """The value where each variable has the given value; arrays broadcast elementwise.
 
-        All arithmetic is in the common floating dtype of the values. Raises KeyError for a variable without a value.
+        All arithmetic is in the common floating dtype of the values. Those that are arrays of NumPy are data: nothing
+        is differentiated by them. Raises KeyError for a variable without a value.
         """
         dtype = jnp.result_type(0.0, *(values[name] for name in self.names))
-        stack: list[Any] = []
+        stack: list[Term] = []
         # Prefix order read backwards: the operands lie on the stack, leftmost on top.
-        with np.errstate(over="ignore"):  # 1e300 is inf in float32, without a warning
+        with np.errstate(all="ignore"):  # 1e300 is inf in float32, and log(0) is -inf, without a warning
             for step in reversed(self.steps):
                 match step:
                     case float():
-                        stack.append(np.asarray(step, dtype))
+                        stack.append(Term.constant(np.asarray(step, dtype)))
+                    case str() if isinstance(values[step], np.ndarray):
+                        stack.append(Term.constant(np.asarray(values[step], dtype)))
                     case str():
-                        stack.append(jnp.asarray(values[step], dtype))
-                    case function, arity:
-                        stack.append(function(*[stack.pop() for _ in range(arity)]))
-        return jnp.asarray(stack.pop())
+                        stack.append(Term(jnp.asarray(values[step], dtype)))
+                    case Operation():
+                        stack.append(step(*[stack.pop() for _ in range(step.arity)]))
+        return jnp.asarray(stack.pop().value)
 
 
 @final
@@ -125,15 +123,16 @@ class VectorFormula:
         return value.astype(jnp.result_type(x, 0.0))  # a formula without variables has no dtype of x
 
 
-def parse(text: str, variables: Collection[str]) -> Formula:
+def parse(text: str, variables: Collection[str], quoted: Collection[str] = ()) -> Formula:
     """The formula that a text writes in the given variables, checked word by word.
 
     A formula consists of decimal numbers, variables, ``pi`` and ``e``, ``+ - * / **``, parentheses, and calls of
-    ``FUNCTIONS``, also as ``exp[-x]``.
+    ``FUNCTIONS``, also as ``exp[-x]`` or ``np.exp(-x)``. A variable that is called ``pi`` or ``e`` comes before them.
 
     Args:
         text: the formula, up to 2000 characters, 500 numbers, names and operations, and a depth of 50.
-        variables: the names that may occur in it, each a letter followed by letters and digits.
+        variables: the names that may occur in it, each a letter followed by letters, digits and underscores.
+        quoted: names that may occur in it in quotes, 'CO(GT)', "CO(GT)" or `CO(GT)`: all but quotes and backslashes.
     Returns:
         A ``Formula``: called with a mapping of its variables to numbers or arrays, it gives the value.
     Raises:
@@ -145,14 +144,14 @@ def parse(text: str, variables: Collection[str]) -> Formula:
         >>> tw.formula.parse("a*exp(-k*x)", ["a", "k", "x"]).names
         ('a', 'k', 'x')
     """
-    variables = _checked(variables)
+    names = {unicodedata.normalize("NFKC", name): name for name in _checked(variables)}  # as Python reads them
     if len(text) > MAX_LENGTH:
         raise ValueError(f"The formula has {len(text)} characters; shorten it to at most {MAX_LENGTH}.")
-    line = re.sub(r"\s", " ", text, flags=re.ASCII)
+    line = LIBRARY.sub(lambda match: " " * len(match[0]), re.sub(r"\s", " ", text, flags=re.ASCII))
     if not line.strip(" "):
         raise ValueError("The formula is empty at column 1; write one such as 2*x0 + sin(x1).")
-    _check_words(line, variables)
-    steps = _steps(line, _tree(line))
+    _check_words(line, variables, quoted)
+    steps = _steps(line, _tree(line), names | {name: name for name in quoted})
     return Formula(text, tuple(sorted({s for s in steps if isinstance(s, str)}, key=_natural)), steps)
 
 
@@ -164,7 +163,7 @@ def compile(text: str, variables: Sequence[str] | None = None) -> VectorFormula:
     name but those listed is let through; the work of reading and of evaluating it is bounded by its length; what is
     accepted can be evaluated. Numbers are floats before any arithmetic, in the dtype of x, so that
     ``10**10**10`` is inf, and division by 0 or the root of a negative number is inf or NaN, never an error. A whole
-    power of up to two digits is made of products, with the right derivatives at 0.
+    power of up to two digits is made of products. Derivatives are right at 0 where they are finite: 0 of ``0**x0``.
 
     Args:
         text: the formula, as of ``parse``.
@@ -218,18 +217,19 @@ def number(text: str) -> float:
 
 def _checked(variables: Collection[str]) -> tuple[str, ...]:
     for name in variables:
-        taken = name in FUNCTIONS or name in CONSTANTS or keyword.iskeyword(name)
-        if taken or not re.fullmatch("[A-Za-z][A-Za-z0-9]*", name):
+        read = unicodedata.normalize("NFKC", name)
+        fit = re.fullmatch(r"[^\W\d_]\w*", name) and read.isidentifier() and name.isidentifier()
+        if not fit or read in FUNCTIONS or keyword.iskeyword(read):
             raise ValueError(
-                f"{name!r} cannot be a variable; use a letter followed by letters and digits "
-                "that is no function, constant or Python keyword."
+                f"{name!r} cannot be a variable; use a letter followed by letters, digits and underscores "
+                "that is no function and no keyword of Python."
             )
-    if len(set(variables)) < len(variables):
+    if len({unicodedata.normalize("NFKC", name) for name in variables}) < len(variables):
         raise ValueError(f"The variables {_listing(variables)} are not distinct; give each its own name.")
     return tuple(variables)
 
 
-def _check_words(line: str, variables: Collection[str]) -> None:
+def _check_words(line: str, variables: Collection[str], quoted: Collection[str]) -> None:
     known = {*variables, *CONSTANTS, *FUNCTIONS}
     opened: list[re.Match[str]] = []
 
@@ -246,6 +246,10 @@ def _check_words(line: str, variables: Collection[str]) -> None:
                     f"is unknown; use the variables ({_listing(variables)}), the constants "
                     f"({', '.join(CONSTANTS)}) and the functions ({', '.join(FUNCTIONS)})",
                 )
+            case "quoted" if word[0][1:-1] not in quoted or re.search(r"[\\'\"`]", word[0][1:-1]):
+                raise refusal(word, f"is no name that may stand in quotes; use {_listing(quoted)}")
+            case "quoted" if re.search(r"\w$|['\"`] *$", line[: word.start()]):
+                raise refusal(word, "follows a name; write * between factors")
             case "open":
                 opened.append(word)
                 if len(opened) > MAX_DEPTH:
@@ -265,7 +269,7 @@ def _check_words(line: str, variables: Collection[str]) -> None:
 def _tree(line: str) -> ast.expr:
     try:
         # Within parentheses leading blanks are harmless and col_offset counts from 1.
-        return ast.parse(f"({line})", mode="eval").body
+        return ast.parse(f"({line})".replace("`", "'"), mode="eval").body
     except SyntaxError as error:
         start = min(max((error.offset or 0) - 2, 0), len(line.rstrip(" ")) - 1)
         end = max((error.end_offset or 0) - 2, start + 1)
@@ -275,14 +279,14 @@ def _tree(line: str) -> ast.expr:
         raise _refusal(line, 0, len(line), _TOO_DEEP) from None
 
 
-def _steps(line: str, tree: ast.expr) -> tuple[_Step, ...]:
+def _steps(line: str, tree: ast.expr, names: Mapping[str, str]) -> tuple[_Step, ...]:
     steps: list[_Step] = []
     pending = [(tree, 1)]
     while pending:
         node, depth = pending.pop()
         if depth > MAX_DEPTH:
             raise _refusal(line, *_span(node), _TOO_DEEP)
-        step, operands = _step(line, node)
+        step, operands = _step(line, node, names)
         steps.append(step)
         # A long sum or product leans to the left, which is no nesting.
         chain = node.left if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Pow) else None
@@ -292,23 +296,24 @@ def _steps(line: str, tree: ast.expr) -> tuple[_Step, ...]:
     return tuple(steps)
 
 
-def _step(line: str, node: ast.expr) -> tuple[_Step, Sequence[ast.expr]]:
+def _step(line: str, node: ast.expr, names: Mapping[str, str]) -> tuple[_Step, Sequence[ast.expr]]:
     match node:
         case ast.Constant(value=int() | float() as value):
             return float(value), ()
-        case ast.Name(id=name) if name not in FUNCTIONS:
-            return CONSTANTS.get(name, name), ()
+        case ast.Constant(value=str() as name) | ast.Name(id=name) if name in names:
+            return names[name], ()
+        case ast.Name(id=name) if name in CONSTANTS:
+            return CONSTANTS[name], ()
         case ast.UnaryOp(op=operator, operand=operand) if type(operator) in _OPERATORS:
-            return (_OPERATORS[type(operator)], 1), [operand]
+            return _OPERATORS[type(operator)], [operand]
         case ast.BinOp(left=left, op=ast.Pow(), right=right) if (power := _integer(line, right)) is not None:
-            # Unlike jnp.power this has the right derivatives at 0, and it is faster.
-            return (partial(lax.integer_pow, y=power), 1), [left]
+            return arithmetic.whole_power(power), [left]
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
-            return (_OPERATORS[type(operator)], 2), [left, right]
+            return _OPERATORS[type(operator)], [left, right]
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if _ARITY.get(name) == len(args):
-            return (FUNCTIONS[name], len(args)), args
+            return FUNCTIONS[name], args
         case ast.Subscript(value=ast.Name(id=name), slice=operand) if _ARITY.get(name) == 1:
-            return (FUNCTIONS[name], 1), [operand]
+            return FUNCTIONS[name], [operand]
         case ast.Call() | ast.Subscript():
             reason = "is not a call; write sin(a) for one argument, maximum(a, b) for two, and * to multiply"
         case ast.Name(id=name):

@@ -39,14 +39,14 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
     return problem, point
 
 
-def fitted(word: str, model: str, y: str, begin: Beginning) -> tuple[Problem, Any]:
-    """The regression of a CSV file, and its starts; --start beside --starts says where these are drawn."""
+def fitted(word: str, model: str, y: str, begin: Beginning, table: dict[str, Any]) -> tuple[Problem, Any]:
+    """The regression of a table, and its starts; --start beside --starts says where these are drawn."""
     given = read_start(begin.start)
     if isinstance(given, list):
         raise ValueError(
             "--start is without names, but parameters of a model have some; write e.g. --start b1=500,b2=1e-4."
         )
-    problem = words.regression(word, model, y, given, read_ranges(begin.ranges))
+    problem = words.regression(word, model, y, given, read_ranges(begin.ranges), table)
     return problem, None if begin.starts is None else _drawn(problem, begin.starts, begin.seed)
 
 

@@ -46,13 +46,18 @@ thalweg run "x**2 + 0.5*sin(30*x)" "adam:learning_rate=geom(1e-3,1,20)" --start 
 SOLVE = """\
 Take every start of every method until it is done: fit a table of observations, or find the minima of a problem.
 
-PROBLEM is a CSV file, fitted with --model and --y; or, as for 'thalweg run', a NIST regression (Misra1a.dat), a name \
-that 'thalweg list problems' shows (rosenbrock:d=10), a formula ("x**2 + y**2"), or file.py:name.
+PROBLEM is a table (.csv, .tsv, .txt, .xlsx, .csv.gz, or - for standard input), fitted with --model and --y; or, as \
+for 'thalweg run', a NIST regression (Misra1a.dat), a name that 'thalweg list problems' shows (rosenbrock:d=10), a \
+formula ("x**2 + y**2"), or file.py:name.
 
 METHOD is a word as 'thalweg run' takes it (bfgs, lbfgs:memory=5). Without one it is levenberg_marquardt for a sum of \
 squares, and trust_region for every other loss. Quote what the shell would read: ; * ( ) and space.\
 """
 MORE_SOLVE = """\
+Of a table, separators, decimal commas, comments, units and missing cells are seen, and a line says what was read and \
+left out. A column whose name is no word stands in quotes in the model, "a + b*'CO(GT)'", or gets another name, --as \
+"t=decimal date". The constants of a model are pi and e; e is asked about, since it may be a parameter.
+
 Of a regression, a sum of more squares than parameters, you get the best fit: its parameters with their standard \
 errors, the residual standard deviation, and the correlations of up to eight parameters. Other problems show x at the \
 lowest loss of each variant, up to ten components.
@@ -76,6 +81,8 @@ Examples:
 thalweg solve data.csv --model "a*exp(-k*x)" --y y --start a=5,k=0.1 --figure fit.png
 
 thalweg solve data.csv --model "a*exp(-k*x)" --y y --starts 1000 --range a=0:10 --range k=0:2
+
+thalweg solve air.csv --model "a + b*T" --y "CO(GT)" --missing -200 --where "0<T<30"
 
 thalweg solve rosenbrock:d=10 trust_region bfgs lbfgs:memory=5 --starts 1000 --waterfall starts.png\
 """

@@ -13,6 +13,7 @@ from thalweg.chain.problem import Problem
 from thalweg.command import assignments, reports, words
 from thalweg.command.options import RunOptions, SolveOptions
 from thalweg.command.parameters import REQUIRED, Parameter, parameters
+from thalweg.problems.regressions import Model
 from thalweg.verbs.run import run as run_all
 from thalweg.verbs.solve import solve as solve_all
 
@@ -53,7 +54,8 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> bool:
     named = words.chosen_methods(methods or words.finishing(chosen))
     limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
     fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
-    print("\n".join(reports.report(fits, chosen)))
+    heading, *lines = reports.report(fits, chosen)
+    print("\n".join([heading, *_told(chosen), *lines]))
     if options.out is not None:
         fits.to_netcdf(options.out, engine="h5netcdf")
         print(f"fits: {options.out}")
@@ -70,11 +72,13 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> bool:
 def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
     """What is to be solved, and where it begins: --model and --y go with a table, and with nothing else."""
     columns = {"--model": options.model, "--y": options.y}
-    if not words.is_table(word):
-        for option, given in columns.items():
+    if not words.is_table(word, options.model):
+        of_tables = {f"--{'as' if key == 'rename' else key}": value for key, value in options.table.items()}
+        for option, given in (columns | of_tables).items():
             if given is not None:
                 raise ValueError(
-                    f"{option} was given, but {word!r} is no CSV file; give {option} with a CSV file only."
+                    f"{option} was given, but {word!r} is no table; give {option} with the path of a file of "
+                    "observations only."
                 )
         return assignments.posed(word, options.beginning)
     if options.model is None or options.y is None:
@@ -83,7 +87,13 @@ def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
             f"{word} is a table, but there is no {missing}; write e.g. thalweg solve {word} "
             '--model "b1*(1-exp(-b2*x))" --y y.'
         )
-    return assignments.fitted(word, options.model, options.y, options.beginning)
+    return assignments.fitted(word, options.model, options.y, options.beginning, options.table)
+
+
+def _told(chosen: Problem) -> list[str]:
+    """A line on the table that was read, of a fit to one."""
+    model = chosen.stages[0].forward if len(chosen.stages) == 1 else None
+    return [model.told] if isinstance(model, Model) and model.told else []
 
 
 def listing(what: Literal["problems", "methods"]) -> list[str]:

@@ -84,6 +84,29 @@ class SolveOptions:
         ),
     ] = None
     y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None
+    where: Annotated[
+        str | None,
+        Parameter(allow_leading_hyphen=True, help="Which rows of the table to use: \"0<x<5 and site=='north'\"."),
+    ] = None
+    renamed: Annotated[
+        tuple[str, ...],
+        Parameter(name="--as", negative=(), show_default=False, help='Another name for a column: "t=decimal date".'),
+    ] = ()
+    missing: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            show_default=False,
+            allow_leading_hyphen=True,
+            help="A mark of missing cells beside the usual ones (NA, nan, - and empty ones): -200.",
+        ),
+    ] = ()
+    names: Annotated[str | None, Parameter(help="Names of the columns between commas, where the table has none.")] = (
+        None
+    )
+    decimal: Annotated[
+        Literal[".", ","] | None, Parameter(help="The decimal mark, where the cells of the table leave it open.")
+    ] = None
     start: Annotated[
         str | None, _start("else the problem's own start, and for a CSV file the middle of each range, or 1.")
     ] = None
@@ -116,6 +139,20 @@ class SolveOptions:
     @property
     def beginning(self) -> Beginning:
         return Beginning(self.start, self.starts, self.seed, self.ranges)
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """How the table is read, as keywords of ``regression``, where anything was given."""
+        rename: dict[str, str] = {}
+        for text in self.renamed:
+            new, equals, old = text.partition("=")
+            if not new.strip() or not equals or not old.strip():
+                raise ValueError(f'--as is {text!r}, but it must be new=old; write e.g. --as "t=decimal date".')
+            rename[new.strip()] = old.strip().strip("'\"`")
+        names = None if self.names is None else [name.strip() for name in self.names.split(",")]
+        given = {"where": self.where, "rename": rename, "missing": self.missing}
+        given |= {"names": names, "decimal": self.decimal}
+        return {option: value for option, value in given.items() if value}
 
     @property
     def budget(self) -> dict[str, Any]:

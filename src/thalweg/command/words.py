@@ -19,8 +19,10 @@ from thalweg.chain.problem import Problem
 from thalweg.command.parameters import REQUIRED, Parameter, parameters, signature
 from thalweg.methods.sweeps import sweep
 from thalweg.numerics.reading import first_line, nearest
+from thalweg.problems.tables import STANDARD_INPUT
 
 PROBLEMS, METHODS = problems.COMMAND, methods.COMMAND
+TABLES = r"\.(csv|tsv|tab|xlsx?|xlsm|ods|parquet|feather)(\.(gz|bz2|xz))?$"  # what is a table by its name alone
 
 
 def problem(word: str, point: Sequence[float] | None) -> Problem:
@@ -44,17 +46,33 @@ def problem(word: str, point: Sequence[float] | None) -> Problem:
     return Problem(loss=loss, start=np.ones(loss.dimension), domain=(-5.0, 5.0), name=word)
 
 
-def is_table(word: str) -> bool:
-    """Whether a word for a problem is the path of a CSV file."""
-    return word.partition(":")[0].lower().endswith(".csv")
+def is_table(word: str, model: str | None = None) -> bool:
+    """Whether a word for a problem is the path of a table: of a CSV file, or of any file where there is a model."""
+    path, _ = _path(word)
+    if model is not None and (os.path.isfile(path) or path == STANDARD_INPUT):
+        return not path.endswith(".py")
+    return re.search(TABLES, path.lower()) is not None
 
 
 def regression(
-    word: str, model: str, y: str, start: dict[str, float] | None, ranges: dict[str, tuple[float, float]]
+    word: str,
+    model: str,
+    y: str,
+    start: dict[str, float] | None,
+    ranges: dict[str, tuple[float, float]],
+    table: dict[str, Any],
 ) -> Problem:
-    """The fit of a formula to the CSV file that a word is the path of."""
+    """The fit of a formula to the table that a word is the path of; ``table`` says how it is read."""
+    path, rest = _path(word)
+    if rest:
+        raise ValueError(f"{path} takes no parameters, but {rest!r} was given; leave it out.")
+    return _made(partial(problems.regression, path, model, y, start, ranges, **table), "", path)
+
+
+def _path(word: str) -> tuple[str, str]:
+    """The path at the beginning of a word, which may have colons itself, and what follows the last."""
     name, _, rest = word.partition(":")
-    return _made(partial(problems.regression, name, model, y, start, ranges), rest, name)
+    return (word, "") if os.path.isfile(word) else (name, rest)
 
 
 def chosen_methods(words: Sequence[str]) -> dict[str, methods.Method]:

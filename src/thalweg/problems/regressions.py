@@ -1,7 +1,5 @@
 """Nonlinear regression: a formula of predictors and parameters, fitted to a table of observations."""
 
-import difflib
-import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +16,8 @@ from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.formula import Formula
 from thalweg.numerics.reading import nearest, real
-from thalweg.problems.tables import Table, read_table
-
-ALIKE = 0.8  # how much of two names is the same where one may be the other misspelled (difflib's ratio, 1 for all)
+from thalweg.problems import conditions, naming
+from thalweg.problems.tables import Table, read_table, renamed
 
 
 @runtime_checkable
@@ -45,10 +42,12 @@ class Model:
     predictors: dict[str, np.ndarray]  # each (m,)
     response: str  # the name of what is observed
     observed: np.ndarray  # (m,)
+    told: str = ""  # what was read of the table and what was left out, in one line
 
     def __call__(self, parameters: Mapping[str, Array]) -> Array:
         dtype = jnp.result_type(*parameters.values())
-        predictors = {name: jnp.asarray(values, dtype) for name, values in self.predictors.items()}
+        # As NumPy's they are data to the formula, which by their zeros knows what does not depend on a parameter.
+        predictors = {name: np.asarray(values, dtype) for name, values in self.predictors.items()}
         return jnp.broadcast_to(self.formula({**parameters, **predictors}), self.observed.shape)
 
     def problem(
@@ -80,6 +79,12 @@ def regression(
     y: str,
     start: Mapping[str, float] | None = None,
     domain: Mapping[str, tuple[float, float]] | None = None,
+    *,
+    where: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    missing: Sequence[str | float] = (),
+    names: Sequence[str] | None = None,
+    decimal: str | None = None,
 ) -> Problem:
     """L(b) = sum over m observations of (y_i - model(x_i; b))^2, from a table and a formula.
 
@@ -88,20 +93,29 @@ def regression(
     [L] = [y]^2. No minimum is stated.
 
     Args:
-        data: the path of a CSV file, whose first line names the columns, or a mapping of columns, each of shape (m,),
-            such as a dict of arrays or a data frame.
-        model: a formula (``thalweg.formula``) of the predicted response, such as "b1*(1-exp(-b2*x))".
+        data: the path of a file, as ``read_table`` reads it: separated by commas, semicolons, tabs or blanks, with
+            decimal points or commas, .xlsx, .parquet; or a mapping of columns, each of shape (m,), such as a dict of
+            arrays or a data frame. Rows of a file in which a column that is used has no number (NA, an empty cell) are
+            left out; what was read stands in ``problem.stages[0].forward.told``.
+        model: a formula (``thalweg.formula``) of the predicted response, such as "b1*(1-exp(-b2*x))". A column with
+            blanks or signs in its name stands in quotes: "a + b*'CO(GT)'".
         y: the column that it predicts.
         start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, else 1.
         domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn. They bound the fit
             with methods that are ``bounded`` or search without a gradient, no others. Else a range is from a tenth of
             the start to ten times the start, of the same sign, and (-1, 1) where the start is 0.
+        where: which rows to use: comparisons of formulas of the columns, such as "0<x<5 and site=='north'".
+        rename: other names of columns: {"t": "decimal date"}.
+        missing: marks of missing cells of a file, beside the usual ones: [-200].
+        names: of the columns of a file that has none.
+        decimal: "." or ",", where the cells of a file leave it open.
     Raises:
-        ValueError: where the file is no table; for a column that is missing or not of finite numbers; where the formula
-            cannot be read, has no parameter, names y, or names no column of several; for a start or a range of what is
-            no parameter, a range that is not finite, empty or without its start; with fewer than d + 1 observations;
-            and where a name that is not a column looks like a column that the model leaves out and has neither start
-            nor range: given one of these, it is a parameter.
+        ValueError: where the file is no table, or a cell can be two numbers; for a name that can be a constant of the
+            language or a parameter, as e, and has neither start nor range; for a column that is missing or not of
+            finite numbers; where the formula cannot be read, has no parameter, names y, or names no column of several;
+            for a start or a range of what is no parameter, a range that is not finite, empty or without its start; with
+            fewer than d + 1 observations; and where a name that is not a column looks like a column that the model
+            leaves out and has neither start nor range: given one of these, it is a parameter.
     Source:
         None: the table is yours. As tables, the regressions of ``nist`` are the same problems.
     Example:
@@ -111,21 +125,26 @@ def regression(
         [2.0, 1.0]
     """
     _check_kinds(data, model, start, domain)
-    table = read_table(data) if isinstance(data, (str, Path)) else data
+    table, told = _chosen(data, where, rename, {"missing": missing, "names": names, "decimal": decimal})
     columns = [name for name in table if isinstance(name, str)]
     if y not in columns:
         raise ValueError(nearest(str(y), columns, "a column of the table"))
     starts, ranges = dict(start or {}), dict(domain or {})
-    declared, words = {*starts, *ranges}, _words(model)
-    predictors = [name for name in columns if name in words]
-    unknown = words.difference(formula.CONSTANTS, declared, predictors)
-    _check_columns(model, unknown, y, predictors, [name for name in columns if name not in (y, *predictors)])
-    parsed = formula.parse(model, sorted(words.difference(formula.CONSTANTS).union(predictors)))
+    declared, words, quoted = {*starts, *ranges}, naming.words(model), naming.quoted(model, columns)
+    predictors = [name for name in columns if name in words or name in quoted]
+    naming.check_constants(model, words, {*declared, *predictors})
+    constants = set(formula.CONSTANTS).difference(declared, predictors)
+    unknown = words.difference(constants, declared, predictors)
+    naming.check_columns(model, unknown, y, predictors, [name for name in columns if name not in (y, *predictors)])
+    parsed = formula.parse(model, sorted(words.difference(constants)), quoted)
     parameters = tuple(name for name in parsed.names if name not in predictors)
     if not parameters:
         raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
     for name in sorted(declared.difference(parameters)):
         raise ValueError(nearest(name, parameters, "a parameter of the model"))
+    if isinstance(table, Table):
+        table = table.complete((y, *predictors))
+        told = str(table)
     values = {name: _column(table, name) for name in (y, *predictors)}
     counts = {name: len(column) for name, column in values.items()}
     if len(set(counts.values())) > 1:
@@ -140,7 +159,7 @@ def regression(
     points = np.array([_start_and_range(name, starts.get(name), ranges.get(name)) for name in parameters]).T
     response = values.pop(y)
     name = Path(table.path).stem if isinstance(table, Table) else "regression"
-    return Model(parsed, parameters, values, y, response).problem(name, points[0], (points[1], points[2]))
+    return Model(parsed, parameters, values, y, response, told).problem(name, points[0], (points[1], points[2]))
 
 
 def _check_kinds(data: Any, model: Any, start: Any, domain: Any) -> None:
@@ -159,25 +178,22 @@ def _check_kinds(data: Any, model: Any, start: Any, domain: Any) -> None:
             raise ValueError(f"{what} is {given!r}, but it goes by parameter; give e.g. {{'b1': {example}}}.")
 
 
-def _words(model: str) -> set[str]:
-    """All that could be a column or a parameter; what else is in the text, ``formula.parse`` judges."""
-    words = {word for word in re.findall(r"[\w.]+", model) if word[0].isalpha()}
-    return words.difference(formula.FUNCTIONS)
-
-
-def _check_columns(model: str, unknown: set[str], y: str, predictors: list[str], left: list[str]) -> None:
-    """ValueError where a person cannot have meant that ``unknown`` are parameters, and the columns ``left`` unused."""
-    if y in predictors:
-        raise ValueError(f"the model {model!r} has {y!r}, which it is to predict; leave it out or choose another y.")
-    for name in sorted(unknown):
-        alike = [c for c in left if c.lower() == name.lower()] or difflib.get_close_matches(name, left, 1, ALIKE)
-        if alike:
-            raise ValueError(
-                f"{name!r} in the model is not a column, but {alike[0]!r} is and is not used; "
-                f"correct the name, or give {name!r} a start or a range if it is a parameter."
-            )
-    if left and not predictors:
-        raise ValueError(f"the model {model!r} names no column to predict {y!r} from; use one of {', '.join(left)}.")
+def _chosen(data: Any, where: str | None, rename: Mapping[str, str] | None, file: dict[str, Any]) -> tuple[Any, str]:
+    """The table with the rows and the names that are wanted, and a word on what was left out."""
+    if isinstance(data, (str, Path)):
+        data = read_table(data, **file)
+    elif given := [name for name, value in file.items() if value is not None and len(value)]:
+        raise ValueError(f"{given[0]} says how a file is read, but data is none; leave it out, or give a path.")
+    if isinstance(data, Table):
+        data = data.renamed(rename) if rename else data
+        return (data if where is None else data.where(where)), ""
+    columns = {name: data[name] for name in data} if rename or where is not None else data
+    columns = renamed(columns, rename) if rename else columns
+    if where is None:
+        return columns, ""
+    held = conditions.rows(where, conditions.Arrays(columns))
+    told = f"{int((~held).sum())} of {len(held)} rows left out, not being where {where}"
+    return {name: np.asarray(column)[held] for name, column in columns.items()}, told
 
 
 def _column(table: Any, name: str) -> np.ndarray:

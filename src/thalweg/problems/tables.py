@@ -1,14 +1,22 @@
-"""Tables of observations in CSV files: columns by name, in float64."""
+"""Tables of observations in files: columns by name, in float64, and what there is to say of how they were read."""
 
-import csv
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from io import StringIO
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
+
+from thalweg.numerics.reading import nearest
+from thalweg.problems import cells, conditions, layouts
+from thalweg.problems.layouts import Layout
+
+FRAMES = {".xlsx": "read_excel", ".xls": "read_excel", ".xlsm": "read_excel", ".ods": "read_excel",
+          ".parquet": "read_parquet", ".pq": "read_parquet", ".feather": "read_feather"}  # fmt: skip
+STANDARD_INPUT = "-"
 
 
 @final
@@ -16,84 +24,196 @@ import numpy as np
 class Table:
     """The cells of a file: ``table[name]`` is a column in float64, and iteration gives the names.
 
-    A column is only read as numbers when it is asked for, so that others may hold words.
+    A column is only read as numbers when it is asked for, so that others may hold words. ``str(table)`` says in one
+    line what was read: rows and columns, and what was left out.
     """
 
     path: str
     columns: dict[str, list[str]]
     lines: list[int]  # where each row stands in the file, from 1
+    said: tuple[str, ...] = ()  # of the file
+    decimal: str | None = None  # the mark that was given
+    missing: tuple[str, ...] = ()  # marks of missing cells beside the usual ones
+    rows: np.ndarray | None = None  # those that are in use, all where it is None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
 
+    def __str__(self) -> str:
+        rows = f"{len(self.lines)} row{'s' if len(self.lines) != 1 else ''} of {len(self.columns)} columns"
+        return "; ".join([f"{self.path}: {rows}", *self.said])
+
+    def __contains__(self, name: str, /) -> bool:
+        return name in self.columns
+
+    def keys(self) -> list[str]:
+        return list(self.columns)
+
     def __getitem__(self, name: str) -> np.ndarray:
         """The column in float64, shape (m,); ValueError naming the first cell that is no finite number."""
-        values = np.array([_number(cell) for cell in self.columns[name]], np.float64)
-        bad = np.flatnonzero(~np.isfinite(values))
-        if bad.size:
-            given = self.columns[name][bad[0]]
-            raise ValueError(
-                f"{self.path!r} has {given[:40]!r} in line {self.lines[bad[0]]}, column {name!r}, but a fit needs "
-                "finite numbers; correct the cell or leave out the line."
-            )
+        values = self.read(name)[0][self.used]
+        if (at := np.flatnonzero(np.isnan(values))).size:
+            raise self._refusal(name, int(self.used[at[0]]), "but a fit needs finite numbers")
         return values
 
+    @property
+    def used(self) -> np.ndarray:
+        return np.arange(len(self.lines)) if self.rows is None else self.rows
 
-def read_table(path: str | Path) -> Table:
-    """Read comma-separated values in UTF-8: a line of column names, then rows of cells.
+    @cached_property
+    def marks(self) -> cells.Marks:
+        """What the cells show of decimal marks, all columns together."""
+        each = [cells.marks(column) for column in self.columns.values() if any("," in cell for cell in column)]
+        groups = next((one.groups for one in each if one.groups), "")
+        return cells.Marks(any(one.points for one in each), any(one.commas for one in each), groups)
 
-    Spaces around cells, quotes, a byte-order mark, empty lines and lines that begin with # are allowed; a column
-    without a name is left out.
+    def read(self, name: str) -> tuple[np.ndarray, str]:
+        """The whole column, NaN where it is missing or not in use, and a word on its meaning, such as seconds."""
+        try:
+            return cells.numbers(self.columns[name], self.used, self.marks, self.decimal, self.missing)
+        except ValueError as error:
+            match error.args:
+                case (cells.Unreadable(row, reason),):
+                    raise self._refusal(name, row, reason) from None
+            raise
+
+    def complete(self, names: Sequence[str]) -> "Table":
+        """The rows that have a cell in each of the named columns; what was left out is said."""
+        read = {name: self.read(name) for name in dict.fromkeys(names)}
+        lacking = {name: np.isnan(values[self.used]) for name, (values, _) in read.items()}
+        gone = np.any(list(lacking.values()), axis=0) if lacking else np.zeros(len(self.used), bool)
+        said = [f"{name!r} in {meaning}" for name, (_, meaning) in read.items() if meaning]
+        if gone.any():
+            where = ", ".join(f"{name!r}" for name, lacks in lacking.items() if lacks.any())
+            said.append(f"{_rows(gone.sum())} left out where {where} is missing")
+        return self._within(self.used[~gone], said)
+
+    def where(self, condition: str) -> "Table":
+        """The rows of which a condition holds, such as ``x>0 and site=='north'``; the others are counted."""
+        holds = conditions.rows(condition, self)
+        gone = int((~holds).sum())
+        return self._within(self.used[holds], [f"{_rows(gone)} left out, not being where {condition}"])
+
+    def text(self, name: str) -> list[str]:
+        """The cells of a column in the rows that are in use."""
+        return [self.columns[name][row] for row in self.used]
+
+    def renamed(self, names: Mapping[str, str]) -> "Table":
+        """The table with other names: ``{"t": "decimal date"}`` calls the column 'decimal date' t."""
+        return replace(self, columns=renamed(self.columns, names))
+
+    def _within(self, rows: np.ndarray, said: Sequence[str]) -> "Table":
+        return replace(self, rows=rows, said=(*self.said, *said))
+
+    def _refusal(self, name: str, row: int, reason: str) -> ValueError:
+        remedy = "give decimal=',' or '.' (--decimal)" if "decimal one" in reason else "correct the cell"
+        others = "" if "; " in reason else f"; {remedy}, leave out the line, or give its mark as missing= (--missing)"
+        return ValueError(
+            f"{self.path!r} has {self.columns[name][row][:40]!r} in line {self.lines[row]}, column {name!r}, "
+            f"{reason}{others}."
+        )
+
+
+def _rows(n: int) -> str:
+    return f"{n} row{'s' if n != 1 else ''}"
+
+
+def renamed(columns: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The columns, those in ``names`` under their new names; ValueError for a name that is none."""
+    for new, old in names.items():
+        if old not in columns:
+            raise ValueError(nearest(old, columns, "a column of the table"))
+        if new in columns and new not in names.values():
+            raise ValueError(f"{new!r} is a column already, so that {old!r} cannot be called so; choose another name.")
+    olds = {old: new for new, old in names.items()}
+    return {olds.get(name, name): column for name, column in columns.items()}
+
+
+def read_table(
+    path: str | Path,
+    *,
+    names: Sequence[str] | None = None,
+    decimal: str | None = None,
+    missing: Sequence[str | float] = (),
+) -> Table:
+    """Read a table as instruments, spreadsheets and NumPy write it: names of columns, then a row for each observation.
+
+    Cells are separated by commas, semicolons, tabs, bars or blanks, as the lines themselves show; numbers have decimal
+    points or commas. Lines that begin with #, %, // or ! are comments; where the first row is of numbers, the comment
+    above it has the names. Lines of units below the names, trailing separators, names of rows, a byte-order mark,
+    Windows' letters and compression (.gz, .bz2, .xz) are seen to. Cells such as NA, nan, - and empty ones are missing.
+    Columns of dates are read as years since the first one, with times of day as seconds.
 
     Args:
-        path: of the file.
+        path: of the file, or "-" for standard input; .xlsx, .ods, .parquet and .feather through pandas.
+        names: of the columns, where the file has none.
+        decimal: "." or ",", where the cells leave it open.
+        missing: marks of missing cells beside the usual ones, such as -200.
     Returns:
-        A ``Table``, whose columns are read as numbers when they are asked for.
+        A ``Table``, whose columns are read as numbers when they are asked for; ``str`` of it says what was read.
     Raises:
-        ValueError: where there is no such file, or it is not such a table.
+        ValueError: where there is no such file, or it is not such a table; where its columns are asked for, for a cell
+            that is no number, or can be two.
     """
+    marks = tuple(str(mark).strip() for mark in missing)
+    if decimal not in (None, ".", ","):
+        raise ValueError(f"decimal is {decimal!r}, but it must be '.' or ','; leave it out to have it seen.")
     try:
-        return _parse(str(path), Path(path).read_text(encoding="utf-8-sig"))
+        found = _layout(path, names)
     except OSError as error:
         reason = (error.strerror or "it is not readable").lower()
-    except UnicodeDecodeError:
-        reason = "it is not text in UTF-8"
-    except (ValueError, csv.Error) as error:
-        reason = str(error)
+    except ImportError as error:
+        raise ValueError(
+            f"{str(path)!r} needs the package {error.name or 'openpyxl'}, which is not installed; pip install "
+            f"{error.name or 'openpyxl'}, or save the table as CSV."
+        ) from None
+    except Exception as error:  # of pandas' engines too
+        reason = str(error).partition("\n")[0].rstrip(".")
+    else:
+        columns = {name: [row[i] for _, row in found.rows] for i, name in enumerate(found.names) if name}
+        shown = "standard input" if str(path) == STANDARD_INPUT else str(path)
+        return Table(shown, columns, [line for line, _ in found.rows], tuple(found.said), decimal, marks)
     raise ValueError(
         f"{str(path)!r} cannot be read as a table: {reason}; "
         "give a CSV file with a line of column names and a line for each observation, such as 'x,y' and '1.5,2.0'."
     )
 
 
-def _parse(path: str, text: str) -> Table:
-    if "\0" in text:
-        raise ValueError("it is not text in UTF-8")
-    # A comment becomes an empty line, so that its quotes mean nothing and the lines below keep their numbers.
-    lines = ("\n" if line.lstrip().startswith("#") else line for line in StringIO(text))
-    source = (re.sub(r'"[ \t]+(?=,|$)', '"', line) for line in lines)  # a space after a quoted cell is no mistake
-    reader = csv.reader(source, skipinitialspace=True, strict=True)
-    rows = [(reader.line_num, cells) for row in reader if any(cells := [cell.strip() for cell in row])]
-    if not rows:
-        raise ValueError("it is empty")
-    _, names = rows.pop(0)
-    if len(names) == 1 and any(mark in names[0] for mark in ";\t "):
-        raise ValueError(f"the column names {names[0][:60]!r} have no comma between them")
-    if all(np.isfinite(_number(name)) for name in names):
-        raise ValueError(f"its first line, {', '.join(names)[:60]!r}, has numbers where the names of columns are due")
-    for name in filter(None, names):
-        if names.count(name) > 1:
-            raise ValueError(f"{name!r} is the name of {names.count(name)} columns")
-    for line, cells in rows:
-        if len(cells) != len(names):
-            raise ValueError(f"line {line} has {len(cells)} cells where the names are {len(names)}")
-    columns = {name: [cells[i] for _, cells in rows] for i, name in enumerate(names) if name}
-    return Table(path, columns, [line for line, _ in rows])
+def _layout(path: str | Path, names: Sequence[str] | None) -> Layout:
+    if str(path) == STANDARD_INPUT:
+        data = sys.stdin.buffer.read()
+    elif (reader := FRAMES.get(Path(path).suffix.lower())) is not None:
+        return _of_pandas(Path(path), reader, names)
+    else:
+        data = Path(path).read_bytes()
+    text, said = layouts.decoded(data)
+    found = layouts.layout(text, names)
+    return found._replace(said=[*said, *found.said])
 
 
-def _number(cell: str) -> float:
-    """The number that a cell holds, NaN where it holds none; Python would also read 1_000."""
-    try:
-        return np.nan if "_" in cell else float(cell)
-    except ValueError:
-        return np.nan
+def _of_pandas(path: Path, reader: str, names: Sequence[str] | None) -> Layout:
+    """The cells of a sheet, or of a file of columns, as texts."""
+    import pandas as pd
+
+    path.open("rb").close()  # a file that is not there is no matter of engines
+    if reader == "read_excel":
+        frame = pd.read_excel(path, header=None, dtype=object)
+        rows = [(i + 1, [_text(cell) for cell in row]) for i, row in enumerate(frame.itertuples(index=False))]
+        rows = [(line, row) for line, row in rows if any(row)]
+        if not rows:
+            raise ValueError("it is empty")
+        header, rows = (list(names), rows) if names is not None else (rows[0][1], rows[1:])
+        return layouts.arranged(header, rows, ["the first sheet"], rownames=False)
+    frame = pd.read_parquet(path) if reader == "read_parquet" else pd.read_feather(path)
+    rows = [(i + 1, [_text(cell) for cell in row]) for i, row in enumerate(frame.itertuples(index=False))]
+    return Layout([str(name) for name in frame.columns], rows, [])
+
+
+def _text(cell: Any) -> str:
+    if cell is None or cell != cell:  # None, NaN and NaT
+        return ""
+    if isinstance(cell, datetime) and cell.time() == datetime.min.time():
+        return cell.date().isoformat()
+    if isinstance(cell, (datetime, date)):
+        return cell.isoformat(sep=" ") if isinstance(cell, datetime) else cell.isoformat()
+    return repr(float(cell)) if isinstance(cell, (float, np.floating)) else str(cell).strip()

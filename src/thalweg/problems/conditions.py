@@ -1,0 +1,175 @@
+"""Conditions on rows, such as ``x>0 and (site=='north' or t<=5)``: comparisons of formulas of the columns."""
+
+import operator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, final
+
+import jax
+import numpy as np
+
+from thalweg import formula
+from thalweg.numerics.reading import real
+
+COMPARISONS: Final = {
+    "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<>": operator.ne,
+    "<": operator.lt, ">": operator.gt, "=": operator.eq, "≤": operator.le, "≥": operator.ge, "≠": operator.ne,
+}  # fmt: skip
+COMPARISON: Final = re.compile("|".join(map(re.escape, COMPARISONS)))
+TOKEN: Final = re.compile(
+    r"""'[^']*'|"[^"]*"|`[^`]*`|[()\[\]]|[<>=!]=|<>|&&?|\|\|?|!|\b(?:and|or|not)\b|.""", re.IGNORECASE | re.DOTALL
+)
+JOINS: Final = {"&": "and", "&&": "and", "|": "or", "||": "or", "!": "not"}
+
+
+class Cells(Protocol):
+    """Columns of which each can be had as numbers, NaN where a cell is missing, and as texts."""
+
+    def __iter__(self) -> Iterator[str]: ...
+    def __contains__(self, name: str, /) -> bool: ...
+    def text(self, name: str) -> list[str]: ...
+    def read(self, name: str) -> tuple[np.ndarray, str]: ...
+    @property
+    def used(self) -> np.ndarray: ...
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Columns of a mapping of arrays as ``Cells``."""
+
+    columns: Mapping[str, Any]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __contains__(self, name: str, /) -> bool:
+        return name in self.columns
+
+    def text(self, name: str) -> list[str]:
+        return [str(cell) for cell in self.columns[name]]
+
+    def read(self, name: str) -> tuple[np.ndarray, str]:
+        try:
+            return real(self.columns[name]), ""
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"column {name!r} is not of real numbers; compare it with a word in quotes.") from error
+
+    @property
+    def used(self) -> np.ndarray:
+        return np.arange(len(next(iter(self.columns.values()))))
+
+
+def rows(condition: str, table: Cells) -> np.ndarray:
+    """Where the condition holds: a bool for each row in use. Nothing holds of a cell that is missing.
+
+    Raises:
+        ValueError: for a text that is no condition, naming what cannot be read.
+    """
+    if not condition.strip():
+        raise ValueError("the condition is empty; write one such as 'x>0'.")
+    return _any(_tokens(condition), table, condition)
+
+
+def _tokens(text: str) -> list[str]:
+    words = [match[0] for match in TOKEN.finditer(text)]
+    return [JOINS.get(word, word.lower() if word.lower() in ("and", "or", "not") else word) for word in words]
+
+
+def _any(tokens: list[str], table: Cells, whole: str) -> np.ndarray:
+    return np.any([_all(part, table, whole) for part in _parts(tokens, "or")], axis=0)
+
+
+def _all(tokens: list[str], table: Cells, whole: str) -> np.ndarray:
+    return np.all([_one(part, table, whole) for part in _parts(tokens, "and")], axis=0)
+
+
+def _parts(tokens: list[str], join: str) -> list[list[str]]:
+    """What stands between the joins that are outside of brackets."""
+    parts, depth = [[]], 0
+    for token in tokens:
+        depth += (token in ("(", "[")) - (token in (")", "]"))
+        if token == join and depth == 0:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def _one(tokens: list[str], table: Cells, whole: str) -> np.ndarray:
+    """A comparison or a chain of them, or a condition in brackets, or one that is denied."""
+    text = "".join(tokens).strip()
+    while tokens and tokens[0].isspace():
+        tokens = tokens[1:]
+    if tokens and tokens[0] == "not":
+        return ~_one(tokens[1:], table, whole)
+    if text.startswith("(") and text.endswith(")") and _closes_last(text) and COMPARISON.search(text):
+        return _any(_tokens(text[1:-1]), table, whole)
+    sides, signs = _sides(tokens)
+    if not signs or not all(side.strip() for side in sides):
+        raise ValueError(
+            f'{text or whole!r} in the condition {whole!r} is no comparison; write e.g. "x>0", "0<x<5 and y!=2" '
+            "or \"site=='north'\"."
+        )
+    held = [
+        _compared(left.strip(), sign, right.strip(), table, whole)
+        for left, sign, right in zip(sides, signs, sides[1:], strict=False)
+    ]
+    return np.all(held, axis=0)
+
+
+def _closes_last(text: str) -> bool:
+    depth = 0
+    for i, token in enumerate(TOKEN.findall(text)):
+        depth += (token == "(") - (token == ")")
+        if depth == 0 and i < len(TOKEN.findall(text)) - 1:
+            return False
+    return True
+
+
+def _sides(tokens: list[str]) -> tuple[list[str], list[str]]:
+    sides, signs = [""], []
+    for token in tokens:
+        if token in COMPARISONS:
+            sides.append("")
+            signs.append(token)
+        else:
+            sides[-1] += token
+    return sides, signs
+
+
+def _compared(left: str, sign: str, right: str, table: Cells, whole: str) -> np.ndarray:
+    compare = COMPARISONS[sign]
+    for column, word in ((left, right), (right, left)):
+        if (name := _column(column, table)) is not None and (text := _word(word, table)) is not None:
+            if compare not in (operator.eq, operator.ne):
+                raise ValueError(
+                    f"{sign} in the condition {whole!r} orders words, which have no order here; compare with == or !=."
+                )
+            return np.array([compare(cell, text) for cell in table.text(name)], bool)
+    with np.errstate(all="ignore"):
+        values = _value(left, table), _value(right, table)
+        held = compare(*values)
+    known = ~(np.isnan(values[0]) | np.isnan(values[1]))
+    return np.broadcast_to(held & known, table.used.shape)
+
+
+def _column(text: str, table: Cells) -> str | None:
+    name = text[1:-1] if text[:1] in "'\"`" and text[-1:] == text[:1] and len(text) > 1 else text
+    return name if name in table else None
+
+
+def _word(text: str, table: Cells) -> str | None:
+    """What stands in quotes and is no column."""
+    quoted = len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]
+    return text[1:-1] if quoted and text[1:-1] not in table else None
+
+
+def _value(text: str, table: Cells) -> np.ndarray:
+    columns = list(table)
+    plain = {name for name in columns if re.fullmatch(r"[^\W\d_]\w*", name) and name not in formula.FUNCTIONS}
+    read = formula.parse(text, sorted(plain & set(re.findall(r"\w+", text))), columns)
+    values: Mapping[str, np.ndarray] = {name: table.read(name)[0][table.used] for name in read.names}
+    with jax.enable_x64(True):
+        return np.asarray(read(values), np.float64)
