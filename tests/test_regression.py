@@ -198,12 +198,15 @@ def test_start_and_domain_of_each_parameter():
         LETTERS, "a*x + b + c*x**2 + d*x**3 + f*0", "y", starts, {"d": (3, 4), "f": (0, 1000)}
     )
     np.testing.assert_array_equal(problem.start, [5, -2, 0, 3, 500])
-    np.testing.assert_array_equal(problem.domain[0], [0.5, -20, -1, 3, 0])
-    np.testing.assert_array_equal(problem.domain[1], [50, -0.2, 1, 4, 1000])
+    low, high = problems.start_ranges(problem)
+    np.testing.assert_array_equal(low, [0.5, -20, -1, 3, 0])
+    np.testing.assert_array_equal(high, [50, -0.2, 1, 4, 1000])
+    np.testing.assert_array_equal(problem.domain, [[-np.inf] * 3 + [3, 0], [np.inf] * 3 + [4, 1000]])
     plain = problems.regression(LETTERS, "a*x", "y")
-    np.testing.assert_array_equal([plain.start, *plain.domain], [[1], [0.1], [10]])
-    points = tw.starts.uniform(problem.domain, 100)
-    assert np.all((problem.domain[0] <= points) & (points <= problem.domain[1]))
+    np.testing.assert_array_equal([plain.start, *problems.start_ranges(plain)], [[1], [0.1], [10]])
+    np.testing.assert_array_equal(plain.domain, [[-np.inf], [np.inf]])
+    points = tw.starts.uniform((low, high), 100)
+    assert np.all((low <= points) & (points <= high))
 
 
 def test_what_looks_like_a_column_is_a_parameter_where_it_is_declared():

@@ -82,7 +82,7 @@ def _drawn(problem: Problem, model: Model | None, predictor: str) -> Callable[[A
         curve = grid
         if model is not None:
             parameters = dict(zip(model.parameters, x, strict=True))
-            curve = jnp.broadcast_to(model.formula({**parameters, predictor: grid}), grid.shape)
+            curve = model.predict(parameters, {predictor: grid}, grid.shape)
         return problem.forward(x), observed, curve
 
     return at

@@ -65,8 +65,9 @@ gradient is not finite, and is exhausted where steps or time ran out.
 A regression stops by default at --xtol 1e-10 or after 10000 steps, every other problem at --gtol 1e-6 or after 1000.
 
 Random starts are drawn evenly from --range, else from the problem's own box; that of a CSV file is from a tenth of \
---start to ten times it. A range bounds the fit itself only with a method that is bounded, such as \
-levenberg_marquardt:bounded=true, or that searches without a gradient.
+--start to ten times it, within the bounds. --bound k=0: keeps the fit itself where k is at least 0, and bounds no \
+other; the method is then a bounded one. Without --bound, ranges bound the fit with a method that is bounded, such as \
+levenberg_marquardt:bounded=true, or that searches without a gradient. --fix c=0 makes a constant of c.
 
 Ctrl-C ends early: what is done is printed, and the exit status is 130. A mistake in the input is one line on stderr, \
 and the exit status 2.
@@ -76,6 +77,8 @@ Examples:
 thalweg solve data.csv --model "a*exp(-k*x)" --y y --start a=5,k=0.1 --figure fit.png
 
 thalweg solve data.csv --model "a*exp(-k*x)" --y y --starts 1000 --range a=0:10 --range k=0:2
+
+thalweg solve data.csv --model "a*exp(-k*x)+c" --y y --bound k=0: --fix c=0
 
 thalweg solve rosenbrock:d=10 trust_region bfgs lbfgs:memory=5 --starts 1000 --waterfall starts.png\
 """

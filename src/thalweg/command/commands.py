@@ -50,7 +50,8 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> bool:
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
     chosen, points = _asked(problem, options)
-    named = words.chosen_methods(methods or words.finishing(chosen))
+    asked = methods or words.finishing(chosen)
+    named = words.chosen_methods(words.bounded(asked) if _bounds(problem, options) else asked)
     limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
     fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
     print("\n".join(reports.report(fits, chosen)))
@@ -84,6 +85,11 @@ def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
             '--model "b1*(1-exp(-b2*x))" --y y.'
         )
     return assignments.fitted(word, options.model, options.y, options.beginning)
+
+
+def _bounds(word: str, options: SolveOptions) -> bool:
+    """Whether the person gave bounds to components of x; what is fixed in the model of a table is none of them."""
+    return bool(options.bounds or (options.fixed and not words.is_table(word)))
 
 
 def listing(what: Literal["problems", "methods"]) -> list[str]:

@@ -12,12 +12,14 @@ MOST = 9 * 10**15  # a float still holds each whole number
 
 @final
 class Beginning(NamedTuple):
-    """Where paths begin, as it is typed: --start, --starts with --seed, and --range."""
+    """Where paths begin and what bounds them, as typed: --start, --starts with --seed, --range, --bound, --fix."""
 
     start: str | None
     starts: int | None
     seed: int
     ranges: tuple[str, ...] = ()
+    bounds: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
@@ -97,6 +99,19 @@ class SolveOptions:
             help="Draw random starts of name from low to high: name=low:high.",
         ),
     ] = ()
+    bounds: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--bound",
+            negative=(),
+            show_default=False,
+            help="Keep name between low and high, of which one may be left out: name=low:high, name=low:, name=:high.",
+        ),
+    ] = ()
+    fixed: Annotated[
+        tuple[str, ...],
+        Parameter(name="--fix", negative=(), show_default=False, help="Hold name at a number: name=number,…"),
+    ] = ()
     seed: Seed = 0
     gtol: Annotated[float | None, Parameter(help="Converged where no |dL/dx_i| is above this; 0 for never.")] = None
     ftol: Annotated[float | None, Parameter(help="Or where a step changes L by less, relatively.")] = None
@@ -115,7 +130,7 @@ class SolveOptions:
 
     @property
     def beginning(self) -> Beginning:
-        return Beginning(self.start, self.starts, self.seed, self.ranges)
+        return Beginning(self.start, self.starts, self.seed, self.ranges, self.bounds, self.fixed)
 
     @property
     def budget(self) -> dict[str, Any]:

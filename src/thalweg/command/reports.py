@@ -25,6 +25,12 @@ def is_regression(problem: Problem) -> bool:
     return isinstance(problem.loss, SquaredError) and problem.chain.spaces[-1].size > problem.dimension
 
 
+def formula_of(problem: Problem) -> Model | None:
+    """The formula that the problem fits, where it is one."""
+    forward = problem.stages[0].forward if len(problem.stages) == 1 else None
+    return forward if isinstance(forward, Model) else None
+
+
 def report(fits: Any, problem: Problem) -> list[str]:
     """Every line: the best fit of a regression, a row for each variant, and why fits did not converge."""
     with np.errstate(all="ignore"):  # infinity and NaN are results, here as in the fits
@@ -40,7 +46,7 @@ def report(fits: Any, problem: Problem) -> list[str]:
             lines.append(f"(the best {len(shown)} of {len(order)} variants by loss)")
         if not is_regression(problem) and problem.dimension <= MOST_COMPONENTS:
             lines += ["", *_aligned(_points(some, components(problem)))]
-        endings = _endings(fits, reached)
+        endings = [*_moved(fits), *_endings(fits, reached)]
     return [*lines, *([""] if endings else []), *endings]
 
 
@@ -55,10 +61,10 @@ def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
 
 def _heading(fits: Any, problem: Problem) -> str:
     parts = [f"{fits.sizes['start']} start{'s' if fits.sizes['start'] > 1 else ''}"]
-    model = problem.stages[0].forward if len(problem.stages) == 1 else None
+    model = formula_of(problem)
     if is_regression(problem):
         parts.insert(0, f"{problem.chain.spaces[-1].size} observations")
-    if isinstance(model, Model):
+    if model:
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"
 
@@ -121,6 +127,13 @@ def _points(fits: Any, names: Sequence[str]) -> list[list[str]]:
     points = [analysis.best_fit(fits.isel(variant=i)).x.values for i in range(fits.sizes["variant"])]
     rows = zip(fits.variant.values, points, strict=True)
     return [["x at its lowest loss", *names], *([str(name), *(f"{x:.5g}" for x in point)] for name, point in rows)]
+
+
+def _moved(fits: Any) -> list[str]:
+    """A line where starts lay outside of the bounds."""
+    count, many = fits.attrs.get("projected", 0), fits.sizes["start"]
+    where = f"{count} of {many} starts" if many > 1 else "the start"
+    return [f"{where} lay outside of the bounds, and began at the nearest point there"] if count else []
 
 
 def _endings(fits: Any, reached: np.ndarray) -> list[str]:

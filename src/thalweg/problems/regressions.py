@@ -4,7 +4,7 @@ import difflib
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
@@ -18,6 +18,7 @@ from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.formula import Formula
 from thalweg.numerics.reading import nearest, real
+from thalweg.problems import parameters
 from thalweg.problems.tables import Table, read_table
 
 ALIKE = 0.8  # how much of two names is the same where one may be the other misspelled (difflib's ratio, 1 for all)
@@ -45,11 +46,18 @@ class Model:
     predictors: dict[str, np.ndarray]  # each (m,)
     response: str  # the name of what is observed
     observed: np.ndarray  # (m,)
+    fixed: Mapping[str, float] = field(default_factory=dict)  # parameters that are none, but constants
+    bounded: bool = False  # whether a person gave bounds
+    ranges: tuple[np.ndarray, np.ndarray] | None = None  # from which random starts are drawn, each (d,)
 
     def __call__(self, parameters: Mapping[str, Array]) -> Array:
+        return self.predict(parameters, self.predictors, self.observed.shape)
+
+    def predict(self, parameters: Mapping[str, Any], predictors: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
+        """The response at values of the predictors, in the dtype of the parameters."""
         dtype = jnp.result_type(*parameters.values())
-        predictors = {name: jnp.asarray(values, dtype) for name, values in self.predictors.items()}
-        return jnp.broadcast_to(self.formula({**parameters, **predictors}), self.observed.shape)
+        known = {name: jnp.asarray(values, dtype) for name, values in predictors.items()}
+        return jnp.broadcast_to(self.formula({**self.fixed, **parameters, **known}), shape)
 
     def problem(
         self,
@@ -80,6 +88,9 @@ def regression(
     y: str,
     start: Mapping[str, float] | None = None,
     domain: Mapping[str, tuple[float, float]] | None = None,
+    *,
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    fixed: Mapping[str, float] | None = None,
 ) -> Problem:
     """L(b) = sum over m observations of (y_i - model(x_i; b))^2, from a table and a formula.
 
@@ -92,16 +103,22 @@ def regression(
             such as a dict of arrays or a data frame.
         model: a formula (``thalweg.formula``) of the predicted response, such as "b1*(1-exp(-b2*x))".
         y: the column that it predicts.
-        start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, else 1.
-        domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn. They bound the fit
-            with methods that are ``bounded`` or search without a gradient, no others. Else a range is from a tenth of
-            the start to ten times the start, of the same sign, and (-1, 1) where the start is 0.
+        start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, within its
+            bounds; else 1, or a number between the bounds where 1 is not.
+        domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn
+            (``start_ranges``).
+        bounds: (low, high) of parameters by name, in [x], None or infinite where a side is open, equal where the
+            parameter is fixed. Methods that are ``bounded``, or search without a gradient, keep to them, and begin at
+            the nearest point where the start lies outside; the domain of the problem is made of them, and infinite for
+            what has none. Where no bounds are given, the ranges in domain are these bounds.
+        fixed: parameters by name that are held at these values, in [x]: constants of the model, no components of x.
     Raises:
         ValueError: where the file is no table; for a column that is missing or not of finite numbers; where the formula
-            cannot be read, has no parameter, names y, or names no column of several; for a start or a range of what is
-            no parameter, a range that is not finite, empty or without its start; with fewer than d + 1 observations;
+            cannot be read, has no parameter, names y, or names no column of several; for a start, range, bound or
+            fixed value of what is no parameter, a range that is not finite, empty or without its start, bounds with
+            nothing between them or in the range; where all parameters are fixed; with fewer than d + 1 observations;
             and where a name that is not a column looks like a column that the model leaves out and has neither start
-            nor range: given one of these, it is a parameter.
+            nor range, bounds or fixed value: given one of these, it is a parameter.
     Source:
         None: the table is yours. As tables, the regressions of ``nist`` are the same problems.
     Example:
@@ -110,40 +127,72 @@ def regression(
         >>> tw.problems.regression(table, "height*exp(-rate*time)", y="signal", start={"height": 2.0}).start.tolist()
         [2.0, 1.0]
     """
-    _check_kinds(data, model, start, domain)
+    _check_kinds(data, model)
+    about = parameters.said(start, domain, bounds, fixed)
     table = read_table(data) if isinstance(data, (str, Path)) else data
     columns = [name for name in table if isinstance(name, str)]
     if y not in columns:
         raise ValueError(nearest(str(y), columns, "a column of the table"))
-    starts, ranges = dict(start or {}), dict(domain or {})
-    declared, words = {*starts, *ranges}, _words(model)
+    declared, words = about.names, _words(model)
     predictors = [name for name in columns if name in words]
     unknown = words.difference(formula.CONSTANTS, declared, predictors)
     _check_columns(model, unknown, y, predictors, [name for name in columns if name not in (y, *predictors)])
     parsed = formula.parse(model, sorted(words.difference(formula.CONSTANTS).union(predictors)))
-    parameters = tuple(name for name in parsed.names if name not in predictors)
-    if not parameters:
+    names = tuple(name for name in parsed.names if name not in predictors)
+    if not names:
         raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
-    for name in sorted(declared.difference(parameters)):
-        raise ValueError(nearest(name, parameters, "a parameter of the model"))
+    about.check_names(names)
+    free = tuple(name for name in names if name not in about.fixed)
+    if not free:
+        raise ValueError(f"all parameters of the model {model!r} are fixed; leave at least one free.")
     values = {name: _column(table, name) for name in (y, *predictors)}
-    counts = {name: len(column) for name, column in values.items()}
+    _check_counts({name: len(column) for name, column in values.items()}, y, free)
+    response, places = values.pop(y), about.places(free)
+    name = Path(table.path).stem if isinstance(table, Table) else "regression"
+    fitted = Model(parsed, free, values, y, response, about.fixed, bool(about.bounds), places.ranges)
+    return fitted.problem(name, places.start, places.domain)
+
+
+def start_ranges(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """The box from which random starts of a problem are drawn, (low, high), each of shape (d,), in [x].
+
+    Of a ``regression`` it is the range of each parameter that has one in domain, else from a tenth of the start to ten
+    times the start, of the same sign, and (-1, 1) where the start is 0, all within the bounds. Of another problem it is
+    its domain.
+
+    Args:
+        problem: of which ``starts.uniform`` or ``starts.grid`` is to draw.
+    Raises:
+        ValueError: for another problem without a domain.
+    Cost:
+        None.
+    Example:
+        >>> line = tw.problems.regression({"t": [1.0, 2, 3], "y": [2.0, 4, 6]}, "a*t + b", "y", bounds={"b": (0, 5)})
+        >>> tw.starts.uniform(tw.problems.start_ranges(line), 100, key=0).shape
+        (100, 2)
+    """
+    model = problem.stages[0].forward if len(problem.stages) == 1 else None
+    if isinstance(model, Model) and model.ranges is not None:
+        return model.ranges
+    if problem.domain is None:
+        raise ValueError(f"{problem.name!r} has no domain from which starts could be drawn; give Problem(domain=…).")
+    return problem.domain
+
+
+def _check_counts(counts: Mapping[str, int], y: str, free: Sequence[str]) -> None:
+    """ValueError for columns of several lengths, and for too few observations."""
     if len(set(counts.values())) > 1:
         raise ValueError(
             f"the columns have the lengths {counts}, but observations need one of each; give equal lengths."
         )
-    if counts[y] <= len(parameters):
+    if counts[y] <= len(free):
         raise ValueError(
-            f"there are {counts[y]} observations for {len(parameters)} parameters ({', '.join(parameters)}), but a fit "
-            f"needs at least {len(parameters) + 1}; give more observations or a simpler model."
+            f"there are {counts[y]} observations for {len(free)} parameters ({', '.join(free)}), but a fit "
+            f"needs at least {len(free) + 1}; give more observations or a simpler model."
         )
-    points = np.array([_start_and_range(name, starts.get(name), ranges.get(name)) for name in parameters]).T
-    response = values.pop(y)
-    name = Path(table.path).stem if isinstance(table, Table) else "regression"
-    return Model(parsed, parameters, values, y, response).problem(name, points[0], (points[1], points[2]))
 
 
-def _check_kinds(data: Any, model: Any, start: Any, domain: Any) -> None:
+def _check_kinds(data: Any, model: Any) -> None:
     if not isinstance(data, (str, Path)) and not isinstance(data, Columns):
         raise ValueError(
             f"data is of type {type(data).__name__}, but it must be a table; "
@@ -154,9 +203,6 @@ def _check_kinds(data: Any, model: Any, start: Any, domain: Any) -> None:
             f"model is {model!r}, but it must be a formula such as 'b1*(1-exp(-b2*x))'; "
             "for a function of your own give Problem(function, loss=SquaredError(target), start=…)."
         )
-    for what, given, example in ("start", start, "1.0"), ("domain", domain, "(0.0, 10.0)"):
-        if given is not None and not isinstance(given, Mapping):
-            raise ValueError(f"{what} is {given!r}, but it goes by parameter; give e.g. {{'b1': {example}}}.")
 
 
 def _words(model: str) -> set[str]:
@@ -196,30 +242,3 @@ def _column(table: Any, name: str) -> np.ndarray:
             "leave out the observation."
         )
     return values
-
-
-def _start_and_range(name: str, start: Any, box: Any) -> tuple[float, float, float]:
-    """(start, low, high) of one parameter."""
-    if start is not None and not _is_finite(start):
-        raise ValueError(f"the start of {name!r} is {start!r}, but it must be a finite number; give e.g. 1.0.")
-    if box is None:
-        at = 1.0 if start is None else float(start)
-        low, high = (-1.0, 1.0) if at == 0 else sorted((at / 10, 10 * at))
-        return at, low, high
-    pair = isinstance(box, (tuple, list, np.ndarray)) and len(box) == 2 and all(map(_is_finite, box))
-    if not pair or not box[0] < box[1]:
-        raise ValueError(
-            f"the range of {name!r} is {box!r}, but it must be two finite numbers, low below high; "
-            "give e.g. (0.0, 10.0)."
-        )
-    low, high = map(float, box)
-    at = low / 2 + high / 2 if start is None else float(start)
-    if not low <= at <= high:
-        raise ValueError(
-            f"the start of {name!r} is {at:g}, outside its range from {low:g} to {high:g}; move one of them."
-        )
-    return at, low, high
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
