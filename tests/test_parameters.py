@@ -160,3 +160,136 @@ def test_refusal(name, compiled):
         problems.regression(EXACT, MODEL, "y", **more)
     assert sentence in str(caught.value) and "\n" not in str(caught.value)
     assert len(compiled) == before
+
+
+# What is fixed
+
+
+@pytest.mark.parametrize("said", [{"fixed": {"c": -2}}, {"bounds": {"c": (-2, -2.0)}}], ids=str)
+def test_what_is_fixed_is_a_constant_of_the_model(said):
+    problem = problems.regression(NOISY, MODEL, "y", start={"a": 5.0}, **said)
+    assert problem.chain.spaces[0].labels == ("a", "k") and problem.start.tolist() == [5, 1]
+    fits = solved(problem, M.LevenbergMarquardt())
+    right, covariance = scipy.optimize.curve_fit(
+        lambda x, a, k: predict(x, a, -2, k), X, NOISY["y"], (5, 1), xtol=1e-13, ftol=1e-13
+    )
+    table = tw.analysis.fit_table(fits, problem)
+    assert list(table.index) == ["a", "k", "c", "residual standard deviation", "degrees of freedom"]
+    assert_allclose(table.value[:3], [*right, -2], rtol=1e-7)
+    assert_allclose(table.standard_error[:2], np.sqrt(np.diag(covariance)), rtol=1e-5)
+    assert table.note.tolist() == ["", "", "fixed", "", ""] and np.isnan(table.standard_error["c"])
+    assert table.value["degrees of freedom"] == 19
+    shown = tw.analysis.fitted(fits, problem)
+    assert_allclose(shown.model, predict(shown.grid.values, right[0], -2, right[1]), rtol=1e-6)
+
+
+def test_the_start_of_what_is_fixed_may_be_the_same():
+    problem = problems.regression(NOISY, MODEL, "y", start={"a": 5.0, "c": 1}, fixed={"c": 1.0})
+    assert problem.start.tolist() == [5, 1]
+
+
+def test_equal_bounds_of_any_problem_fix():
+    problem = problems.misra1a().within(([-INF, 5e-4], [INF, 5e-4]))
+    fits = solved(problem)
+    table = tw.analysis.fit_table(fits, problem)
+    model = problem.stages[0].forward
+    curve = 1 - np.exp(-5e-4 * model.predictors["x"])  # linear in b1
+    b1 = curve @ model.observed / (curve @ curve)
+    s = np.sqrt(np.sum((model.observed - b1 * curve) ** 2) / 13)
+    assert_allclose(table.value[:2], [b1, 5e-4], rtol=1e-9)
+    assert_allclose(table.standard_error["b1"], s / np.linalg.norm(curve), rtol=1e-9)
+    assert table.note.tolist() == ["", "fixed", "", ""] and table.value["degrees of freedom"] == 13
+
+
+# Standard errors beside an active bound
+
+
+def test_at_a_bound_the_other_errors_are_those_with_it_held():
+    problem = problems.regression(NOISY, MODEL, "y", bounds={"c": (0, None), "k": (0, 5)})
+    fits = solved(problem)
+    table = tw.analysis.fit_table(fits, problem)
+    right, covariance = scipy.optimize.curve_fit(
+        lambda x, a, k: a * np.exp(-k * x), X, NOISY["y"], (50, 0.5), xtol=1e-13, ftol=1e-13
+    )
+    assert_allclose(table.value[["a", "c", "k"]], [right[0], 0, right[1]], rtol=1e-7)
+    assert table.note.tolist() == ["", "at its bound", "", "", ""] and np.isnan(table.standard_error["c"])
+    assert_allclose(table.standard_error[["a", "k"]], np.sqrt(np.diag(covariance)), rtol=1e-5)
+    assert table.value["degrees of freedom"] == 19
+    spread = tw.analysis.uncertainty(tw.analysis.best_fit(fits), problem)
+    assert spread.at_bound.values.tolist() == [False, True, False]
+    assert np.isnan(spread.correlation.values[1]).all() and np.isnan(spread.correlation.values[:, 1]).all()
+    rho = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+    assert_allclose(spread.correlation.values[0, 2], rho, rtol=1e-5)
+
+
+def spread_of(problem, point, dtype=np.float64):
+    import xarray as xr
+
+    labels = list(problem.chain.spaces[0].labels)
+    fits = xr.Dataset({"x": ("x_dim", np.asarray(point, dtype)), "loss": 1.0}, {"x_dim": labels})
+    return tw.analysis.uncertainty(fits, problem)
+
+
+def test_only_a_bound_beyond_which_the_loss_falls_holds():
+    """a + b x on a line of slope 2 and intercept 1, with noise that is orthogonal to both."""
+    x = np.array([-1.0, 0.0, 1.0, 0.0])
+    noise = np.array([1.0, -1.0, 1.0, -1.0]) / 10
+    table = {"x": x, "y": 1 + 2 * x + noise}
+
+    def at(point, dtype=np.float64, **bounds):
+        return spread_of(problems.regression(table, "a+b*x", "y", bounds=bounds), point, dtype).at_bound.values.tolist()
+
+    assert at([1, 2], a=(1, None), b=(None, 2)) == [False, False]  # a minimum that happens to lie there
+    assert at([1, 1.5], b=(None, 1.5)) == [False, True]
+    assert at([1, 2.5], b=(2.5, 9)) == [False, True]
+    assert at([1, 2.5], b=(None, 2.5)) == [False, False]  # not a minimum: inside L is lower
+    assert at([1.1, 2], a=(1.1, None)) == [True, False]
+    assert at([0.9, 2.5], a=(None, 0.9), b=(2.5, None)) == [True, True]
+    assert at([np.float32(1.1), 2], np.float32, a=(1.1, None)) == [True, False]  # to the rounding of the fit
+    assert at([1, 1.5], b=(None, 1.5001)) == [False, False]
+
+
+def test_exact_data_push_no_parameter_through_its_bound():
+    problem = problems.regression({"x": X, "y": 0.1 + 0.3 * X}, "a+b*x", "y", bounds={"a": (0.1, None)})
+    spread = spread_of(problem, [0.1, 0.3])
+    assert not spread.at_bound.any() and np.isfinite(spread.standard_error).all()
+
+
+# As many parameters as observations
+
+
+def test_as_many_parameters_as_observations_are_fitted_without_errors():
+    table = {"x": [350.0, 380.0], "y": [48.0, 17.0]}
+    problem = problems.regression(table, "exp(a*x+b)", "y", start={"a": -0.01, "b": 1})
+    fits = solved(problem, M.LevenbergMarquardt())
+    a = np.log(17 / 48) / 30
+    assert_allclose(fits.x[0, 0], [a, np.log(48) - 350 * a], rtol=1e-9)
+    shown = tw.analysis.fit_table(fits, problem)
+    assert shown.value["degrees of freedom"] == 0 and shown.standard_error.isna().all()
+    known = problems.regression(table, "exp(a*x+b)", "y", {"a": -0.01, "b": 1}, sigma=[1.0, 2], absolute_sigma=True)
+    errors = spread_of(known, fits.x[0, 0]).standard_error.values
+    u = np.array([1 / 48, 2 / 17])  # of log y, of which a and b are linear
+    assert_allclose(errors, [np.hypot(*u) / 30, np.hypot(380 * u[0], 350 * u[1]) / 30], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"2 observations for 3 parameters \(a, b, c\), but a fit needs at least 3"):
+        problems.regression(table, "exp(a*x+b)+c", "y")
+    assert problems.regression(table, "exp(a*x+b)+c", "y", fixed={"c": 0}).dimension == 2
+
+
+REFUSED_FIXED = {
+    "no number": ({"fixed": {"k": "0"}}, "'k' is fixed at '0', but it must be a finite number; give e.g. 0.0."),
+    "infinite": ({"fixed": {"k": INF}}, "'k' is fixed at inf, but it must be a finite number"),
+    "a row": ({"fixed": ["k"]}, "fixed is ['k'], but it goes by parameter; give e.g. {'b1': 0.0}."),
+    "misspelled": ({"fixed": {"kk": 0}}, "'kk' is not a parameter of the model; did you mean 'k'?"),
+    "with another start": ({"fixed": {"k": 0}, "start": {"k": 1}}, "'k' is fixed at 0 and has a start; leave one"),
+    "with a range": ({"fixed": {"k": 1}, "domain": {"k": (0, 2)}}, "'k' is fixed at 1 and has a range; leave one"),
+    "with bounds": ({"fixed": {"k": 1}, "bounds": {"k": (0, 2)}}, "'k' is fixed and has bounds; leave one of them"),
+    "all of them": ({"fixed": {"a": 1, "c": 1}, "bounds": {"k": (0, 0)}}, "are fixed; leave at least one free."),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_FIXED)
+def test_refusal_of_what_cannot_be_fixed(name):
+    more, sentence = REFUSED_FIXED[name]
+    with pytest.raises(ValueError) as caught:
+        problems.regression(EXACT, MODEL, "y", **more)
+    assert sentence in str(caught.value)

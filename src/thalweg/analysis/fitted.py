@@ -11,7 +11,7 @@ from jax import Array
 
 from thalweg.analysis.uncertainties import best_fit, uncertainty
 from thalweg.chain.problem import Problem
-from thalweg.problems.regressions import Model
+from thalweg.problems.regressions import Model, model_of
 
 CURVE = 400  # points on the curve of a model
 
@@ -27,11 +27,12 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
 
         - what ``uncertainty`` says of the best fit, and its ``x`` (x_dim) in [x];
         - ``observed`` and ``predicted`` (observation) in [y];
+        - where the loss has a sigma, ``sigma`` (observation) in [y];
         - where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor: ``predictor``
           (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range.
 
-        Attributes: ``problem``, ``response``, the name of what is observed with its units, ``predictor`` and
-        ``formula``, both "" where there is none.
+        Attributes: ``problem``, ``response``, the name of what is observed with its units, ``predictor``, ``formula``
+        and ``sigma``, the name of the standard deviations, each "" where there is none, and ``absolute_sigma``, 0 or 1.
     Raises:
         ValueError: as ``best_fit`` and ``uncertainty`` do.
     Cost:
@@ -40,7 +41,7 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     best = best_fit(fits)
     spread = uncertainty(best, problem)
     x, space = np.asarray(best["x"], np.float64), problem.chain.spaces[-1]
-    model = _model(problem)
+    model = model_of(problem)
     predictor = _only_predictor(model)
     known = model.predictors[predictor] if model and predictor else np.empty(0)
     grid = np.linspace(known.min(), known.max(), CURVE) if known.size else known
@@ -53,19 +54,18 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
         "observed": ("observation", observed, {"units": units}),
         "predicted": ("observation", predicted, {"units": units}),
     }
+    if problem.loss.sigma is not None:
+        sigma = np.broadcast_to(problem.loss.sigma, space.shapes[0]).ravel()
+        columns["sigma"] = ("observation", np.asarray(sigma, np.float64), {"units": units})
     if known.size:
         columns |= {"predictor": ("observation", known), "grid": ("point", grid), "model": ("point", curve)}
     return spread.assign(columns).assign_attrs(
         response=model.response if model else " ".join([space.name, *([f"[{units}]"] if units else [])]),
         predictor=predictor,
         formula=model.formula.text if model else "",
+        sigma="" if problem.loss.sigma is None else (model.sigma if model else "sigma"),
+        absolute_sigma=int(problem.loss.absolute_sigma),
     )
-
-
-def _model(problem: Problem) -> Model | None:
-    """The formula that the problem fits, where it is one."""
-    forward = problem.stages[0].forward if len(problem.stages) == 1 else None
-    return forward if isinstance(forward, Model) else None
 
 
 def _only_predictor(model: Model | None) -> str:

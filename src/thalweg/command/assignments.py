@@ -46,15 +46,17 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
     return problem, point
 
 
-def fitted(word: str, model: str, y: str, begin: Beginning) -> tuple[Problem, Any]:
-    """The regression of a CSV file, and its starts; --start beside --starts says where these are drawn."""
+def fitted(word: str, model: str, y: str, begin: Beginning, sigma: str | None, **more: Any) -> tuple[Problem, Any]:
+    """The regression of a CSV file, and its starts; --start beside --starts says where these are drawn. ``more`` as
+    ``problems.regression`` has it."""
     given = read_start(begin.start)
     if isinstance(given, list):
         raise ValueError(
             "--start is without names, but parameters of a model have some; write e.g. --start b1=500,b2=1e-4."
         )
     boxes, limits = read_ranges(begin.ranges), read_bounds(begin.bounds)
-    problem = words.regression(word, model, y, given, boxes, bounds=limits, fixed=read_fixed(begin.fixed))
+    more |= {"bounds": limits, "fixed": read_fixed(begin.fixed), "sigma": read_sigma(sigma)}
+    problem = words.regression(word, model, y, given, boxes, **more)
     box = start_ranges(problem)
     return problem, None if begin.starts is None else _drawn(problem, box, begin.starts, begin.seed)
 
@@ -158,6 +160,14 @@ def read_fixed(texts: Sequence[str]) -> dict[str, float]:
                 raise ValueError(f"--fix has {name} twice; give it once.")
             fixed[name] = number(value, f"--fix of {name}")
     return fixed
+
+
+def read_sigma(text: str | None) -> str | float | None:
+    """``--sigma``: a number, or else the name of a column."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def started(problem: Problem, numbers: dict[str, float]) -> list[float]:

@@ -72,6 +72,7 @@ def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
     """What is to be solved, and where it begins: --model and --y go with a table, and with nothing else."""
     columns = {"--model": options.model, "--y": options.y}
     if not words.is_table(word):
+        columns |= {"--sigma": options.sigma, "--absolute-sigma": options.absolute_sigma or None}
         for option, given in columns.items():
             if given is not None:
                 raise ValueError(
@@ -84,7 +85,14 @@ def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
             f"{word} is a table, but there is no {missing}; write e.g. thalweg solve {word} "
             '--model "b1*(1-exp(-b2*x))" --y y.'
         )
-    return assignments.fitted(word, options.model, options.y, options.beginning)
+    return assignments.fitted(
+        word,
+        options.model,
+        options.y,
+        options.beginning,
+        sigma=options.sigma,
+        absolute_sigma=options.absolute_sigma,
+    )
 
 
 def _bounds(word: str, options: SolveOptions) -> bool:

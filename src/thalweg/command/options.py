@@ -86,6 +86,15 @@ class SolveOptions:
         ),
     ] = None
     y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None
+    sigma: Annotated[
+        str | None, Parameter(help="For a CSV file: the column of the standard deviations of y, or a number for all.")
+    ] = None
+    absolute_sigma: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="Standard errors take --sigma as it is; else it is relative, and fitted by a factor."
+        ),
+    ] = False
     start: Annotated[
         str | None, _start("else the problem's own start, and for a CSV file the middle of each range, or 1.")
     ] = None

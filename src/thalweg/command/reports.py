@@ -10,7 +10,7 @@ from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.command.assignments import components
 from thalweg.engine.endings import Ending, Outcome, why
-from thalweg.problems.regressions import Model
+from thalweg.problems.regressions import model_of
 
 REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
 DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which residuals of the same fit agree
@@ -21,14 +21,9 @@ ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or 
 
 
 def is_regression(problem: Problem) -> bool:
-    """Whether L is a sum of more squares than x has components, so that there are standard errors."""
-    return isinstance(problem.loss, SquaredError) and problem.chain.spaces[-1].size > problem.dimension
-
-
-def formula_of(problem: Problem) -> Model | None:
-    """The formula that the problem fits, where it is one."""
-    forward = problem.stages[0].forward if len(problem.stages) == 1 else None
-    return forward if isinstance(forward, Model) else None
+    """Whether L is a sum of more squares than x has components, so that there are standard errors, or of a table."""
+    many = problem.chain.spaces[-1].size > problem.dimension or model_of(problem) is not None
+    return isinstance(problem.loss, SquaredError) and many
 
 
 def report(fits: Any, problem: Problem) -> list[str]:
@@ -54,16 +49,18 @@ def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
     """The highest loss that is the same as the lowest, but for where a method stopped and for rounding."""
     if not is_regression(problem):
         return lowest + REACHED * max(1.0, abs(lowest))
-    target = problem.newton_in_y(np.zeros(problem.chain.spaces[-1].size))  # the step from 0 to there
-    rounding = DIGITS[dtype] * np.sqrt(problem.loss.factor) * np.linalg.norm(target)
+    origin = np.zeros(problem.chain.spaces[-1].size)
+    rounding = DIGITS[dtype] * np.linalg.norm(problem.residual_at(origin)) / np.sqrt(2)  # of the target
     return (np.sqrt(lowest * (1 + REACHED)) + rounding) ** 2  # of exact data the lowest may be 0
 
 
 def _heading(fits: Any, problem: Problem) -> str:
     parts = [f"{fits.sizes['start']} start{'s' if fits.sizes['start'] > 1 else ''}"]
-    model = formula_of(problem)
+    model = model_of(problem)
     if is_regression(problem):
-        parts.insert(0, f"{problem.chain.spaces[-1].size} observations")
+        loss, errors = problem.loss, model.sigma if model and model.sigma else "sigma"
+        means = f" with errors {errors} ({'absolute' if loss.absolute_sigma else 'relative'})"
+        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{'' if loss.sigma is None else means}")
     if model:
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"
@@ -73,8 +70,12 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     """Parameters with standard errors, what is left, and how the parameters go together."""
     best = analysis.best_fit(fits)
     spread = analysis.uncertainty(best, problem)
-    names, errors = components(problem), spread.standard_error.values
-    rows = [[name, f"{x:#.9g}", f"{error:#.5g}"] for name, x, error in zip(names, best.x.values, errors, strict=True)]
+    errors, table = spread.standard_error.values, analysis.fit_table(best, problem)[:-2]  # but what stands below
+    names = [*components(problem), *table.index[len(errors) :]]
+    rows = [
+        [name, f"{x:#.9g}", note or f"{error:#.5g}"]
+        for name, (x, error, note) in zip(names, table.itertuples(index=False), strict=True)
+    ]
     outcome, reason = (_meaning(best, name, best[name]) for name in ("outcome", "reason"))
     ended = f"{outcome} ({_why(fits, reason)})"
     deviation, freedom = float(spread.residual_standard_deviation), int(spread.degrees_of_freedom)
@@ -85,18 +86,22 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
         f"residual standard deviation {deviation:.6g}, degrees of freedom {freedom}, sum of squares {squares:.6g}",
         f"the best fit is start {int(best.start)} of {best.variant.item()}, {ended}",
     ]
-    if not np.isfinite(errors).all():
-        lines.append(
-            "standard errors are NaN: here the data do not determine every parameter, or the model gives no number; "
-            "try other starts"
-        )
-    elif 1 < len(names) <= MOST_CORRELATED:
-        matrix = [
-            [name, *(f"{value:.4f}" for value in row[: i + 1])]
-            for i, (name, row) in enumerate(zip(names, spread.correlation.values, strict=True))
-        ]
-        lines += ["", *_aligned([["correlation", *names], *matrix])]
+    free = np.flatnonzero(~spread.at_bound.values)
+    if not np.isfinite(errors[free]).all():
+        lines.append(f"standard errors are NaN: {_undetermined(freedom)}")
+    elif 1 < len(free) <= MOST_CORRELATED:
+        matrix = [[names[i], *(f"{spread.correlation.values[i, j]:.4f}" for j in free if j <= i)] for i in free]
+        lines += ["", *_aligned([["correlation", *(names[i] for i in free)], *matrix])]
     return [*lines, ""]
+
+
+def _undetermined(freedom: int) -> str:
+    if freedom == 0:
+        return "there are as many parameters as observations, so that nothing is left to tell how well they fit"
+    return (
+        "here the data do not determine every parameter, or the model gives no number; try other starts, or fix "
+        "a parameter"
+    )
 
 
 def _variants(fits: Any, reached: np.ndarray) -> list[list[str]]:

@@ -25,8 +25,9 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
     Where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor, the horizontal axis is the
     predictor, and the model a curve over all of its range. For every other sum of squares it is the prediction, and a
     line marks where observed and predicted are equal. The band in the lower panel is the residual standard deviation s,
-    to both sides of zero; the legend has up to twelve parameters with standard errors (see ``analysis.uncertainty``).
-    The frame holds the observations, and follows a model that leaves them a little further.
+    to both sides of zero. Where the loss has a sigma the residuals are over sigma, and observations have bars of sigma
+    to both sides, or of s sigma where it is relative. The legend has up to twelve parameters with standard errors (see
+    ``analysis.uncertainty``). The frame holds the observations, and follows a model that leaves them a little further.
 
     Args:
         fits: what ``solve`` returned, or a selection of it such as ``fits.sel(variant=…)``; or what ``analysis.fitted``
@@ -56,7 +57,12 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
         across, label = _visible(predicted), f"predicted {response}"
         _draw_equality(top, observed, predicted)
         top.set(ylabel=f"observed {response}")
-    _draw_residuals(below, across, observed - predicted, float(best["residual_standard_deviation"]), dots)
+    deviation, sigma = float(best["residual_standard_deviation"]), best["sigma"].values if "sigma" in best else None
+    residual = observed - predicted if sigma is None else (observed - predicted) / sigma
+    _draw_residuals(below, across, residual, deviation, dots)
+    if sigma is not None:
+        _draw_bars(top, across, observed, sigma if best.attrs["absolute_sigma"] else deviation * sigma)
+        below.set(ylabel=f"residual / {best.attrs['sigma']}")
     top.plot(across, _visible(observed), label="observed", zorder=3, **dots)
     below.set(xlabel=label)
     for ax in (top, below):
@@ -82,6 +88,13 @@ def _draw_equality(ax: Axes, observed: np.ndarray, predicted: np.ndarray) -> Non
     ends = limits(observed, predicted)
     ax.plot(ends, ends, color=COLOR, label="observed = predicted", zorder=4)
     ax.set(xlim=ends, ylim=ends)
+
+
+def _draw_bars(ax: Axes, across: np.ndarray, observed: np.ndarray, bars: np.ndarray) -> None:
+    """The standard deviation of each observation, to both sides; none where it is not known."""
+    if is_finite(bars).all():
+        seen = _visible(observed)
+        ax.vlines(across, seen - bars, seen + bars, colors="0.5", linewidth=0.8, zorder=2)
 
 
 def _draw_residuals(ax: Axes, across: np.ndarray, residual: np.ndarray, deviation: float, dots: dict) -> None:

@@ -11,13 +11,14 @@ from typing import Any, Protocol, final, runtime_checkable
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from thalweg import formula
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.formula import Formula
-from thalweg.numerics.reading import nearest, real
+from thalweg.numerics.reading import nearest, real, shown
 from thalweg.problems import parameters
 from thalweg.problems.tables import Table, read_table
 
@@ -49,6 +50,7 @@ class Model:
     fixed: Mapping[str, float] = field(default_factory=dict)  # parameters that are none, but constants
     bounded: bool = False  # whether a person gave bounds
     ranges: tuple[np.ndarray, np.ndarray] | None = None  # from which random starts are drawn, each (d,)
+    sigma: str = ""  # the name of the standard deviations of what is observed, where these are known
 
     def __call__(self, parameters: Mapping[str, Array]) -> Array:
         return self.predict(parameters, self.predictors, self.observed.shape)
@@ -65,11 +67,12 @@ class Model:
         start: np.ndarray,
         domain: tuple[np.ndarray, np.ndarray] | None,
         minima: Sequence[np.ndarray] = (),
+        loss: SquaredError | None = None,
     ) -> Problem:
         """The sum of squares of observed minus predicted, from vectors of d parameters."""
         return Problem(
             Stage(self),
-            loss=SquaredError(target=self.observed),
+            loss=SquaredError(target=self.observed) if loss is None else loss,
             start=self._point(start),
             minima=[self._point(minimum) for minimum in minima],
             domain=None if domain is None else (self._point(domain[0]), self._point(domain[1])),
@@ -91,12 +94,14 @@ def regression(
     *,
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     fixed: Mapping[str, float] | None = None,
+    sigma: str | ArrayLike | None = None,
+    absolute_sigma: bool = False,
 ) -> Problem:
-    """L(b) = sum over m observations of (y_i - model(x_i; b))^2, from a table and a formula.
+    """L(b) = sum over m observations of (y_i - model(x_i; b))^2 / sigma_i^2, from a table and a formula.
 
     Names in the model that are columns are predictors; every other name is one of the d parameters. x is the dict of
     the parameters, b2 before b10, each in its own [x], and y the predictions, shape (m,), in the [y] of the column;
-    [L] = [y]^2. No minimum is stated.
+    [L] = [y]^2 without sigma, and else a pure number. No minimum is stated.
 
     Args:
         data: the path of a CSV file, whose first line names the columns, or a mapping of columns, each of shape (m,),
@@ -112,13 +117,18 @@ def regression(
             the nearest point where the start lies outside; the domain of the problem is made of them, and infinite for
             what has none. Where no bounds are given, the ranges in domain are these bounds.
         fixed: parameters by name that are held at these values, in [x]: constants of the model, no components of x.
+        sigma: the standard deviation of each observation, in [y]: a column, an array of shape (m,), or one number for
+            all; without it all are equal.
+        absolute_sigma: whether standard errors take sigma as it is. Else it is relative, weights 1/sigma^2: the errors
+            are those for sigma times the residual standard deviation, as of ``scipy.optimize.curve_fit``.
     Raises:
         ValueError: where the file is no table; for a column that is missing or not of finite numbers; where the formula
             cannot be read, has no parameter, names y, or names no column of several; for a start, range, bound or
             fixed value of what is no parameter, a range that is not finite, empty or without its start, bounds with
-            nothing between them or in the range; where all parameters are fixed; with fewer than d + 1 observations;
-            and where a name that is not a column looks like a column that the model leaves out and has neither start
-            nor range, bounds or fixed value: given one of these, it is a parameter.
+            nothing between them or in the range; where all parameters are fixed; for a sigma that is not positive, or
+            absolute without being given; with fewer than d observations; and where a name that is not a column looks
+            like a column that the model leaves out and has neither start nor range, bounds or fixed value: given one of
+            these, it is a parameter.
     Source:
         None: the table is yours. As tables, the regressions of ``nist`` are the same problems.
     Example:
@@ -136,7 +146,9 @@ def regression(
     declared, words = about.names, _words(model)
     predictors = [name for name in columns if name in words]
     unknown = words.difference(formula.CONSTANTS, declared, predictors)
-    _check_columns(model, unknown, y, predictors, [name for name in columns if name not in (y, *predictors)])
+    weights = sigma if isinstance(sigma, str) else ""
+    used = {y, weights, *predictors}
+    _check_columns(model, unknown, y, predictors, [name for name in columns if name not in used])
     parsed = formula.parse(model, sorted(words.difference(formula.CONSTANTS).union(predictors)))
     names = tuple(name for name in parsed.names if name not in predictors)
     if not names:
@@ -148,9 +160,18 @@ def regression(
     values = {name: _column(table, name) for name in (y, *predictors)}
     _check_counts({name: len(column) for name, column in values.items()}, y, free)
     response, places = values.pop(y), about.places(free)
+    deviations = _deviations(sigma, absolute_sigma, table, columns, len(response))
     name = Path(table.path).stem if isinstance(table, Table) else "regression"
-    fitted = Model(parsed, free, values, y, response, about.fixed, bool(about.bounds), places.ranges)
-    return fitted.problem(name, places.start, places.domain)
+    said = weights or ("" if sigma is None else "sigma")
+    fitted = Model(parsed, free, values, y, response, about.fixed, bool(about.bounds), places.ranges, said)
+    loss = SquaredError(response, sigma=deviations, absolute_sigma=absolute_sigma)
+    return fitted.problem(name, places.start, places.domain, loss=loss)
+
+
+def model_of(problem: Problem) -> Model | None:
+    """The formula that a problem fits, where it is one."""
+    forward = problem.stages[0].forward if len(problem.stages) == 1 else None
+    return forward if isinstance(forward, Model) else None
 
 
 def start_ranges(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
@@ -162,6 +183,8 @@ def start_ranges(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         problem: of which ``starts.uniform`` or ``starts.grid`` is to draw.
+    Returns:
+        (low, high), two arrays of shape (d,) in [x], float64.
     Raises:
         ValueError: for another problem without a domain.
     Cost:
@@ -171,8 +194,8 @@ def start_ranges(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         >>> tw.starts.uniform(tw.problems.start_ranges(line), 100, key=0).shape
         (100, 2)
     """
-    model = problem.stages[0].forward if len(problem.stages) == 1 else None
-    if isinstance(model, Model) and model.ranges is not None:
+    model = model_of(problem)
+    if model is not None and model.ranges is not None:
         return model.ranges
     if problem.domain is None:
         raise ValueError(f"{problem.name!r} has no domain from which starts could be drawn; give Problem(domain=…).")
@@ -185,10 +208,10 @@ def _check_counts(counts: Mapping[str, int], y: str, free: Sequence[str]) -> Non
         raise ValueError(
             f"the columns have the lengths {counts}, but observations need one of each; give equal lengths."
         )
-    if counts[y] <= len(free):
+    if counts[y] < len(free):
         raise ValueError(
             f"there are {counts[y]} observations for {len(free)} parameters ({', '.join(free)}), but a fit "
-            f"needs at least {len(free) + 1}; give more observations or a simpler model."
+            f"needs at least {len(free)}; give more observations or a simpler model, or fix a parameter."
         )
 
 
@@ -224,6 +247,32 @@ def _check_columns(model: str, unknown: set[str], y: str, predictors: list[str],
             )
     if left and not predictors:
         raise ValueError(f"the model {model!r} names no column to predict {y!r} from; use one of {', '.join(left)}.")
+
+
+def _deviations(sigma: Any, absolute: Any, table: Any, columns: list[str], m: int) -> np.ndarray | None:
+    """The standard deviation of each observation, (m,), or None; ValueError for what cannot be one."""
+    if not isinstance(absolute, bool):
+        raise ValueError(f"absolute_sigma is {absolute!r}, but it is a flag; give True or False.")
+    if sigma is None and absolute:
+        raise ValueError("absolute_sigma was given without sigma, of which it says what it means; give sigma, too.")
+    if sigma is None:
+        return None
+    if isinstance(sigma, str) and sigma not in columns:
+        raise ValueError(nearest(sigma, columns, "a column of the table"))
+    what = f"column {sigma!r}" if isinstance(sigma, str) else "sigma"
+    try:
+        values = _column(table, sigma) if isinstance(sigma, str) else real(sigma)
+    except TypeError as error:
+        raise ValueError(f"sigma is {shown(sigma)}, but it must be a column or real numbers; give (m,).") from error
+    if values.shape not in ((), (m,)):
+        raise ValueError(f"{what} has shape {values.shape}, but there are {m} observations; give one number for each.")
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if bad.size:
+        raise ValueError(
+            f"{what} has {np.ravel(values)[bad[0]]:g} at index {bad[0]}, but a standard deviation is positive and "
+            "finite; leave out the observation, or give its error."
+        )
+    return np.full(m, values) if values.ndim == 0 else values
 
 
 def _column(table: Any, name: str) -> np.ndarray:
