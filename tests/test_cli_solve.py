@@ -403,7 +403,7 @@ def test_parameters_that_are_not_determined():
     problem = tw.problems.regression({"x": X, "y": Y}, "(a+b)*x", "y")
     lines = reports.report(made([[1.0]], [[0]], [[1]]), problem)
     assert [line.split()[::2] for line in lines[3:5]] == [["a", "nan"], ["b", "nan"]]
-    assert lines[8].startswith("standard errors are NaN: here the data do not determine")
+    assert lines[9].startswith("standard errors are NaN: here the data do not determine")
     assert not any(line.startswith("correlation") for line in lines)
 
 

@@ -503,8 +503,9 @@ def test_figure_of_one_predictor():
     assert (top.get_ylabel(), below.get_xlabel(), below.get_ylabel()) == ("y", "t", "residual")
     assert top.get_title() == "regression\na*exp(-k*t)+c\nv0, start 1"
     assert top.get_xlim() == below.get_xlim() and top.get_xlim()[0] < t.min() and top.get_xlim()[1] > t.max()
-    assert legend(figure)[:3] == ["observed", "model", f"± s = {s:.3g}"]
-    for text, name, value, error in zip(legend(figure)[3:], "ack", x, np.sqrt(np.diag(covariance)), strict=True):
+    bands = ["95 % confidence", "95 % prediction"]
+    assert legend(figure)[:5] == ["observed", "model", *bands, f"± s = {s:.3g}"]
+    for text, name, value, error in zip(legend(figure)[5:], "ack", x, np.sqrt(np.diag(covariance)), strict=True):
         (shown, told), (name_shown, _) = text.split(" = ")[1].split(" ± "), text.split(" = ")
         assert name_shown == name and float(told) == pytest.approx(error, rel=0.05)
         assert abs(float(shown) - value) < 0.1 * error

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 from figures import rendered
+from matplotlib.collections import LineCollection
 from numpy.testing import assert_allclose, assert_array_equal
 
 import thalweg as tw
@@ -119,7 +120,7 @@ def test_the_figure_has_bars_and_weighted_residuals(fitted):
         assert shown.attrs["sigma"] == "dv" and shown.attrs["absolute_sigma"] == absolute
         top, below = rendered(plot.fit(fits, problem)).axes
         s = float(shown.residual_standard_deviation)
-        (bars,) = [c for c in top.collections if len(c.get_segments()) == 6]
+        (bars,) = [c for c in top.collections if isinstance(c, LineCollection)]
         lengths = [segment[1, 1] - segment[0, 1] for segment in bars.get_segments()]
         assert_allclose(lengths, 2 * RATES["dv"] * (1 if absolute else s), rtol=1e-9)
         assert below.get_ylabel() == "residual / dv"

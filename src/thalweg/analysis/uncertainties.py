@@ -1,26 +1,20 @@
 """How well the data of a fit determine its parameters."""
 
 import math
-from functools import partial
-from typing import NamedTuple, final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
 from jax import Array
 
 from thalweg.analysis.selection import coordinates
+from thalweg.analysis.spread import Spread, check_squares, judged, judged_at, rounding_of
 from thalweg.analysis.whole import Table
-from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
 
 BATCH_BYTES = 2**24  # of the Jacobians that are decomposed together
-FLAT = 1e-8  # the cosine of the residual with a column of J that is rounding: 1e-10 at true minima
-EXACT = 1e-13  # parts of the target to which residuals are rounding, whose cosines say nothing
-DEPENDENT = 100  # roundings by which dependent columns may differ: a formula makes some tens in each entry
 
 
 def best_fit(fits: xr.Dataset) -> xr.Dataset:
@@ -83,21 +77,15 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     Source:
         Bates and Watts (1988), section 2.3.
     """
-    if not isinstance(problem.loss, SquaredError):
-        raise ValueError(
-            f"the loss of {problem.name!r} is a function that is not known to be a sum of squares, but standard errors "
-            "come from residuals; give loss=SquaredError(target)."
-        )
+    check_squares(problem)
     x = fits["x"].transpose(..., "x_dim")
     points, dims = np.asarray(x, np.float64), [str(dim) for dim in x.dims[:-1]]
     x_space, y_space = problem.chain.spaces[0], problem.chain.spaces[-1]
-    m, d = y_space.size, x_space.size
-    rounding = 4 * float(np.finfo(x.dtype).eps) if x.dtype.kind == "f" else 0.0
-    with jax.enable_x64(True):
-        lanes = points.reshape(-1, points.shape[-1])
-        batch = min(len(lanes), max(1, BATCH_BYTES // (8 * m * d)))  # no longer, or a batch would be compiled for none
-        compute = jax.jit(lambda lanes: jax.lax.map(partial(spread_at, problem, rounding), lanes, batch_size=batch))
-        spread = jax.device_get(compute(lanes))
+    d = x_space.size
+    if points.ndim == 1:
+        spread = jax.tree.map(lambda a: np.asarray(a)[None], judged(fits, problem).spread)
+    else:
+        spread = _of_many(fits, problem, points)
 
     error, root = spread.scale[:, None] * spread.error, spread.root
     x_units, y_units = ({"units": problem.units.get(space.name, "")} for space in (x_space, y_space))
@@ -118,49 +106,17 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     )
 
 
-@final
-class Spread(NamedTuple):
-    """What ``spread_at`` finds of a fit of d parameters: the covariance is scale^2 S root root^T S, S = diag(error)."""
+def _of_many(fits: xr.Dataset, problem: Problem, points: np.ndarray) -> Spread:
+    """Of fits of shape (…, d), along one axis."""
+    m, d = problem.chain.spaces[-1].size, points.shape[-1]
+    lanes = points.reshape(-1, d)
+    batch = min(len(lanes), max(1, BATCH_BYTES // (8 * m * d)))  # no longer, or a batch would be compiled for none
 
-    deviation: Array  # s
-    scale: Array  # s, or 1 where sigma is absolute
-    error: Array  # standard errors over the scale, (d,)
-    root: Array  # of the correlation matrix, (d, d); NaN for what is held
-    held: Array  # flags, (d,)
-    freedom: Array  # m less the parameters that are free
+    def of_one(x: Array) -> Spread:
+        return judged_at(problem, rounding_of(fits), x).spread
 
-
-def spread_at(problem: Problem, rounding: float, point: Array) -> Spread:
-    """How well the data determine a fit, whose components at a bound are known to ``rounding``, relatively."""
-    loss, y_space, eps = problem.loss, problem.chain.spaces[-1], jnp.finfo(point.dtype).eps
-    y, jacobian = problem.forward_and_jacobian(point)
-    m, d = jacobian.shape
-    residual = -loss.weighted(problem.newton_in_y(y), y_space.shapes[0])
-    weighted = loss.weighted(jacobian, y_space.shapes[0])
-    lengths = jnp.linalg.norm(weighted, axis=0)
-    target = loss.weighted(problem.newton_in_y(jnp.zeros_like(y)), y_space.shapes[0])
-    size = jnp.linalg.norm(residual)
-    least = jnp.where(size > EXACT * jnp.linalg.norm(target), FLAT * size, jnp.inf)
-    held = _held(problem, point, rounding, weighted.T @ residual / lengths, least)
-    scaled = jnp.where(held, 0, weighted / lengths)
-    triangle = jnp.concatenate([jnp.linalg.qr(scaled, mode="r"), jnp.diag(held.astype(point.dtype))])
-    _, s, vt = jnp.linalg.svd(triangle, full_matrices=False)
-    freedom = m - d + jnp.sum(held)
-    determined = (freedom >= 0) & (s[-1] > DEPENDENT * d * eps * s[0])
-    root = jnp.where(determined & ~held[:, None], vt.T / s, jnp.nan)  # (J^T J)^-1 = root root^T in scaled columns
-    spread = jnp.linalg.norm(root, axis=1)
-    deviation = jnp.sqrt(residual @ residual / jnp.where(freedom > 0, freedom, jnp.nan))
-    scale = jnp.ones(()) if loss.absolute_sigma else deviation
-    return Spread(deviation, scale, spread / lengths, root / spread[:, None], held, freedom)
-
-
-def _held(problem: Problem, x: Array, rounding: float, slope: Array, least: Array) -> Array:
-    """Components at a bound beyond which L falls, by a slope of |r| above ``least``, or that equal bounds fix."""
-    if problem.domain is None:
-        return jnp.zeros(x.shape, bool)
-    low, high = (jnp.asarray(side) for side in problem.domain)
-    below, above = (x <= low + rounding * jnp.abs(low)), (x >= high - rounding * jnp.abs(high))
-    return (below & ~(slope <= least)) | (above & ~(slope >= -least)) | (low == high)  # also where it is not finite
+    with jax.enable_x64(True):
+        return jax.device_get(jax.jit(lambda lanes: jax.lax.map(of_one, lanes, batch_size=batch))(lanes))
 
 
 def fit_table(fits: xr.Dataset, problem: Problem) -> pd.DataFrame:

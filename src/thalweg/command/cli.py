@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
-from thalweg.command.options import RunOptions, SolveOptions
+from thalweg.command.options import INTERRUPTED, RunOptions, SolveOptions
 from thalweg.verbs.version import __version__
 
-INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 and the number of the signal, as shells have it
+PIPE_CLOSED = 141  # 128 and the number of the signal, as shells have it
 RUN = """\
 Run methods on a problem and print what became of each.
 
@@ -69,8 +69,9 @@ Random starts are drawn evenly from --range, else from the problem's own box; th
 other; the method is then a bounded one. Without --bound, ranges bound the fit with a method that is bounded, such as \
 levenberg_marquardt:bounded=true, or that searches without a gradient. --fix c=0 makes a constant of c.
 
-Ctrl-C ends early: what is done is printed, and the exit status is 130. A mistake in the input is one line on stderr, \
-and the exit status 2.
+Ctrl-C ends early: what is done is printed, and the exit status is 130. It is 1 where no fit succeeded: none \
+converged, stalled at a finite loss, or used up the steps of a method that only searches. A mistake in the input is \
+one line on stderr, and the exit status 2.
 
 Examples:
 
@@ -120,8 +121,8 @@ def solve(
     _keep_compilations()
     from thalweg.command import commands
 
-    if not commands.solve(problem, methods, options):
-        sys.exit(INTERRUPTED)
+    if status := commands.solve(problem, methods, options):
+        sys.exit(status)
 
 
 @app.command(name="list")

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from thalweg.chain.problem import Problem
-from thalweg.command import assignments, reports, words
-from thalweg.command.options import RunOptions, SolveOptions
+from thalweg.command import assignments, files, reports, words
+from thalweg.command.options import DONE, FAILED, INTERRUPTED, RunOptions, SolveOptions
 from thalweg.command.parameters import REQUIRED, Parameter, parameters
 from thalweg.verbs.run import run as run_all
 from thalweg.verbs.solve import solve as solve_all
@@ -44,19 +44,21 @@ def run(problem: str, methods: Sequence[str], options: RunOptions) -> bool:
     return done
 
 
-def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> bool:
-    """``thalweg solve``: print what was found, write the files, say where they went; False where Ctrl-C came first."""
+def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
+    """``thalweg solve``: print what was found, write the files, say where they went; the exit status, that of Ctrl-C
+    where it came first, and ``FAILED`` where no fit succeeded."""
     _check_file(options.out)
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
     chosen, points = _asked(problem, options)
+    files.check_fits(options.out, chosen)
     asked = methods or words.finishing(chosen)
     named = words.chosen_methods(words.bounded(asked) if _bounds(problem, options) else asked)
     limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
     fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
     print("\n".join(reports.report(fits, chosen)))
     if options.out is not None:
-        fits.to_netcdf(options.out, engine="h5netcdf")
+        files.write_fits(fits, chosen, options.out)
         print(f"fits: {options.out}")
     for option, file in ("figure", options.figure), ("waterfall", options.waterfall):
         if file is not None:
@@ -65,7 +67,9 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> bool:
             fit = option == "figure" and reports.is_regression(chosen)
             (plot.fit(fits, chosen) if fit else plot.waterfall(fits)).savefig(file, dpi=150)
             print(f"{option}: {file}")
-    return "interrupted" not in fits.attrs
+    if "interrupted" in fits.attrs:
+        return INTERRUPTED
+    return DONE if reports.succeeded(fits, named) else FAILED
 
 
 def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, final
 
 from cyclopts import Parameter, Token
 
+DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit statuses; the last is 128 and the number of the signal, as shells have it
 MOST = 9 * 10**15  # a float still holds each whole number
 
 
@@ -128,7 +129,10 @@ class SolveOptions:
     max_steps: Annotated[int | None, Parameter(converter=_whole(0), help="How many steps each start may take.")] = None
     max_seconds: Annotated[float | None, Parameter(help="How long all may take together.")] = None
     dtype: Annotated[Literal["float32", "float64"], PRECISION] = "float64"
-    out: Annotated[Path | None, Parameter(help="Write every fit to this NetCDF file, for xarray.")] = None
+    out: Annotated[
+        Path | None,
+        Parameter(help="Write every fit to this NetCDF file, or of a regression the best one: .csv, .json."),
+    ] = None
     figure: Annotated[
         Path | None,
         Parameter(help="Draw the best fit of a regression, or else the waterfall, into this file (.png, .pdf, .svg)."),

@@ -1,6 +1,7 @@
 """The text that ``thalweg solve`` prints of its fits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.command.assignments import components
 from thalweg.engine.endings import Ending, Outcome, why
+from thalweg.methods.method import Bounded, Method
 from thalweg.problems.regressions import model_of
 
 REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
@@ -24,6 +26,21 @@ def is_regression(problem: Problem) -> bool:
     """Whether L is a sum of more squares than x has components, so that there are standard errors, or of a table."""
     many = problem.chain.spaces[-1].size > problem.dimension or model_of(problem) is not None
     return isinstance(problem.loss, SquaredError) and many
+
+
+def succeeded(fits: Any, methods: Mapping[str, Method]) -> bool:
+    """Whether a fit is an answer: it converged, stalled at a finite loss, often at a minimum, or is of a method that
+    searches a domain by values alone and ends with its steps."""
+    searching = [name for name, method in methods.items() if isinstance(method, Bounded) and not _told(method)]
+    ended = np.isin(fits.outcome.values, (Outcome.CONVERGED, Outcome.STALLED))
+    if searching:
+        ended |= np.isin(fits.method.values, searching)[:, None] & (fits.outcome.values == Outcome.EXHAUSTED)
+    return bool((np.isfinite(fits.loss.values) & ended).any())
+
+
+def _told(method: Any) -> bool:
+    """Whether a method keeps to bounds where it is told to, and not always."""
+    return any(field.name == "bounded" for field in fields(method))
 
 
 def report(fits: Any, problem: Problem) -> list[str]:
@@ -84,6 +101,7 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
         *_aligned([["parameter", "value", "standard error"], *rows]),
         "",
         f"residual standard deviation {deviation:.6g}, degrees of freedom {freedom}, sum of squares {squares:.6g}",
+        _criteria(best, problem),
         f"the best fit is start {int(best.start)} of {best.variant.item()}, {ended}",
     ]
     free = np.flatnonzero(~spread.at_bound.values)
@@ -93,6 +111,11 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
         matrix = [[names[i], *(f"{spread.correlation.values[i, j]:.4f}" for j in free if j <= i)] for i in free]
         lines += ["", *_aligned([["correlation", *(names[i] for i in free)], *matrix])]
     return [*lines, ""]
+
+
+def _criteria(best: Any, problem: Problem) -> str:
+    known = analysis.criteria(best, problem)
+    return ", ".join(f"{name} {known[name]:.6g}" for name in ("R squared", "AIC", "AICc", "BIC"))
 
 
 def _undetermined(freedom: int) -> str:

@@ -23,7 +23,8 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
     """The best of the fits over the observations, and below it the residuals, observed minus predicted.
 
     Where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor, the horizontal axis is the
-    predictor, and the model a curve over all of its range. For every other sum of squares it is the prediction, and a
+    predictor, and the model a curve over all of its range, in its confidence and prediction bands of 95 %
+    (``analysis.prediction``). For every other sum of squares it is the prediction, and a
     line marks where observed and predicted are equal. The band in the lower panel is the residual standard deviation s,
     to both sides of zero. Where the loss has a sigma the residuals are over sigma, and observations have bars of sigma
     to both sides, or of s sigma where it is relative. The legend has up to twelve parameters with standard errors (see
@@ -72,7 +73,8 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
     below.yaxis.set_major_locator(MaxNLocator(4))
     top.set_title("\n".join(_title(best)), fontsize=10)
     figure.align_ylabels([top, below])
-    handles = [*top.get_lines()[::-1], *below.patches]
+    bands = [shade for shade in top.collections if str(shade.get_label()).endswith(("confidence", "prediction"))]
+    handles = [*top.get_lines()[::-1], *bands, *below.patches]
     entries = [Line2D([], [], linestyle="none", label=text) for text in _parameters(best)]
     figure.legend(handles=[*handles, *entries], loc="outside right upper", fontsize=9, frameon=False)
     return figure
@@ -81,6 +83,13 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
 def _draw_curve(ax: Axes, best: xr.Dataset) -> None:
     across, curve = best["predictor"].values, best["model"].values
     ax.plot(best["grid"].values, _visible(curve), color=COLOR, label="model", zorder=4)
+    for name, alpha in ("confidence", 0.25), ("prediction", 0.1):
+        if f"{name}_low" in best:
+            low, high = (_visible(best[f"{name}_{side}"].values) for side in ("low", "high"))
+            label = f"{100 * best.attrs['level']:g} % {name}"
+            ax.fill_between(
+                best["grid"].values, low, high, color=COLOR, alpha=alpha, linewidth=0, label=label, zorder=1
+            )
     ax.set(xlim=limits(across, across), ylim=limits(best["observed"].values, curve))
 
 
