@@ -260,6 +260,20 @@ def test_files_of_a_fit(call, folder, cars):
     assert (status, out) == (2, "") and "'pbdl' is no regression; let --out end in .nc" in err
 
 
+def test_two_models_are_compared(call, folder):
+    """anova of the line and the parabola in R: F 2.296 on 1 and 47, p 0.1364."""
+    line = f'solve cars.csv --model "{LINE}" --model "{LINE}+c*speed**2" --y dist --start b=3,c=0.1 --out fit.json'
+    status, out, err = call(line)
+    assert (status, err) == (0, "")
+    rows = [line.split() for line in out.splitlines() if line.startswith(LINE)]
+    assert rows[0][:2] == [LINE, "2"] and rows[1][:2] == [f"{LINE}+c*speed**2", "3"]
+    assert_allclose([float(rows[i][4]) for i in range(2)], [419.1569, 418.7721], atol=1e-3)
+    assert f"\nF-test of {LINE} in {LINE}+c*speed**2: F 2.296 on 1 and 47, p 0.136\n" in out
+    assert json.loads((folder / "fit.json").read_text())["model"].endswith("c*speed**2")  # of the lowest AIC
+    status, out, err = call(line.replace("c=0.1", "d=0.1"))
+    assert (status, out) == (2, "") and "'d' is not a parameter of the model" in err
+
+
 @pytest.mark.parametrize(
     ("line", "status"),
     [

@@ -5,6 +5,7 @@ A start is numbers between commas, ``500,1e-4``, or by name, ``b1=500,b2=1e-4``;
 and so do bounds, ``b1=0:``, and what is fixed, ``b1=0``.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from thalweg.numerics.reading import nearest
 from thalweg.problems import start_ranges
 
 Box = tuple[np.ndarray, np.ndarray]
+_WORD = re.compile(r"[^\W\d]\w*")  # that may be the name of a parameter
 
 
 def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
@@ -46,16 +48,20 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
     return problem, point
 
 
-def fitted(word: str, model: str, y: str, begin: Beginning, sigma: str | None, **more: Any) -> tuple[Problem, Any]:
+def fitted(
+    word: str, model: str, y: str, begin: Beginning, sigma: str | None, others: Sequence[str] = (), **more: Any
+) -> tuple[Problem, Any]:
     """The regression of a CSV file, and its starts; --start beside --starts says where these are drawn. ``more`` as
-    ``problems.regression`` has it."""
+    ``problems.regression`` has it. What is said of a parameter that only ``others`` have is theirs."""
     given = read_start(begin.start)
     if isinstance(given, list):
         raise ValueError(
             "--start is without names, but parameters of a model have some; write e.g. --start b1=500,b2=1e-4."
         )
-    boxes, limits = read_ranges(begin.ranges), read_bounds(begin.bounds)
-    more |= {"bounds": limits, "fixed": read_fixed(begin.fixed), "sigma": read_sigma(sigma)}
+    theirs = set(_WORD.findall(" ".join(others))).difference(_WORD.findall(model))
+    said = given or {}, read_ranges(begin.ranges), read_bounds(begin.bounds), read_fixed(begin.fixed)
+    given, boxes, limits, fixed = ({name: at for name, at in one.items() if name not in theirs} for one in said)
+    more |= {"bounds": limits, "fixed": fixed, "sigma": read_sigma(sigma)}
     problem = words.regression(word, model, y, given, boxes, **more)
     box = start_ranges(problem)
     return problem, None if begin.starts is None else _drawn(problem, box, begin.starts, begin.seed)

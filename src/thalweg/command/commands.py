@@ -50,13 +50,31 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     _check_file(options.out)
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
-    chosen, points = _asked(problem, options)
-    files.check_fits(options.out, chosen)
-    asked = methods or words.finishing(chosen)
-    named = words.chosen_methods(words.bounded(asked) if _bounds(problem, options) else asked)
-    limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
-    fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
-    print("\n".join(reports.report(fits, chosen)))
+    asked = [_asked(problem, options, model) for model in options.models or (None,)]
+    found = []
+    for chosen, points in asked:
+        files.check_fits(options.out, chosen)
+        words_of = methods or words.finishing(chosen)
+        named = words.chosen_methods(words.bounded(words_of) if _bounds(problem, options) else words_of)
+        limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
+        fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
+        print("\n".join([*([""] if found else []), *reports.report(fits, chosen)]))
+        found.append((fits, chosen, reports.succeeded(fits, named)))
+        if "interrupted" in fits.attrs:
+            break
+    best = 0
+    if len(found) > 1:
+        best, lines = reports.comparison([(fits, chosen) for fits, chosen, _ in found])
+        print("\n".join(["", *lines]))
+    fits, chosen, _ = found[best]
+    _write(fits, chosen, options)
+    if "interrupted" in found[-1][0].attrs:
+        return INTERRUPTED
+    return DONE if all(done for *_, done in found) else FAILED
+
+
+def _write(fits: Any, chosen: Problem, options: SolveOptions) -> None:
+    """The files that were asked for, and where they went."""
     if options.out is not None:
         files.write_fits(fits, chosen, options.out)
         print(f"fits: {options.out}")
@@ -67,14 +85,11 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
             fit = option == "figure" and reports.is_regression(chosen)
             (plot.fit(fits, chosen) if fit else plot.waterfall(fits)).savefig(file, dpi=150)
             print(f"{option}: {file}")
-    if "interrupted" in fits.attrs:
-        return INTERRUPTED
-    return DONE if reports.succeeded(fits, named) else FAILED
 
 
-def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
+def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem, Any]:
     """What is to be solved, and where it begins: --model and --y go with a table, and with nothing else."""
-    columns = {"--model": options.model, "--y": options.y}
+    columns = {"--model": model, "--y": options.y}
     if not words.is_table(word):
         columns |= {"--sigma": options.sigma, "--absolute-sigma": options.absolute_sigma or None}
         for option, given in columns.items():
@@ -83,7 +98,7 @@ def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
                     f"{option} was given, but {word!r} is no CSV file; give {option} with a CSV file only."
                 )
         return assignments.posed(word, options.beginning)
-    if options.model is None or options.y is None:
+    if model is None or options.y is None:
         missing = " and no ".join(option for option, given in columns.items() if given is None)
         raise ValueError(
             f"{word} is a table, but there is no {missing}; write e.g. thalweg solve {word} "
@@ -91,9 +106,10 @@ def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
         )
     return assignments.fitted(
         word,
-        options.model,
+        model,
         options.y,
         options.beginning,
+        others=options.models,
         sigma=options.sigma,
         absolute_sigma=options.absolute_sigma,
     )

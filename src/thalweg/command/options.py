@@ -79,13 +79,17 @@ class RunOptions:
 class SolveOptions:
     """What ``thalweg solve`` takes beside a problem and methods."""
 
-    model: Annotated[
-        str | None,
+    models: Annotated[
+        tuple[str, ...],
         Parameter(
+            name="--model",
+            negative=(),
+            show_default=False,
             allow_leading_hyphen=True,
-            help="For a CSV file: the formula that predicts y; its names that are no columns are fitted.",
+            help="For a CSV file: the formula that predicts y; its names that are no columns are fitted. Of several "
+            "models, each given by --model, a table compares the fits.",
         ),
-    ] = None
+    ] = ()
     y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None
     sigma: Annotated[
         str | None, Parameter(help="For a CSV file: the column of the standard deviations of y, or a number for all.")
@@ -140,6 +144,11 @@ class SolveOptions:
     waterfall: Annotated[
         Path | None, Parameter(help="Draw the losses of all starts, sorted, into this file (.png, .pdf, .svg).")
     ] = None
+
+    @property
+    def model(self) -> str | None:
+        """The model, or the first of several."""
+        return self.models[0] if self.models else None
 
     @property
     def beginning(self) -> Beginning:

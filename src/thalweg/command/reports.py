@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,27 @@ def report(fits: Any, problem: Problem) -> list[str]:
             lines += ["", *_aligned(_points(some, components(problem)))]
         endings = [*_moved(fits), *_endings(fits, reached)]
     return [*lines, *([""] if endings else []), *endings]
+
+
+def comparison(found: Sequence[tuple[Any, Problem]]) -> tuple[int, list[str]]:
+    """Which of several models of one table has the lowest AIC, and the lines that compare them, with an F-test of each
+    in the next that has more parameters."""
+    known = [analysis.criteria(fits, problem).to_dict() for fits, problem in found]
+    shown = ("parameters", "sum of squares", "R squared", "AIC", "AICc", "BIC")
+    formulas = [model.formula.text if (model := model_of(problem)) else problem.name for _, problem in found]
+    rows = [[text, *(f"{one[name]:.6g}" for name in shown)] for text, one in zip(formulas, known, strict=True)]
+    lines = _aligned([["model", *shown], *rows])
+    for i, j in pairwise(range(len(found))):
+        i, j = (i, j) if known[i]["parameters"] < known[j]["parameters"] else (j, i)
+        if known[i]["parameters"] < known[j]["parameters"] and known[j]["degrees of freedom"] > 0:
+            f, more, left, p = analysis.f_test(*found[i], *found[j])
+            lines += [
+                "",
+                f"F-test of {formulas[i]} in {formulas[j]}: F {f:.5g} on {more:.0f} and {left:.0f}, p {p:.3g}",
+                "(which holds where the first is a special case of the second)",
+            ]
+    best = int(np.argmin(np.nan_to_num([one["AIC"] for one in known], nan=np.inf, neginf=-np.inf)))
+    return best, [*lines, "", f"the lowest AIC has {formulas[best]}"]
 
 
 def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
