@@ -28,7 +28,7 @@ def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
     opened = np.flatnonzero(np.isinf(low) | np.isinf(high)) if low.ndim == 1 else []
     if len(opened) and np.all((low <= high) & (low < np.inf) & (high > -np.inf)):
         raise ValueError(
-            f"the domain is ({low.tolist()}, {high.tolist()}), but no starts can be drawn up to infinity; give a "
+            f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box to draw starts from; give a "
             f"range, two finite numbers, for component {', '.join(map(str, opened))}, or for a regression "
             "problems.start_ranges."
         )
