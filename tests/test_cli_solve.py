@@ -14,6 +14,7 @@ import xarray as xr
 import thalweg as tw
 from thalweg.command import cli, commands, reports
 
+INF = np.inf
 X = np.linspace(0, 5, 12)
 Y = 3 * np.exp(-0.7 * X) + 0.05 * np.random.default_rng(0).normal(size=X.size)
 DECAY = 'solve data.csv --model "a*exp(-k*x)" --y y'
@@ -193,8 +194,63 @@ def test_start_and_range_of_parameters(line, start, low, high, request_of):
     problem, methods, starts, others = request_of(f"{DECAY} {line}")
     assert problem.chain.spaces[0].labels == ("a", "k") and list(methods) == ["levenberg_marquardt"] and starts is None
     np.testing.assert_allclose(problem.start, start)
-    np.testing.assert_allclose(problem.domain, (low, high))
+    np.testing.assert_allclose(tw.problems.start_ranges(problem), (low, high))
+    named = [f"--range {name}=" in line for name in "ak"]  # and no others are bounded
+    np.testing.assert_allclose(problem.domain, (np.where(named, low, -np.inf), np.where(named, high, np.inf)))
     assert others == {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000, "key": 0, "dtype": "float64"}
+
+
+@pytest.mark.parametrize(
+    ("line", "start", "bounds", "ranges"),
+    [
+        ("--bound k=0:", [1, 1], ([-INF, 0], [INF, INF]), ([0.1, 0.1], [10, 10])),
+        ("--bound k=:0.4", [1, 0.2], ([-INF, -INF], [INF, 0.4]), ([0.1, 0.02], [10, 0.4])),
+        ("--bound 'k = 2 : 10'", [1, 6], ([-INF, 2], [INF, 10]), ([0.1, 2], [10, 10])),
+        ("--bound k=-inf:0 --bound a=1/2:inf", [1, -1], ([0.5, -INF], [INF, 0]), ([0.5, -10], [10, -0.1])),
+        ("--bound k=0: --range k=-1:3 --range a=2:8", [5, 1.5], ([-INF, 0], [INF, INF]), ([2, 0], [8, 3])),
+        ("--bound k=0: --start k=-2,a=5", [5, -2], ([-INF, 0], [INF, INF]), ([0.5, -1], [50, 1])),
+        ("--bound k=0: --bound a=:0", [-1, 1], ([-INF, 0], [0, INF]), ([-10, 0.1], [-0.1, 10])),
+    ],
+)
+def test_bounds_of_parameters(line, start, bounds, ranges, request_of):
+    problem, methods, _, _ = request_of(f"{DECAY} {line}")
+    assert [method.bounded for method in methods.values()] == [True]  # without being told
+    np.testing.assert_allclose(problem.start, start)
+    np.testing.assert_array_equal(problem.domain, bounds)
+    low, high = np.maximum(bounds[0], ranges[0]), np.minimum(bounds[1], ranges[1])
+    np.testing.assert_allclose(tw.problems.start_ranges(problem), (low, high))
+
+
+@pytest.mark.parametrize(
+    ("line", "methods", "bounds", "drawn"),
+    [
+        ("misra1a --bound b1=0:200 --starts 4", {"levenberg_marquardt"}, ([0, -INF], [200, INF]), "inside"),
+        ("pbdl --bound x0=1: --starts 4", {"trust_region"}, ([1, -INF], [INF, INF]), ([1, -4], [4, 4])),
+        ("pbdl lbfgs --range x0=0:3 --bound x0=:2 --starts 4", {"lbfgs"}, ([-INF] * 2, [2, INF]), ([0, -4], [2, 4])),
+        (
+            "model.py:bowl --bound x0=0:1 --bound x1=2:3 --starts 4",
+            {"trust_region"},
+            ([0, 2], [1, 3]),
+            ([0, 2], [1, 3]),
+        ),
+        ("pbdl genetic --bound x0=0:1 --bound x1=2:3", {"genetic"}, ([0, 2], [1, 3]), None),
+        ("pbdl 'trust_region:radius=1;2' --bound x0=0:1", {"trust_region"}, ([0, -INF], [1, INF]), None),
+    ],
+)
+def test_bounds_of_other_problems(line, methods, bounds, drawn, request_of):
+    problem, named, starts, _ = request_of(f"solve {line}")
+    assert set(named) == methods and all(method.bounded for method in named.values())
+    np.testing.assert_array_equal(problem.domain, bounds)
+    if drawn == "inside":  # no start of the problem's own box is
+        assert starts.shape == (4, 2) and np.all((starts >= bounds[0]) & (starts <= bounds[1]))
+    else:
+        np.testing.assert_array_equal(starts, None if drawn is None else tw.starts.uniform(drawn, 4, 0))
+
+
+def test_a_start_outside_of_its_bounds_is_told(call):
+    status, out, err = call(f"{DECAY} --bound k=0.9: --start a=1,k=-3")
+    assert (status, err) == (0, "") and row(out, "k") == ["k", "0.900000000", "at", "its", "bound"]
+    assert out.endswith("\nthe start lay outside of the bounds, and began at the nearest point there\n")
 
 
 def test_starts_beside_a_start_are_drawn_around_it(request_of):
@@ -378,7 +434,7 @@ def test_parameters_that_are_not_determined():
     problem = tw.problems.regression({"x": X, "y": Y}, "(a+b)*x", "y")
     lines = reports.report(made([[1.0]], [[0]], [[1]]), problem)
     assert [line.split()[::2] for line in lines[3:5]] == [["a", "nan"], ["b", "nan"]]
-    assert lines[8].startswith("standard errors are NaN: here the data do not determine")
+    assert lines[9].startswith("standard errors are NaN: here the data do not determine")
     assert not any(line.startswith("correlation") for line in lines)
 
 
@@ -417,7 +473,21 @@ REFUSED = {
     "solve missing.csv --model a*x --y y": "'missing.csv' cannot be read as a table: no such file",
     "solve words.csv --model a*x --y y": "'many' in line 4, column 'y', but a fit needs finite numbers",
     "solve data.csv --model a*note --y y": "'ok' in line 2, column 'note', but a fit needs finite numbers",
-    "solve short.csv --model a*x+b --y y": "2 observations for 2 parameters .* needs at least 3",
+    "solve short.csv --model a*x+b+c*x**2 --y y": "2 observations for 3 parameters .* needs at least 3",
+    f"{DECAY} --fix k": "--fix has 'k' where name=number is due; write e.g. --fix b1=0",
+    f"{DECAY} --fix k=1 --fix a=2,k=3": "--fix has k twice; give it once",
+    f"{DECAY} --fix k=fast": "--fix of k is 'fast', but it must be a finite number",
+    f"{DECAY} --fix kk=1": "'kk' is not a parameter of the model; did you mean 'k'?",
+    f"{DECAY} --fix k=1,a=1": "all parameters of the model 'a.*' are fixed; leave at least one free",
+    f"{DECAY} --fix k=1 --start k=2": "'k' is fixed at 1 and has a start; leave one of them out",
+    f"{DECAY} --fix k=1 --range k=0:2": "'k' is fixed at 1 and has a range; leave one of them out",
+    f"{DECAY} --fix k=1 --bound k=0:": "'k' is fixed and has bounds; leave one of them out",
+    "solve misra1a --fix b1=240 gauss_newton": "gauss_newton keeps to no bounds, but --bound or --fix was given",
+    f"{DECAY} --sigma z": "'z' is not a column of the table; choose from x, y, note",
+    f"{DECAY} --sigma x": "column 'x' has 0 at index 0, but a standard deviation is positive and finite",
+    f"{DECAY} --sigma 0": "sigma has 0 at index 0, but a standard deviation is positive",
+    f"{DECAY} --absolute-sigma": "absolute_sigma was given without sigma",
+    "solve misra1a --sigma y": "--sigma was given, but 'misra1a' is no CSV file",
     "solve data.csv:start=2 --model a*x --y y": "data.csv takes no parameters, but 'start=2' was given",
     "solve data.csv --model 'a*x+' --y y": "of the formula cannot be read",
     "solve data.csv --model '' --y y": "names no column|formula is empty",
@@ -433,6 +503,19 @@ REFUSED = {
     f"{DECAY} --range k=0:inf": "--range of k is 'inf', but it must be a finite number",
     f"{DECAY} --range k=2:1": "--range of k is from 2 to 1, but low must be below high; turn it round",
     f"{DECAY} --range k=1:2 --range k=1:3": "--range of k is given twice; give it once",
+    f"{DECAY} --bound k": "--bound is 'k', but it must be name=low:high; write e.g. --bound b1=0:",
+    f"{DECAY} --bound k=:": "--bound of k bounds nothing; write k=low:high, or leave one of the two out",
+    f"{DECAY} --bound k=2:1": "--bound of k is from 2 to 1, low above high",
+    f"{DECAY} --bound k=0:x": "--bound of k is 'x', but it must be a finite number",
+    f"{DECAY} --bound k=0: --bound k=:1": "--bound of k is given twice",
+    f"{DECAY} --bound kk=0:": "'kk' is not a parameter of the model; did you mean 'k'?",
+    f"{DECAY} --bound k=0:1 --range k=2:3": "the range of 'k' is from 2 to 3, which its bounds, 0 to 1, leave nothing",
+    f"{DECAY} --bound k=0:1 bfgs": "bfgs keeps to no bounds, but --bound .* use lbfgs or levenberg_marquardt or trust",
+    f"{DECAY} --bound k=0:1 trust_region:bounded=false": "trust_region keeps to no bounds, but --bound",
+    f"{DECAY} genetic": "infinite domain, but a genetic algorithm searches a finite one; .* range of every parameter",
+    "solve pbdl --bound x2=0:": "'x2' is not a component of x of 'pbdl'; did you mean",
+    "solve pbdl --range x0=0:3 --bound x0=4: --starts 3": "the range of 'x0' and its bounds have nothing in common",
+    "solve model.py:bowl --bound x0=0: --starts 5": "'bowl' has no domain",
     f"{DECAY} --start 1,2": "--start is without names, .* write e.g. --start b1=500,b2=1e-4",
     f"{DECAY} --start k=1,2": "--start has '2' where name=number is due",
     f"{DECAY} --start k=1,k=2": "--start has k twice",
@@ -497,7 +580,19 @@ def test_a_waterfall_without_matplotlib_is_refused_before_the_fit(call, monkeypa
 
 
 def test_help_tells_a_stranger_what_to_type(call, request_of):
-    for told in ("METHOD", "--model", "--range", "--gtol", "1e-10", "Ctrl-C", "Examples", "bounded=true", "stalled"):
+    for told in (
+        "METHOD",
+        "--model",
+        "--range",
+        "--bound",
+        "--fix",
+        "--gtol",
+        "1e-10",
+        "Ctrl-C",
+        "Examples",
+        "bounded=true",
+        "stalled",
+    ):
         assert told in call("solve --help")[1]
     examples = re.findall(r"^thalweg (.*)", cli.MORE_SOLVE, re.MULTILINE)
     assert len(examples) == 4 and all(request_of(example)[0] for example in examples)

@@ -43,6 +43,7 @@ KIND_OF = {
     **dict.fromkeys(VERBS, "verb"),
     **dict.fromkeys(INVERSES, "function"),
     **dict.fromkeys(ADAPTERS, "adapter"),
+    "problems.start_ranges": "function",
 }
 READERS = {"whole", "positive", "share", "precision"}  # of numerics: they raise where a number is none
 NUMBERS = re.compile(r"float|Array|ndarray")  # in an annotation: what has a unit

@@ -195,12 +195,15 @@ def test_start_and_domain_of_each_parameter():
         LETTERS, "a*x + b + c*x**2 + d*x**3 + f*0", "y", starts, {"d": (3, 4), "f": (0, 1000)}
     )
     np.testing.assert_array_equal(problem.start, [5, -2, 0, 3, 500])
-    np.testing.assert_array_equal(problem.domain[0], [0.5, -20, -1, 3, 0])
-    np.testing.assert_array_equal(problem.domain[1], [50, -0.2, 1, 4, 1000])
+    low, high = problems.start_ranges(problem)
+    np.testing.assert_array_equal(low, [0.5, -20, -1, 3, 0])
+    np.testing.assert_array_equal(high, [50, -0.2, 1, 4, 1000])
+    np.testing.assert_array_equal(problem.domain, [[-np.inf] * 3 + [3, 0], [np.inf] * 3 + [4, 1000]])
     plain = problems.regression(LETTERS, "a*x", "y")
-    np.testing.assert_array_equal([plain.start, *plain.domain], [[1], [0.1], [10]])
-    points = tw.starts.uniform(problem.domain, 100)
-    assert np.all((problem.domain[0] <= points) & (points <= problem.domain[1]))
+    np.testing.assert_array_equal([plain.start, *problems.start_ranges(plain)], [[1], [0.1], [10]])
+    np.testing.assert_array_equal(plain.domain, [[-np.inf], [np.inf]])
+    points = tw.starts.uniform((low, high), 100)
+    assert np.all((low <= points) & (points <= high))
 
 
 def test_what_looks_like_a_column_is_a_parameter_where_it_is_declared():
@@ -325,8 +328,8 @@ REFUSED = {
         "the start of 'b1' is 11, outside its range from 0 to 10; move one of them.",
     ),
     "too few": (
-        regress(data={"x": [1.0, 2], "y": [1.0, 2]}),
-        "there are 2 observations for 2 parameters (b1, b2), but a fit needs at least 3; give more",
+        regress(data={"x": [1.0], "y": [1.0]}),
+        "there are 1 observations for 2 parameters (b1, b2), but a fit needs at least 2; give more",
     ),
     "of other length": (regress(data={"x": [1.0, 2], "y": [1.0]}), "the columns have the lengths {'y': 1, 'x': 2}"),
     "a matrix": (
@@ -358,7 +361,7 @@ def test_standard_deviations_that_nist_certifies(name, nist):
     else:
         np.testing.assert_allclose(deviation, file.residual_standard_deviation, rtol=1e-10)
     np.testing.assert_allclose(error, file.standard_deviations, rtol=1e-9)
-    assert int(spread.degrees_of_freedom) == len(file.response) - len(file.names)
+    assert spread.degrees_of_freedom.item() == len(file.response) - len(file.names)
 
 
 def test_covariance_is_that_of_scipy():
@@ -439,12 +442,12 @@ def test_as_many_parameters_as_observations_leave_no_freedom():
     x = np.array([[[1.0, 2.0, 3.0]]])
     square = tw.Problem(lambda x: x**2, loss=tw.SquaredError(1.0), start=[1.0, 2.0, 3.0])
     spread = analysis.uncertainty(fitted(square, x), square)
-    assert int(spread.degrees_of_freedom) == 0
+    assert spread.degrees_of_freedom.item() == 0
     assert np.isnan(spread.standard_error).all() and np.isnan(spread.residual_standard_deviation).all()
     np.testing.assert_allclose(spread.correlation[0, 0], np.eye(3), atol=1e-15)
     flat = tw.Problem(lambda x: x[:2] * x[2], loss=tw.SquaredError(), start=[1.0, 2.0, 3.0])
     spread = analysis.uncertainty(fitted(flat, x), flat)
-    assert int(spread.degrees_of_freedom) == -1
+    assert spread.degrees_of_freedom.item() == -1
     assert all(
         np.isnan(spread[name]).all() for name in ("standard_error", "correlation", "residual_standard_deviation")
     )
@@ -514,7 +517,7 @@ def test_the_table_of_a_fit():
     problem, x, covariance = decay()
     table = analysis.fit_table(fitted(problem, [[x + 1, x]], [[1.0, 0.5]]), problem)
     assert list(table.index) == ["a", "c", "k", "residual standard deviation", "degrees of freedom"]
-    assert list(table.columns) == ["value", "standard_error"]
+    assert list(table.columns) == ["value", "standard_error", "note"] and (table.note == "").all()
     np.testing.assert_array_equal(table.value[:3], x)
     np.testing.assert_allclose(table.standard_error[:3], np.sqrt(np.diag(covariance)), rtol=1e-7)
     assert table.value["degrees of freedom"] == 37
@@ -552,8 +555,9 @@ def test_figure_of_one_predictor():
     assert (top.get_ylabel(), below.get_xlabel(), below.get_ylabel()) == ("y", "t", "residual")
     assert top.get_title() == "regression\na*exp(-k*t)+c\nv0, start 1"
     assert top.get_xlim() == below.get_xlim() and top.get_xlim()[0] < t.min() and top.get_xlim()[1] > t.max()
-    assert legend(figure)[:3] == ["observed", "model", f"± s = {s:.3g}"]
-    for text, name, value, error in zip(legend(figure)[3:], "ack", x, np.sqrt(np.diag(covariance)), strict=True):
+    bands = ["95 % confidence", "95 % prediction"]
+    assert legend(figure)[:5] == ["observed", "model", *bands, f"± s = {s:.3g}"]
+    for text, name, value, error in zip(legend(figure)[5:], "ack", x, np.sqrt(np.diag(covariance)), strict=True):
         (shown, told), (name_shown, _) = text.split(" = ")[1].split(" ± "), text.split(" = ")
         assert name_shown == name and float(told) == pytest.approx(error, rel=0.05)
         assert abs(float(shown) - value) < 0.1 * error

@@ -25,6 +25,13 @@ def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.broadcast_arrays(*(np.atleast_1d(np.asarray(side, float)) for side in both))
     except (TypeError, ValueError) as error:
         raise ValueError(f"the domain is {shown(domain)}, but it must be (low, high); give (-5.0, 5.0).") from error
+    opened = np.flatnonzero(np.isinf(low) | np.isinf(high)) if low.ndim == 1 else []
+    if len(opened) and np.all((low <= high) & (low < np.inf) & (high > -np.inf)):
+        raise ValueError(
+            f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box to draw starts from; give a "
+            f"range, two finite numbers, for component {', '.join(map(str, opened))}, or for a regression "
+            "problems.start_ranges."
+        )
     if low.ndim != 1 or not np.all(np.isfinite(low) & np.isfinite(high) & (low <= high)):
         raise ValueError(
             f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box with low below high, "

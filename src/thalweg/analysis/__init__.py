@@ -3,13 +3,16 @@
 from thalweg.analysis.alignment import alignment, distance
 from thalweg.analysis.basins import basins
 from thalweg.analysis.bifurcation import bifurcation, doublings
+from thalweg.analysis.criteria import criteria, f_test
 from thalweg.analysis.cycles import final_period
 from thalweg.analysis.divergence import divergence
+from thalweg.analysis.fit_report import fit_report
 from thalweg.analysis.fitted import fitted
 from thalweg.analysis.landscape import landscape
 from thalweg.analysis.lyapunov import lyapunov
 from thalweg.analysis.outcome import outcome
 from thalweg.analysis.precision import precision
+from thalweg.analysis.prediction import prediction
 from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
 from thalweg.analysis.rates import rates
 from thalweg.analysis.stability import stability
@@ -26,12 +29,15 @@ __all__ = [
     "basins",
     "best_fit",
     "bifurcation",
+    "criteria",
     "data_profile",
     "distance",
     "divergence",
     "doublings",
     "ecdf",
+    "f_test",
     "final_period",
+    "fit_report",
     "fit_table",
     "fitted",
     "landscape",
@@ -39,6 +45,7 @@ __all__ = [
     "outcome",
     "performance_profile",
     "precision",
+    "prediction",
     "rates",
     "stability",
     "stationary_points",

@@ -1,18 +1,17 @@
 """The best fit beside its data: what was observed, what the model predicts, and its curve."""
 
-from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax import Array
 
+from thalweg.analysis.prediction import LEVEL, prediction
+from thalweg.analysis.spread import judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit, uncertainty
 from thalweg.chain.problem import Problem
-from thalweg.problems.regressions import Model
+from thalweg.problems.regressions import Model, model_of
 
+BANDS = ("confidence_low", "confidence_high", "prediction_low", "prediction_high")
 CURVE = 400  # points on the curve of a model
 
 
@@ -27,62 +26,50 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
 
         - what ``uncertainty`` says of the best fit, and its ``x`` (x_dim) in [x];
         - ``observed`` and ``predicted`` (observation) in [y];
+        - where the loss has a sigma, ``sigma`` (observation) in [y];
         - where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor: ``predictor``
-          (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range.
+          (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range, with the bands
+          of ``prediction`` (point) in [y], that of new observations only where the loss has no sigma.
 
-        Attributes: ``problem``, ``response``, the name of what is observed with its units, ``predictor`` and
-        ``formula``, both "" where there is none.
+        Attributes: ``problem``, ``response``, the name of what is observed with its units, ``predictor``, ``formula``
+        and ``sigma``, the name of the standard deviations, each "" where there is none, ``absolute_sigma``, 0 or 1,
+        and the ``level`` of the bands.
     Raises:
         ValueError: as ``best_fit`` and ``uncertainty`` do.
     Cost:
-        One Jacobian, one prediction and the values of the curve, in float64.
+        Two Jacobians, one prediction and the Jacobian of the curve, in float64.
     """
     best = best_fit(fits)
     spread = uncertainty(best, problem)
-    x, space = np.asarray(best["x"], np.float64), problem.chain.spaces[-1]
-    model = _model(problem)
+    space, model = problem.chain.spaces[-1], model_of(problem)
+    predicted, _, observed, *_ = judged(best, problem)
     predictor = _only_predictor(model)
     known = model.predictors[predictor] if model and predictor else np.empty(0)
-    grid = np.linspace(known.min(), known.max(), CURVE) if known.size else known
-    with jax.enable_x64(True):
-        drawn = jax.jit(_drawn(problem, model if predictor else None, predictor))
-        predicted, observed, curve = (np.asarray(values) for values in drawn(x, grid))
     units = problem.units.get(space.name, "")
     columns: dict[str, Any] = {
         "x": best["x"].variable,
         "observed": ("observation", observed, {"units": units}),
         "predicted": ("observation", predicted, {"units": units}),
     }
+    if problem.loss.sigma is not None:
+        columns["sigma"] = ("observation", sigma_of(problem), {"units": units})
     if known.size:
-        columns |= {"predictor": ("observation", known), "grid": ("point", grid), "model": ("point", curve)}
+        grid = np.linspace(known.min(), known.max(), CURVE)
+        bands = prediction(best, problem, {predictor: grid})
+        columns |= {"predictor": ("observation", known), "grid": ("point", grid)}
+        columns["model"] = ("point", bands["predicted"].values)
+        columns |= {name: bands[name].variable for name in BANDS if np.isfinite(bands[name]).any()}
     return spread.assign(columns).assign_attrs(
         response=model.response if model else " ".join([space.name, *([f"[{units}]"] if units else [])]),
         predictor=predictor,
         formula=model.formula.text if model else "",
+        sigma="" if problem.loss.sigma is None else (model.sigma if model else "sigma"),
+        absolute_sigma=int(problem.loss.absolute_sigma),
+        level=LEVEL,
     )
-
-
-def _model(problem: Problem) -> Model | None:
-    """The formula that the problem fits, where it is one."""
-    forward = problem.stages[0].forward if len(problem.stages) == 1 else None
-    return forward if isinstance(forward, Model) else None
 
 
 def _only_predictor(model: Model | None) -> str:
     """The predictor in the formula where there is exactly one, else ""."""
     used = [name for name in model.formula.names if name in model.predictors] if model else []
     return used[0] if len(used) == 1 else ""
-
-
-def _drawn(problem: Problem, model: Model | None, predictor: str) -> Callable[[Array, Array], tuple[Array, ...]]:
-    """A function of x and of values of the predictor: what is predicted, what was observed, and the curve."""
-
-    def at(x: Array, grid: Array) -> tuple[Array, ...]:
-        observed = problem.newton_in_y(jnp.zeros(problem.chain.spaces[-1].size))  # the step from 0 to the target
-        curve = grid
-        if model is not None:
-            parameters = dict(zip(model.parameters, x, strict=True))
-            curve = jnp.broadcast_to(model.formula({**parameters, predictor: grid}), grid.shape)
-        return problem.forward(x), observed, curve
-
-    return at

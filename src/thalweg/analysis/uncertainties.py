@@ -3,19 +3,18 @@
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
 from jax import Array
 
 from thalweg.analysis.selection import coordinates
+from thalweg.analysis.spread import Spread, check_squares, judged, judged_at, rounding_of
 from thalweg.analysis.whole import Table
-from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
+from thalweg.problems.regressions import model_of
 
 BATCH_BYTES = 2**24  # of the Jacobians that are decomposed together
-DEPENDENT = 100  # roundings by which dependent columns may differ: a formula makes some tens in each entry
 
 
 def best_fit(fits: xr.Dataset) -> xr.Dataset:
@@ -47,11 +46,13 @@ def best_fit(fits: xr.Dataset) -> xr.Dataset:
 def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     """Standard errors and correlations of the parameters of each fit, from the Jacobian J of the m predictions y(x).
 
-    With s^2 = |y - target|^2 / (m - d), the covariance of the parameters is C = s^2 (J^T J)^-1. These are the standard
-    deviations that NIST certifies for its regressions. They hold for independent errors of equal variance and a model
-    that is nearly linear in x within them, at a point x that is a minimum. All is computed in float64, whatever the
-    fits are in, by the singular values of J with columns scaled to length one, so that neither the units of x nor the
-    square of the condition number cost digits.
+    With residuals r = (y - target) / sigma, J = dr/dx and s^2 = |r|^2 / (m - d), the covariance of the parameters is
+    C = s^2 (J^T J)^-1, or (J^T J)^-1 where the loss has an ``absolute_sigma``. These are the standard deviations that
+    NIST certifies for its regressions. They hold for independent errors and a model that is nearly linear in x within
+    them, at a point x that is a minimum. A parameter at a bound of the problem's domain beyond which L is lower, or
+    between equal ones, has no standard error; the others' are those with it held, and d counts the others. All is
+    computed in float64, whatever the fits are in, by the singular values of J with columns scaled to length one, so
+    that neither the units of x nor the square of the condition number cost digits.
 
     Args:
         fits: what ``solve`` returned, or a selection of it. Of a problem solved for many cases, give one case at a
@@ -60,13 +61,15 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     Returns:
         A Dataset with the dims of the loss, such as (variant, start), and more where said:
 
-        - ``residual_standard_deviation`` s in [y];
+        - ``residual_standard_deviation`` s in [y], of the residuals over sigma where there is one a pure number;
         - ``standard_error`` sqrt(C_ii) in [x], and along x_dim;
         - ``correlation`` C_ij / sqrt(C_ii C_jj), -1 … 1, and along x_dim, x_dim_2;
-        - ``degrees_of_freedom`` m - d, one number.
+        - ``at_bound``, whether a parameter is held by its bounds, and along x_dim;
+        - ``degrees_of_freedom`` m - d.
 
-        NaN where x or J is not finite; where the columns of J are dependent to rounding, so that some combination of
-        parameters is not determined; and, but for the correlation, where m <= d.
+        NaN where x or J is not finite; for parameters at their bound; where the columns of J are dependent to rounding,
+        so that some combination of parameters is not determined; and, but for the correlation and for absolute sigma,
+        where m <= d.
     Raises:
         ValueError: unless the loss of the problem is a ``SquaredError``.
     Cost:
@@ -74,58 +77,61 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     Source:
         Bates and Watts (1988), section 2.3.
     """
-    if not isinstance(problem.loss, SquaredError):
-        raise ValueError(
-            f"the loss of {problem.name!r} is a function that is not known to be a sum of squares, but standard errors "
-            "come from residuals; give loss=SquaredError(target)."
-        )
+    check_squares(problem)
     x = fits["x"].transpose(..., "x_dim")
     points, dims = np.asarray(x, np.float64), [str(dim) for dim in x.dims[:-1]]
     x_space, y_space = problem.chain.spaces[0], problem.chain.spaces[-1]
-    m, d = y_space.size, x_space.size
-    freedom = m - d if m > d else math.nan
+    d = x_space.size
+    if points.ndim == 1:
+        spread = jax.tree.map(lambda a: np.asarray(a)[None], judged(fits, problem).spread)
+    else:
+        spread = _of_many(fits, problem, points)
 
-    def at(point: Array) -> tuple[Array, Array, Array]:
-        residual, jacobian = problem.newton_in_y(problem.forward(point)), problem.jacobian(point)
-        deviation = jnp.sqrt(residual @ residual / freedom)
-        lengths = jnp.linalg.norm(jacobian, axis=0)
-        _, s, vt = jnp.linalg.svd(jnp.linalg.qr(jacobian / lengths, mode="r"), full_matrices=False)
-        determined = (m >= d) & (s[-1] > DEPENDENT * d * jnp.finfo(point.dtype).eps * s[0])
-        root = jnp.where(determined, vt.T / s, jnp.nan)  # (J^T J)^-1 = root root^T in the scaled columns
-        spread = jnp.linalg.norm(root, axis=1)
-        unit = root / spread[:, None]
-        return deviation, deviation * spread / lengths, unit @ unit.T
-
-    with jax.enable_x64(True):
-        lanes = points.reshape(-1, points.shape[-1])
-        batch = min(len(lanes), max(1, BATCH_BYTES // (8 * m * d)))  # no longer, or a batch would be compiled for none
-        compute = jax.jit(lambda lanes: jax.lax.map(at, lanes, batch_size=batch))
-        deviation, error, correlation = (np.asarray(a) for a in compute(lanes))
-
+    error, root = spread.scale[:, None] * spread.error, spread.root
     x_units, y_units = ({"units": problem.units.get(space.name, "")} for space in (x_space, y_space))
     return xr.Dataset(
         {
             "standard_error": ((*dims, "x_dim"), error.reshape(points.shape), x_units),
-            "correlation": ((*dims, "x_dim", "x_dim_2"), correlation.reshape(*points.shape, d)),
-            "residual_standard_deviation": (dims, deviation.reshape(points.shape[:-1]), y_units),
-            "degrees_of_freedom": m - d,
+            "correlation": ((*dims, "x_dim", "x_dim_2"), (root @ root.swapaxes(1, 2)).reshape(*points.shape, d)),
+            "at_bound": ((*dims, "x_dim"), spread.held.reshape(points.shape)),
+            "residual_standard_deviation": (
+                dims,
+                spread.deviation.reshape(points.shape[:-1]),
+                {"units": ""} if problem.loss.sigma is not None else y_units,
+            ),
+            "degrees_of_freedom": (dims, spread.freedom.reshape(points.shape[:-1])),
         },
         {**coordinates(fits, dims), "x_dim": list(x_space.labels), "x_dim_2": list(x_space.labels)},
         {"problem": problem.name},
     )
 
 
+def _of_many(fits: xr.Dataset, problem: Problem, points: np.ndarray) -> Spread:
+    """Of fits of shape (…, d), along one axis."""
+    m, d = problem.chain.spaces[-1].size, points.shape[-1]
+    lanes = points.reshape(-1, d)
+    batch = min(len(lanes), max(1, BATCH_BYTES // (8 * m * d)))  # no longer, or a batch would be compiled for none
+
+    def of_one(x: Array) -> Spread:
+        return judged_at(problem, rounding_of(fits), x).spread
+
+    with jax.enable_x64(True):
+        return jax.device_get(jax.jit(lambda lanes: jax.lax.map(of_one, lanes, batch_size=batch))(lanes))
+
+
 def fit_table(fits: xr.Dataset, problem: Problem) -> pd.DataFrame:
     """The best of the fits as a table, as NIST's are.
 
-    The correlations are ``uncertainty(best_fit(fits), problem).correlation.to_pandas()``.
+    The correlations are ``uncertainty(best_fit(fits), problem).correlation.to_pandas()``, a file is
+    ``fit_table(fits, problem).to_csv("fit.csv")``.
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
         problem: the problem that was solved, whose loss is a ``SquaredError``.
     Returns:
-        A DataFrame with a row for each parameter, with ``value`` and ``standard_error`` in [x]. Below them, rows for
-        the residual standard deviation in [y] and the degrees of freedom, whose standard error is NaN.
+        A DataFrame with a row for each parameter, with ``value`` and ``standard_error`` in [x], and a ``note`` that it
+        is "at its bound" or "fixed", where its standard error is NaN. Below them, rows for the residual standard
+        deviation in [y] and the degrees of freedom, whose standard error is NaN, too.
     Raises:
         ValueError: as ``best_fit`` and ``uncertainty`` do.
     Cost:
@@ -134,10 +140,32 @@ def fit_table(fits: xr.Dataset, problem: Problem) -> pd.DataFrame:
     best = best_fit(fits)
     spread = uncertainty(best, problem)
     below = ("residual_standard_deviation", "degrees_of_freedom")
+    fixed = fixed_parameters(problem)
+    names = [*spread["x_dim"].values, *fixed, *(name.replace("_", " ") for name in below)]
+    rest = len(fixed) + len(below)
     return Table(
         {
-            "value": [*np.asarray(best["x"], np.float64), *(float(spread[name]) for name in below)],
-            "standard_error": [*spread["standard_error"].values, *[math.nan] * len(below)],
+            "value": [
+                *np.asarray(best["x"], np.float64),
+                *fixed.values(),
+                *(float(spread[name]) for name in below),
+            ],
+            "standard_error": [*spread["standard_error"].values, *[math.nan] * rest],
+            "note": [*notes(spread, problem), *["fixed"] * len(fixed), *[""] * len(below)],
         },
-        index=pd.Index([*spread["x_dim"].values, *(name.replace("_", " ") for name in below)], name="parameter"),
+        index=pd.Index(names, name="parameter"),
     )
+
+
+def notes(spread: xr.Dataset, problem: Problem) -> list[str]:
+    """What is to be said of each parameter of one fit: "at its bound", "fixed" by equal bounds, or nothing."""
+    low, high = problem.domain or (np.zeros(0), np.ones(0))
+    same = low == high if low.size else np.zeros(spread.sizes["x_dim"], bool)
+    words = np.where(same, "fixed", "at its bound")
+    return [str(word) if held else "" for word, held in zip(words, spread["at_bound"].values, strict=True)]
+
+
+def fixed_parameters(problem: Problem) -> dict[str, float]:
+    """The constants of a formula that were parameters, and what they are."""
+    model = model_of(problem)
+    return dict(model.fixed) if model else {}

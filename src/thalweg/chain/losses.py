@@ -1,11 +1,12 @@
 """Losses that tell methods more of themselves than a function can."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -26,17 +27,21 @@ class _Known(NamedTuple):
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class SquaredError:
-    """The loss L(y) = factor * |y - target|^2, units [L] = [factor] [y]^2.
+    """The loss L(y) = factor * |(y - target) / sigma|^2, units [L] = [factor] [y]^2 / [sigma]^2.
 
     Written as this and not as a function of one's own, the loss tells methods that it is a sum of squares: the residual
-    is then sqrt(2 factor) (y - target), with L = |residual|^2 / 2, and no Hessian in y is ever formed.
+    is then sqrt(2 factor) (y - target) / sigma, with L = |residual|^2 / 2, and no Hessian in y is ever formed.
 
     Args:
         target: where y should be, in [y]: an array of its shape, or one that broadcasts to it, or, for a problem with
             data, a function of them, target(data).
         factor: in [L]/[y]^2, a plain number; 1/n makes it a mean over n components.
+        sigma: the standard deviations of the target's components, > 0, in [y]: a number, or an array of y's shape or
+            one that broadcasts to it; all equal to 1 if None.
+        absolute_sigma: whether ``analysis.uncertainty`` takes sigma as it is, and not as relative only.
     Raises:
-        ValueError: from ``Problem``, where the target has more dimensions or components than y.
+        ValueError: for a sigma that is not positive; from ``Problem``, where the target or sigma has more dimensions or
+            components than y.
     Cost:
         O(m), and no Hessian in y where a method would need one.
     Example:
@@ -47,13 +52,37 @@ class SquaredError:
 
     target: ArrayLike | Callable[[Any], Any] = 0.0
     factor: float = 1.0
+    sigma: ArrayLike | None = None
+    absolute_sigma: bool = False
+
+    def __post_init__(self) -> None:
+        if self.sigma is not None and not np.all(np.isfinite(self.sigma) & (np.asarray(self.sigma) > 0)):
+            raise ValueError("sigma has a number that is no standard deviation; give positive, finite numbers.")
 
     def __repr__(self) -> str:
         target = self.target.of if isinstance(self.target, _Known) else self.target
-        return call("SquaredError", [target], {"factor": self.factor}, {"factor": 1.0})
+        usual = {"factor": 1.0, "sigma": None, "absolute_sigma": False}
+        given = {"factor": self.factor, "sigma": self.sigma, "absolute_sigma": self.absolute_sigma}
+        return call("SquaredError", [target], given, usual)
 
     def __call__(self, y: Array) -> Array:
-        return self.factor * jnp.sum((y - self.goal(y.dtype, y.shape)) ** 2)
+        return self.factor * jnp.sum(self.weighted(y - self.goal(y.dtype, y.shape), y.shape) ** 2)
+
+    def weighted(self, difference: Array, shape: tuple[int, ...]) -> Array:
+        """(y - target) / sigma, of y of this shape, from the difference in that shape or ravelled; of a Jacobian of y,
+        ravelled and with one more axis, each row over its sigma."""
+        if self.sigma is None:
+            return difference
+        sigma = jnp.asarray(self.sigma, difference.dtype)
+        fits = sigma.ndim <= len(shape) and all(
+            a in (1, b) for a, b in zip(sigma.shape[::-1], shape[::-1], strict=False)
+        )
+        if not fits:
+            raise ValueError(f"sigma has shape {sigma.shape}, but y {shape}; give a sigma like y")
+        sigma = jnp.broadcast_to(sigma, shape)
+        if difference.shape == shape:
+            return difference / sigma
+        return difference / sigma.reshape(-1, *[1] * (difference.ndim - 1))
 
     def goal(self, dtype: Any, shape: tuple[int, ...]) -> Array:
         """The target in a precision, in the shape of y."""
@@ -115,13 +144,13 @@ def closed(loss: Any, data: Any) -> Any:
     if data is None or not takes_data(loss):
         return loss
     if isinstance(loss, SquaredError):
-        return SquaredError(_Known(loss.target, data), loss.factor)  # pyright: ignore[reportArgumentType]
+        return replace(loss, target=_Known(loss.target, data))  # pyright: ignore[reportArgumentType]
     if not isinstance(loss, MeanLoss):
         return _handed(loss, lambda y: loss(y, data))
     one = loss.loss
     if isinstance(one, SquaredError):
         target = one.target if callable(one.target) else lambda _: jnp.asarray(one.target, float)
-        return SquaredError(_Known(jax.vmap(target), data, True), one.factor / count(data))  # pyright: ignore
+        return replace(one, target=_Known(jax.vmap(target), data, True), factor=one.factor / count(data))
     if not asks(one, 1):
         return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y)))
     return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y, data)))

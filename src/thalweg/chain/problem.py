@@ -288,7 +288,8 @@ class Problem:
 
     def residual_at(self, y: ArrayLike) -> Array:
         """The same of y, shape (m,)."""
-        return -math.sqrt(2 * squares(self.loss, self.name).factor) * self.newton_in_y(y)
+        loss = squares(self.loss, self.name)
+        return -math.sqrt(2 * loss.factor) * loss.weighted(self.newton_in_y(y), self.chain.spaces[-1].shapes[0])
 
     def least_squares(self, x: ArrayLike) -> tuple[Array, Array]:
         """(r, J) with L(x + h) = |r + J h|^2 / 2 + const to second order in y, shapes (m,) and (m, d).
@@ -304,7 +305,8 @@ class Problem:
     def least_squares_at(self, y: Array, jacobian: Array) -> tuple[Array, Array]:
         """The same of y and dy/dx, shapes (m,) and (m, d)."""
         if isinstance(self.loss, SquaredError):
-            return self.residual_at(y), math.sqrt(2 * self.loss.factor) * jacobian
+            shape = self.chain.spaces[-1].shapes[0]
+            return self.residual_at(y), math.sqrt(2 * self.loss.factor) * self.loss.weighted(jacobian, shape)
         root = jnp.linalg.cholesky(self.loss_hessian(y))
         return jax.scipy.linalg.solve_triangular(root, self.loss_gradient(y), lower=True), root.T @ jacobian
 

@@ -1,9 +1,12 @@
-"""``--start`` and ``--range``: the problem of the command line with the box and the starts that a person assigns.
+"""``--start``, ``--range``, ``--bound`` and ``--fix``: the problem of the command line with the box and the starts that
+a person assigns.
 
-A start is numbers between commas, ``500,1e-4``, or by name, ``b1=500,b2=1e-4``; a range goes by name, ``b1=0:1000``.
+A start is numbers between commas, ``500,1e-4``, or by name, ``b1=500,b2=1e-4``; a range goes by name, ``b1=0:1000``,
+and so do bounds, ``b1=0:``, and what is fixed, ``b1=0``.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,10 @@ from thalweg.command.options import Beginning
 from thalweg.command.parameters import number
 from thalweg.formula import VectorFormula
 from thalweg.numerics.reading import nearest
+from thalweg.problems import start_ranges
+
+Box = tuple[np.ndarray, np.ndarray]
+_WORD = re.compile(r"[^\W\d]\w*")  # that may be the name of a parameter
 
 
 def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
@@ -28,8 +35,10 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
     problem = words.problem(word, given if isinstance(given, list) else None)
     point = started(problem, given) if isinstance(given, dict) else given
     problem = ranged(problem, boxes) if boxes else problem
+    limits = read_bounds(begin.bounds) | {name: (at, at) for name, at in read_fixed(begin.fixed).items()}
+    box, problem = problem.domain, bounded(problem, limits) if limits else problem
     if begin.starts is not None:
-        return problem, _drawn(problem, begin.starts, begin.seed)
+        return problem, _drawn(problem, _common(problem, box, boxes) if limits else box, begin.starts, begin.seed)
     if point is not None and len(point) != problem.dimension:
         raise ValueError(
             f"--start has {len(point)} numbers, but x of {problem.name!r} has {problem.dimension}; "
@@ -39,21 +48,43 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
     return problem, point
 
 
-def fitted(word: str, model: str, y: str, begin: Beginning, table: dict[str, Any]) -> tuple[Problem, Any]:
-    """The regression of a table, and its starts; --start beside --starts says where these are drawn."""
+def fitted(
+    word: str, model: str, y: str, begin: Beginning, sigma: str | None, others: Sequence[str] = (), **more: Any
+) -> tuple[Problem, Any]:
+    """The regression of a table, and its starts; --start beside --starts says where these are drawn. ``more`` as
+    ``problems.regression`` has it. What is said of a parameter that only ``others`` have is theirs."""
     given = read_start(begin.start)
     if isinstance(given, list):
         raise ValueError(
             "--start is without names, but parameters of a model have some; write e.g. --start b1=500,b2=1e-4."
         )
-    problem = words.regression(word, model, y, given, read_ranges(begin.ranges), table)
-    return problem, None if begin.starts is None else _drawn(problem, begin.starts, begin.seed)
+    theirs = set(_WORD.findall(" ".join(others))).difference(_WORD.findall(model))
+    said = given or {}, read_ranges(begin.ranges), read_bounds(begin.bounds), read_fixed(begin.fixed)
+    given, boxes, limits, fixed = ({name: at for name, at in one.items() if name not in theirs} for one in said)
+    more |= {"bounds": limits, "fixed": fixed, "sigma": read_sigma(sigma)}
+    problem = words.regression(word, model, y, given, boxes, **more)
+    box = start_ranges(problem)
+    return problem, None if begin.starts is None else _drawn(problem, box, begin.starts, begin.seed)
 
 
-def _drawn(problem: Problem, count: int, seed: int) -> np.ndarray:
-    if problem.domain is None:
+def _drawn(problem: Problem, box: Box | None, count: int, seed: int) -> np.ndarray:
+    if box is None:
         raise ValueError(f"{problem.name!r} has no domain from which --starts could be drawn; give --start.")
-    return starts.uniform(problem.domain, count, seed)
+    return starts.uniform(box, count, seed)
+
+
+def _common(problem: Problem, box: Box | None, ranges: Collection[str]) -> Box | None:
+    """What a box and the bounds of a problem have in common, from which random starts are drawn: the bounds alone where
+    that is nothing and no range was given; None where a side of it is open."""
+    assert problem.domain is not None
+    low, high = (np.array(side) for side in problem.domain)
+    if box is not None:
+        apart = np.maximum(low, box[0]) > np.minimum(high, box[1])
+        for name, nothing in zip(components(problem), apart, strict=True):
+            if nothing and name in ranges:
+                raise ValueError(f"the range of {name!r} and its bounds have nothing in common; move one of them.")
+        low, high = np.where(apart, low, np.maximum(low, box[0])), np.where(apart, high, np.minimum(high, box[1]))
+    return (low, high) if np.isfinite([low, high]).all() else None
 
 
 def components(problem: Problem) -> list[str]:
@@ -104,6 +135,47 @@ def read_ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     return ranges
 
 
+def read_bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Each ``--bound``, one for a name, infinite where a side is left open."""
+    bounds: dict[str, tuple[float, float]] = {}
+    for text in texts:
+        name, _, ends = (part.strip() for part in text.partition("="))
+        low, colon, high = (part.strip() for part in ends.partition(":"))
+        if not name or not colon:
+            raise ValueError(f"--bound is {text!r}, but it must be name=low:high; write e.g. --bound b1=0:.")
+        if name in bounds:
+            raise ValueError(f"--bound of {name} is given twice; give it once.")
+        least = -np.inf if low in ("", "-inf") else number(low, f"--bound of {name}")
+        most = np.inf if high in ("", "inf", "+inf") else number(high, f"--bound of {name}")
+        if not least <= most or np.isinf([least, most]).all():
+            told = "bounds nothing" if least < most else f"is from {least:g} to {most:g}, low above high"
+            raise ValueError(f"--bound of {name} {told}; write {name}=low:high, or leave one of the two out.")
+        bounds[name] = least, most
+    return bounds
+
+
+def read_fixed(texts: Sequence[str]) -> dict[str, float]:
+    """Each ``--fix``, of one name or several."""
+    fixed: dict[str, float] = {}
+    for text in texts:
+        for word in words.split(text, ","):
+            name, equals, value = (part.strip() for part in word.partition("="))
+            if not name or not equals:
+                raise ValueError(f"--fix has {word!r} where name=number is due; write e.g. --fix b1=0.")
+            if name in fixed:
+                raise ValueError(f"--fix has {name} twice; give it once.")
+            fixed[name] = number(value, f"--fix of {name}")
+    return fixed
+
+
+def read_sigma(text: str | None) -> str | float | None:
+    """``--sigma``: a number, or else the name of a column."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
 def started(problem: Problem, numbers: dict[str, float]) -> list[float]:
     """The start of the problem with the components that are given."""
     at = _indices(problem, numbers)
@@ -122,6 +194,14 @@ def ranged(problem: Problem, ranges: dict[str, tuple[float, float]]) -> Problem:
         )
     low, high = np.zeros((2, problem.dimension)) if problem.domain is None else np.array(problem.domain)
     low[at], high[at] = np.array(list(ranges.values())).T
+    return problem.within((low, high))
+
+
+def bounded(problem: Problem, bounds: dict[str, tuple[float, float]]) -> Problem:
+    """The problem with these bounds alone as its domain."""
+    at = _indices(problem, bounds)
+    low, high = np.full(problem.dimension, -np.inf), np.full(problem.dimension, np.inf)
+    low[at], high[at] = np.array(list(bounds.values())).T
     return problem.within((low, high))
 
 

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
-from thalweg.command.options import RunOptions, SolveOptions
+from thalweg.command.options import INTERRUPTED, RunOptions, SolveOptions
 from thalweg.verbs.version import __version__
 
-INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 and the number of the signal, as shells have it
+PIPE_CLOSED = 141  # 128 and the number of the signal, as shells have it
 RUN = """\
 Run methods on a problem and print what became of each.
 
@@ -70,11 +70,13 @@ gradient is not finite, and is exhausted where steps or time ran out.
 A regression stops by default at --xtol 1e-10 or after 10000 steps, every other problem at --gtol 1e-6 or after 1000.
 
 Random starts are drawn evenly from --range, else from the problem's own box; that of a CSV file is from a tenth of \
---start to ten times it. A range bounds the fit itself only with a method that is bounded, such as \
-levenberg_marquardt:bounded=true, or that searches without a gradient.
+--start to ten times it, within the bounds. --bound k=0: keeps the fit itself where k is at least 0, and bounds no \
+other; the method is then a bounded one. Without --bound, ranges bound the fit with a method that is bounded, such as \
+levenberg_marquardt:bounded=true, or that searches without a gradient. --fix c=0 makes a constant of c.
 
-Ctrl-C ends early: what is done is printed, and the exit status is 130. A mistake in the input is one line on stderr, \
-and the exit status 2.
+Ctrl-C ends early: what is done is printed, and the exit status is 130. It is 1 where no fit succeeded: none \
+converged, stalled at a finite loss, or used up the steps of a method that only searches. A mistake in the input is \
+one line on stderr, and the exit status 2.
 
 Examples:
 
@@ -83,6 +85,8 @@ thalweg solve data.csv --model "a*exp(-k*x)" --y y --start a=5,k=0.1 --figure fi
 thalweg solve data.csv --model "a*exp(-k*x)" --y y --starts 1000 --range a=0:10 --range k=0:2
 
 thalweg solve air.csv --model "a + b*T" --y "CO(GT)" --missing -200 --where "0<T<30"
+
+thalweg solve data.csv --model "a*exp(-k*x)+c" --y y --bound k=0: --fix c=0
 
 thalweg solve rosenbrock:d=10 trust_region bfgs lbfgs:memory=5 --starts 1000 --waterfall starts.png\
 """
@@ -124,8 +128,8 @@ def solve(
     _keep_compilations()
     from thalweg.command import commands
 
-    if not commands.solve(problem, methods, options):
-        sys.exit(INTERRUPTED)
+    if status := commands.solve(problem, methods, options):
+        sys.exit(status)
 
 
 @app.command(name="list")

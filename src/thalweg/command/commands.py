@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from thalweg.chain.problem import Problem
-from thalweg.command import assignments, reports, words
-from thalweg.command.options import RunOptions, SolveOptions
+from thalweg.command import assignments, files, reports, words
+from thalweg.command.options import DONE, FAILED, INTERRUPTED, RunOptions, SolveOptions
 from thalweg.command.parameters import REQUIRED, Parameter, parameters
-from thalweg.problems.regressions import Model
+from thalweg.problems.regressions import model_of
 from thalweg.verbs.run import run as run_all
 from thalweg.verbs.solve import solve as solve_all
 
@@ -45,19 +45,40 @@ def run(problem: str, methods: Sequence[str], options: RunOptions) -> bool:
     return done
 
 
-def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> bool:
-    """``thalweg solve``: print what was found, write the files, say where they went; False where Ctrl-C came first."""
+def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
+    """``thalweg solve``: print what was found, write the files, say where they went; the exit status, that of Ctrl-C
+    where it came first, and ``FAILED`` where no fit succeeded."""
     _check_file(options.out)
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
-    chosen, points = _asked(problem, options)
-    named = words.chosen_methods(methods or words.finishing(chosen))
-    limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
-    fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
-    heading, *lines = reports.report(fits, chosen)
-    print("\n".join([heading, *_told(chosen), *lines]))
+    asked = [_asked(problem, options, model) for model in options.models or (None,)]
+    found = []
+    for chosen, points in asked:
+        files.check_fits(options.out, chosen)
+        words_of = methods or words.finishing(chosen)
+        named = words.chosen_methods(words.bounded(words_of) if _bounds(problem, options) else words_of)
+        limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
+        fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
+        heading, *lines = reports.report(fits, chosen)
+        print("\n".join([*([""] if found else []), heading, *_told(chosen), *lines]))
+        found.append((fits, chosen, reports.succeeded(fits, named)))
+        if "interrupted" in fits.attrs:
+            break
+    best = 0
+    if len(found) > 1:
+        best, lines = reports.comparison([(fits, chosen) for fits, chosen, _ in found])
+        print("\n".join(["", *lines]))
+    fits, chosen, _ = found[best]
+    _write(fits, chosen, options)
+    if "interrupted" in found[-1][0].attrs:
+        return INTERRUPTED
+    return DONE if all(done for *_, done in found) else FAILED
+
+
+def _write(fits: Any, chosen: Problem, options: SolveOptions) -> None:
+    """The files that were asked for, and where they went."""
     if options.out is not None:
-        fits.to_netcdf(options.out, engine="h5netcdf")
+        files.write_fits(fits, chosen, options.out)
         print(f"fits: {options.out}")
     for option, file in ("figure", options.figure), ("waterfall", options.waterfall):
         if file is not None:
@@ -66,14 +87,14 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> bool:
             fit = option == "figure" and reports.is_regression(chosen)
             (plot.fit(fits, chosen) if fit else plot.waterfall(fits)).savefig(file, dpi=150)
             print(f"{option}: {file}")
-    return "interrupted" not in fits.attrs
 
 
-def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
+def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem, Any]:
     """What is to be solved, and where it begins: --model and --y go with a table, and with nothing else."""
-    columns = {"--model": options.model, "--y": options.y}
-    if not words.is_table(word, options.model):
+    columns = {"--model": model, "--y": options.y}
+    if not words.is_table(word, model):
         of_tables = {f"--{'as' if key == 'rename' else key}": value for key, value in options.table.items()}
+        of_tables |= {"--sigma": options.sigma, "--absolute-sigma": options.absolute_sigma or None}
         for option, given in (columns | of_tables).items():
             if given is not None:
                 raise ValueError(
@@ -81,19 +102,33 @@ def _asked(word: str, options: SolveOptions) -> tuple[Problem, Any]:
                     "observations only."
                 )
         return assignments.posed(word, options.beginning)
-    if options.model is None or options.y is None:
+    if model is None or options.y is None:
         missing = " and no ".join(option for option, given in columns.items() if given is None)
         raise ValueError(
             f"{word} is a table, but there is no {missing}; write e.g. thalweg solve {word} "
             '--model "b1*(1-exp(-b2*x))" --y y.'
         )
-    return assignments.fitted(word, options.model, options.y, options.beginning, options.table)
+    return assignments.fitted(
+        word,
+        model,
+        options.y,
+        options.beginning,
+        others=options.models,
+        sigma=options.sigma,
+        absolute_sigma=options.absolute_sigma,
+        **options.table,
+    )
 
 
 def _told(chosen: Problem) -> list[str]:
     """A line on the table that was read, of a fit to one."""
-    model = chosen.stages[0].forward if len(chosen.stages) == 1 else None
-    return [model.told] if isinstance(model, Model) and model.told else []
+    model = model_of(chosen)
+    return [model.told] if model and model.told else []
+
+
+def _bounds(word: str, options: SolveOptions) -> bool:
+    """Whether the person gave bounds to components of x; what is fixed in the model of a table is none of them."""
+    return bool(options.bounds or (options.fixed and not words.is_table(word, options.model)))
 
 
 def listing(what: Literal["problems", "methods"]) -> list[str]:

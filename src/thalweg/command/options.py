@@ -7,17 +7,20 @@ from typing import Annotated, Any, Literal, NamedTuple, final
 
 from cyclopts import Parameter, Token
 
+DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit statuses; the last is 128 and the number of the signal, as shells have it
 MOST = 9 * 10**15  # a float still holds each whole number
 
 
 @final
 class Beginning(NamedTuple):
-    """Where paths begin, as it is typed: --start, --starts with --seed, and --range."""
+    """Where paths begin and what bounds them, as typed: --start, --starts with --seed, --range, --bound, --fix."""
 
     start: str | None
     starts: int | None
     seed: int
     ranges: tuple[str, ...] = ()
+    bounds: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
@@ -76,13 +79,17 @@ class RunOptions:
 class SolveOptions:
     """What ``thalweg solve`` takes beside a problem and methods."""
 
-    model: Annotated[
-        str | None,
+    models: Annotated[
+        tuple[str, ...],
         Parameter(
+            name="--model",
+            negative=(),
+            show_default=False,
             allow_leading_hyphen=True,
-            help="For a CSV file: the formula that predicts y; its names that are no columns are fitted.",
+            help="For a CSV file: the formula that predicts y; its names that are no columns are fitted. Of several "
+            "models, each given by --model, a table compares the fits.",
         ),
-    ] = None
+    ] = ()
     y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None
     where: Annotated[
         str | None,
@@ -107,6 +114,15 @@ class SolveOptions:
     decimal: Annotated[
         Literal[".", ","] | None, Parameter(help="The decimal mark, where the cells of the table leave it open.")
     ] = None
+    sigma: Annotated[
+        str | None, Parameter(help="For a CSV file: the column of the standard deviations of y, or a number for all.")
+    ] = None
+    absolute_sigma: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="Standard errors take --sigma as it is; else it is relative, and fitted by a factor."
+        ),
+    ] = False
     start: Annotated[
         str | None, _start("else the problem's own start, and for a CSV file the middle of each range, or 1.")
     ] = None
@@ -120,6 +136,19 @@ class SolveOptions:
             help="Draw random starts of name from low to high: name=low:high.",
         ),
     ] = ()
+    bounds: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--bound",
+            negative=(),
+            show_default=False,
+            help="Keep name between low and high, of which one may be left out: name=low:high, name=low:, name=:high.",
+        ),
+    ] = ()
+    fixed: Annotated[
+        tuple[str, ...],
+        Parameter(name="--fix", negative=(), show_default=False, help="Hold name at a number: name=number,…"),
+    ] = ()
     seed: Seed = 0
     gtol: Annotated[float | None, Parameter(help="Converged where no |dL/dx_i| is above this; 0 for never.")] = None
     ftol: Annotated[float | None, Parameter(help="Or where a step changes L by less, relatively.")] = None
@@ -127,7 +156,10 @@ class SolveOptions:
     max_steps: Annotated[int | None, Parameter(converter=_whole(0), help="How many steps each start may take.")] = None
     max_seconds: Annotated[float | None, Parameter(help="How long all may take together.")] = None
     dtype: Annotated[Literal["float32", "float64"], PRECISION] = "float64"
-    out: Annotated[Path | None, Parameter(help="Write every fit to this NetCDF file, for xarray.")] = None
+    out: Annotated[
+        Path | None,
+        Parameter(help="Write every fit to this NetCDF file, or of a regression the best one: .csv, .json."),
+    ] = None
     figure: Annotated[
         Path | None,
         Parameter(help="Draw the best fit of a regression, or else the waterfall, into this file (.png, .pdf, .svg)."),
@@ -137,8 +169,13 @@ class SolveOptions:
     ] = None
 
     @property
+    def model(self) -> str | None:
+        """The model, or the first of several."""
+        return self.models[0] if self.models else None
+
+    @property
     def beginning(self) -> Beginning:
-        return Beginning(self.start, self.starts, self.seed, self.ranges)
+        return Beginning(self.start, self.starts, self.seed, self.ranges, self.bounds, self.fixed)
 
     @property
     def table(self) -> dict[str, Any]:

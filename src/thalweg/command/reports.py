@@ -1,6 +1,8 @@
 """The text that ``thalweg solve`` prints of its fits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.command.assignments import components
 from thalweg.engine.endings import Ending, Outcome, why
-from thalweg.problems.regressions import Model
+from thalweg.methods.method import Bounded, Method
+from thalweg.problems.regressions import model_of
 
 REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
 DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which residuals of the same fit agree
@@ -21,8 +24,24 @@ ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or 
 
 
 def is_regression(problem: Problem) -> bool:
-    """Whether L is a sum of more squares than x has components, so that there are standard errors."""
-    return isinstance(problem.loss, SquaredError) and problem.chain.spaces[-1].size > problem.dimension
+    """Whether L is a sum of more squares than x has components, so that there are standard errors, or of a table."""
+    many = problem.chain.spaces[-1].size > problem.dimension or model_of(problem) is not None
+    return isinstance(problem.loss, SquaredError) and many
+
+
+def succeeded(fits: Any, methods: Mapping[str, Method]) -> bool:
+    """Whether a fit is an answer: it converged, stalled at a finite loss, often at a minimum, or is of a method that
+    searches a domain by values alone and ends with its steps."""
+    searching = [name for name, method in methods.items() if isinstance(method, Bounded) and not _told(method)]
+    ended = np.isin(fits.outcome.values, (Outcome.CONVERGED, Outcome.STALLED))
+    if searching:
+        ended |= np.isin(fits.method.values, searching)[:, None] & (fits.outcome.values == Outcome.EXHAUSTED)
+    return bool((np.isfinite(fits.loss.values) & ended).any())
+
+
+def _told(method: Any) -> bool:
+    """Whether a method keeps to bounds where it is told to, and not always."""
+    return any(field.name == "bounded" for field in fields(method))
 
 
 def report(fits: Any, problem: Problem) -> list[str]:
@@ -40,25 +59,48 @@ def report(fits: Any, problem: Problem) -> list[str]:
             lines.append(f"(the best {len(shown)} of {len(order)} variants by loss)")
         if not is_regression(problem) and problem.dimension <= MOST_COMPONENTS:
             lines += ["", *_aligned(_points(some, components(problem)))]
-        endings = _endings(fits, reached)
+        endings = [*_moved(fits), *_endings(fits, reached)]
     return [*lines, *([""] if endings else []), *endings]
+
+
+def comparison(found: Sequence[tuple[Any, Problem]]) -> tuple[int, list[str]]:
+    """Which of several models of one table has the lowest AIC, and the lines that compare them, with an F-test of each
+    in the next that has more parameters."""
+    known = [analysis.criteria(fits, problem).to_dict() for fits, problem in found]
+    shown = ("parameters", "sum of squares", "R squared", "AIC", "AICc", "BIC")
+    formulas = [model.formula.text if (model := model_of(problem)) else problem.name for _, problem in found]
+    rows = [[text, *(f"{one[name]:.6g}" for name in shown)] for text, one in zip(formulas, known, strict=True)]
+    lines = _aligned([["model", *shown], *rows])
+    for i, j in pairwise(range(len(found))):
+        i, j = (i, j) if known[i]["parameters"] < known[j]["parameters"] else (j, i)
+        if known[i]["parameters"] < known[j]["parameters"] and known[j]["degrees of freedom"] > 0:
+            f, more, left, p = analysis.f_test(*found[i], *found[j])
+            lines += [
+                "",
+                f"F-test of {formulas[i]} in {formulas[j]}: F {f:.5g} on {more:.0f} and {left:.0f}, p {p:.3g}",
+                "(which holds where the first is a special case of the second)",
+            ]
+    best = int(np.argmin(np.nan_to_num([one["AIC"] for one in known], nan=np.inf, neginf=-np.inf)))
+    return best, [*lines, "", f"the lowest AIC has {formulas[best]}"]
 
 
 def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
     """The highest loss that is the same as the lowest, but for where a method stopped and for rounding."""
     if not is_regression(problem):
         return lowest + REACHED * max(1.0, abs(lowest))
-    target = problem.newton_in_y(np.zeros(problem.chain.spaces[-1].size))  # the step from 0 to there
-    rounding = DIGITS[dtype] * np.sqrt(problem.loss.factor) * np.linalg.norm(target)
+    origin = np.zeros(problem.chain.spaces[-1].size)
+    rounding = DIGITS[dtype] * np.linalg.norm(problem.residual_at(origin)) / np.sqrt(2)  # of the target
     return (np.sqrt(lowest * (1 + REACHED)) + rounding) ** 2  # of exact data the lowest may be 0
 
 
 def _heading(fits: Any, problem: Problem) -> str:
     parts = [f"{fits.sizes['start']} start{'s' if fits.sizes['start'] > 1 else ''}"]
-    model = problem.stages[0].forward if len(problem.stages) == 1 else None
+    model = model_of(problem)
     if is_regression(problem):
-        parts.insert(0, f"{problem.chain.spaces[-1].size} observations")
-    if isinstance(model, Model):
+        loss, errors = problem.loss, model.sigma if model and model.sigma else "sigma"
+        means = f" with errors {errors} ({'absolute' if loss.absolute_sigma else 'relative'})"
+        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{'' if loss.sigma is None else means}")
+    if model:
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"
 
@@ -67,8 +109,12 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     """Parameters with standard errors, what is left, and how the parameters go together."""
     best = analysis.best_fit(fits)
     spread = analysis.uncertainty(best, problem)
-    names, errors = components(problem), spread.standard_error.values
-    rows = [[name, f"{x:#.9g}", f"{error:#.5g}"] for name, x, error in zip(names, best.x.values, errors, strict=True)]
+    errors, table = spread.standard_error.values, analysis.fit_table(best, problem)[:-2]  # but what stands below
+    names = [*components(problem), *table.index[len(errors) :]]
+    rows = [
+        [name, f"{x:#.9g}", note or f"{error:#.5g}"]
+        for name, (x, error, note) in zip(names, table.itertuples(index=False), strict=True)
+    ]
     outcome, reason = (_meaning(best, name, best[name]) for name in ("outcome", "reason"))
     ended = f"{outcome} ({_why(fits, reason)})"
     deviation, freedom = float(spread.residual_standard_deviation), int(spread.degrees_of_freedom)
@@ -77,20 +123,30 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
         *_aligned([["parameter", "value", "standard error"], *rows]),
         "",
         f"residual standard deviation {deviation:.6g}, degrees of freedom {freedom}, sum of squares {squares:.6g}",
+        _criteria(best, problem),
         f"the best fit is start {int(best.start)} of {best.variant.item()}, {ended}",
     ]
-    if not np.isfinite(errors).all():
-        lines.append(
-            "standard errors are NaN: here the data do not determine every parameter, or the model gives no number; "
-            "try other starts"
-        )
-    elif 1 < len(names) <= MOST_CORRELATED:
-        matrix = [
-            [name, *(f"{value:.4f}" for value in row[: i + 1])]
-            for i, (name, row) in enumerate(zip(names, spread.correlation.values, strict=True))
-        ]
-        lines += ["", *_aligned([["correlation", *names], *matrix])]
+    free = np.flatnonzero(~spread.at_bound.values)
+    if not np.isfinite(errors[free]).all():
+        lines.append(f"standard errors are NaN: {_undetermined(freedom)}")
+    elif 1 < len(free) <= MOST_CORRELATED:
+        matrix = [[names[i], *(f"{spread.correlation.values[i, j]:.4f}" for j in free if j <= i)] for i in free]
+        lines += ["", *_aligned([["correlation", *(names[i] for i in free)], *matrix])]
     return [*lines, ""]
+
+
+def _criteria(best: Any, problem: Problem) -> str:
+    known = analysis.criteria(best, problem)
+    return ", ".join(f"{name} {known[name]:.6g}" for name in ("R squared", "AIC", "AICc", "BIC"))
+
+
+def _undetermined(freedom: int) -> str:
+    if freedom == 0:
+        return "there are as many parameters as observations, so that nothing is left to tell how well they fit"
+    return (
+        "here the data do not determine every parameter, or the model gives no number; try other starts, or fix "
+        "a parameter"
+    )
 
 
 def _variants(fits: Any, reached: np.ndarray) -> list[list[str]]:
@@ -121,6 +177,13 @@ def _points(fits: Any, names: Sequence[str]) -> list[list[str]]:
     points = [analysis.best_fit(fits.isel(variant=i)).x.values for i in range(fits.sizes["variant"])]
     rows = zip(fits.variant.values, points, strict=True)
     return [["x at its lowest loss", *names], *([str(name), *(f"{x:.5g}" for x in point)] for name, point in rows)]
+
+
+def _moved(fits: Any) -> list[str]:
+    """A line where starts lay outside of the bounds."""
+    count, many = fits.attrs.get("projected", 0), fits.sizes["start"]
+    where = f"{count} of {many} starts" if many > 1 else "the start"
+    return [f"{where} lay outside of the bounds, and began at the nearest point there"] if count else []
 
 
 def _endings(fits: Any, reached: np.ndarray) -> list[str]:

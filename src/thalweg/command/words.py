@@ -17,6 +17,7 @@ from thalweg import formula, methods, problems
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.command.parameters import REQUIRED, Parameter, parameters, signature
+from thalweg.methods.method import Bounded
 from thalweg.methods.sweeps import sweep
 from thalweg.numerics.reading import first_line, nearest
 from thalweg.problems.tables import STANDARD_INPUT
@@ -54,19 +55,12 @@ def is_table(word: str, model: str | None = None) -> bool:
     return re.search(TABLES, path.lower()) is not None
 
 
-def regression(
-    word: str,
-    model: str,
-    y: str,
-    start: dict[str, float] | None,
-    ranges: dict[str, tuple[float, float]],
-    table: dict[str, Any],
-) -> Problem:
-    """The fit of a formula to the table that a word is the path of; ``table`` says how it is read."""
+def regression(word: str, model: str, y: str, start: Any, ranges: Any, **more: Any) -> Problem:
+    """The fit of a formula to the table that a word is the path of; ``more`` as ``problems.regression`` has it."""
     path, rest = _path(word)
     if rest:
         raise ValueError(f"{path} takes no parameters, but {rest!r} was given; leave it out.")
-    return _made(partial(problems.regression, path, model, y, start, ranges, **table), "", path)
+    return _made(partial(problems.regression, path, model, y, start, ranges, **more), "", path)
 
 
 def _path(word: str) -> tuple[str, str]:
@@ -93,6 +87,23 @@ def suiting(chosen: Problem) -> list[str]:
     if chosen.stages and all(stage.inverse is not None for stage in chosen.stages):
         words.append("inverse_simulator")
     return words
+
+
+def bounded(words: Sequence[str]) -> list[str]:
+    """The words of methods with ``bounded=true`` where that can be said; ValueError for a method that keeps to no
+    bounds."""
+    kept = []
+    for word in words:
+        name, colon, rest = word.partition(":")
+        make = METHODS.get(name)
+        if make is not None and "bounded" in parameters(make) and not re.search(r"(^|,)\s*bounded\s*=", rest):
+            word = f"{word}{',' if rest else '' if colon else ':'}bounded=true"
+        method = _method(word)
+        if not (isinstance(method, Bounded) and method.bounded):
+            able = [known for known, make in METHODS.items() if "bounded" in parameters(make)]
+            raise ValueError(f"{name} keeps to no bounds, but --bound or --fix was given; use {' or '.join(able)}.")
+        kept.append(word)
+    return kept
 
 
 def finishing(chosen: Problem) -> list[str]:

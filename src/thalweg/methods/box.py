@@ -73,7 +73,8 @@ class Box(NamedTuple):
         if problem.domain is None or not np.isfinite(problem.domain).all():
             given = "no domain" if problem.domain is None else "an infinite domain"
             raise ValueError(
-                f"{problem.name!r} has {given}, but {method} searches a finite one; give Problem(domain=(low, high))."
+                f"{problem.name!r} has {given}, but {method} searches a finite one; give Problem(domain=(low, high)), "
+                "or a range of every parameter."
             )
         return Box.domain(problem, x)
 

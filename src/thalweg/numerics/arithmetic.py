@@ -162,7 +162,8 @@ def _unary(name: str, careful: Callable[..., Array] | None = None, **more: Any) 
 
 
 JAX: Final = {
-    "sin": trigonometry.sin, "cos": trigonometry.cos, "tan": jnp.tan, "arcsin": jnp.arcsin, "arccos": jnp.arccos, "arctan": jnp.arctan,
+    "sin": trigonometry.sin, "cos": trigonometry.cos, "tan": jnp.tan,
+    "arcsin": jnp.arcsin, "arccos": jnp.arccos, "arctan": jnp.arctan,
     "sinh": jnp.sinh, "cosh": jnp.cosh, "tanh": jnp.tanh, "exp": jnp.exp, "log": jnp.log, "log10": jnp.log10,
     "sqrt": jnp.sqrt, "abs": jnp.abs, "sign": jnp.sign,
 }  # fmt: skip

@@ -23,10 +23,12 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
     """The best of the fits over the observations, and below it the residuals, observed minus predicted.
 
     Where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor, the horizontal axis is the
-    predictor, and the model a curve over all of its range. For every other sum of squares it is the prediction, and a
+    predictor, and the model a curve over all of its range, in its confidence and prediction bands of 95 %
+    (``analysis.prediction``). For every other sum of squares it is the prediction, and a
     line marks where observed and predicted are equal. The band in the lower panel is the residual standard deviation s,
-    to both sides of zero; the legend has up to twelve parameters with standard errors (see ``analysis.uncertainty``).
-    The frame holds the observations, and follows a model that leaves them a little further.
+    to both sides of zero. Where the loss has a sigma the residuals are over sigma, and observations have bars of sigma
+    to both sides, or of s sigma where it is relative. The legend has up to twelve parameters with standard errors (see
+    ``analysis.uncertainty``). The frame holds the observations, and follows a model that leaves them a little further.
 
     Args:
         fits: what ``solve`` returned, or a selection of it such as ``fits.sel(variant=…)``; or what ``analysis.fitted``
@@ -56,7 +58,12 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
         across, label = _visible(predicted), f"predicted {response}"
         _draw_equality(top, observed, predicted)
         top.set(ylabel=f"observed {response}")
-    _draw_residuals(below, across, observed - predicted, float(best["residual_standard_deviation"]), dots)
+    deviation, sigma = float(best["residual_standard_deviation"]), best["sigma"].values if "sigma" in best else None
+    residual = observed - predicted if sigma is None else (observed - predicted) / sigma
+    _draw_residuals(below, across, residual, deviation, dots)
+    if sigma is not None:
+        _draw_bars(top, across, observed, sigma if best.attrs["absolute_sigma"] else deviation * sigma)
+        below.set(ylabel=f"residual / {best.attrs['sigma']}")
     top.plot(across, _visible(observed), label="observed", zorder=3, **dots)
     below.set(xlabel=label)
     for ax in (top, below):
@@ -66,7 +73,8 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
     below.yaxis.set_major_locator(MaxNLocator(4))
     top.set_title("\n".join(_title(best)), fontsize=10)
     figure.align_ylabels([top, below])
-    handles = [*top.get_lines()[::-1], *below.patches]
+    bands = [shade for shade in top.collections if str(shade.get_label()).endswith(("confidence", "prediction"))]
+    handles = [*top.get_lines()[::-1], *bands, *below.patches]
     entries = [Line2D([], [], linestyle="none", label=text) for text in _parameters(best)]
     figure.legend(handles=[*handles, *entries], loc="outside right upper", fontsize=9, frameon=False)
     return figure
@@ -75,6 +83,13 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
 def _draw_curve(ax: Axes, best: xr.Dataset) -> None:
     across, curve = best["predictor"].values, best["model"].values
     ax.plot(best["grid"].values, _visible(curve), color=COLOR, label="model", zorder=4)
+    for name, alpha in ("confidence", 0.25), ("prediction", 0.1):
+        if f"{name}_low" in best:
+            low, high = (_visible(best[f"{name}_{side}"].values) for side in ("low", "high"))
+            label = f"{100 * best.attrs['level']:g} % {name}"
+            ax.fill_between(
+                best["grid"].values, low, high, color=COLOR, alpha=alpha, linewidth=0, label=label, zorder=1
+            )
     ax.set(xlim=limits(across, across), ylim=limits(best["observed"].values, curve))
 
 
@@ -82,6 +97,13 @@ def _draw_equality(ax: Axes, observed: np.ndarray, predicted: np.ndarray) -> Non
     ends = limits(observed, predicted)
     ax.plot(ends, ends, color=COLOR, label="observed = predicted", zorder=4)
     ax.set(xlim=ends, ylim=ends)
+
+
+def _draw_bars(ax: Axes, across: np.ndarray, observed: np.ndarray, bars: np.ndarray) -> None:
+    """The standard deviation of each observation, to both sides; none where it is not known."""
+    if is_finite(bars).all():
+        seen = _visible(observed)
+        ax.vlines(across, seen - bars, seen + bars, colors="0.5", linewidth=0.8, zorder=2)
 
 
 def _draw_residuals(ax: Axes, across: np.ndarray, residual: np.ndarray, deviation: float, dots: dict) -> None:

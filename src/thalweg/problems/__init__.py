@@ -10,7 +10,7 @@ from thalweg.problems.collections import cutest
 from thalweg.problems.composed import exponential, pbdl, roots_of_unity, scaling, sine
 from thalweg.problems.gaussian_wells import wells
 from thalweg.problems.one_dimensional import convex, double_well, polynomial, rugged, worst_case
-from thalweg.problems.regressions import regression
+from thalweg.problems.regressions import regression, start_ranges
 from thalweg.problems.statistical_reference import misra1a, nist
 from thalweg.problems.surface_fits import quadratic_fit
 
@@ -51,6 +51,7 @@ __all__ = [
     "rugged",
     "scaling",
     "sine",
+    "start_ranges",
     "statistical_reference",
     "wells",
     "worst_case",

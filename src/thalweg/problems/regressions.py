@@ -2,21 +2,22 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from thalweg import formula
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.formula import Formula
-from thalweg.numerics.reading import nearest, real
-from thalweg.problems import conditions, naming
+from thalweg.numerics.reading import nearest, real, shown
+from thalweg.problems import conditions, naming, parameters
 from thalweg.problems.tables import Table, read_table, renamed
 
 
@@ -42,13 +43,21 @@ class Model:
     predictors: dict[str, np.ndarray]  # each (m,)
     response: str  # the name of what is observed
     observed: np.ndarray  # (m,)
+    fixed: Mapping[str, float] = field(default_factory=dict)  # parameters that are none, but constants
+    bounded: bool = False  # whether a person gave bounds
+    ranges: tuple[np.ndarray, np.ndarray] | None = None  # from which random starts are drawn, each (d,)
+    sigma: str = ""  # the name of the standard deviations of what is observed, where these are known
     told: str = ""  # what was read of the table and what was left out, in one line
 
     def __call__(self, parameters: Mapping[str, Array]) -> Array:
+        return self.predict(parameters, self.predictors, self.observed.shape)
+
+    def predict(self, parameters: Mapping[str, Any], predictors: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
+        """The response at values of the predictors, in the dtype of the parameters."""
         dtype = jnp.result_type(*parameters.values())
         # As NumPy's they are data to the formula, which by their zeros knows what does not depend on a parameter.
-        predictors = {name: np.asarray(values, dtype) for name, values in self.predictors.items()}
-        return jnp.broadcast_to(self.formula({**parameters, **predictors}), self.observed.shape)
+        known = {name: np.asarray(values, dtype) for name, values in {**self.fixed, **predictors}.items()}
+        return jnp.broadcast_to(self.formula({**parameters, **known}), shape)
 
     def problem(
         self,
@@ -56,11 +65,12 @@ class Model:
         start: np.ndarray,
         domain: tuple[np.ndarray, np.ndarray] | None,
         minima: Sequence[np.ndarray] = (),
+        loss: SquaredError | None = None,
     ) -> Problem:
         """The sum of squares of observed minus predicted, from vectors of d parameters."""
         return Problem(
             Stage(self),
-            loss=SquaredError(target=self.observed),
+            loss=SquaredError(target=self.observed) if loss is None else loss,
             start=self._point(start),
             minima=[self._point(minimum) for minimum in minima],
             domain=None if domain is None else (self._point(domain[0]), self._point(domain[1])),
@@ -80,17 +90,21 @@ def regression(
     start: Mapping[str, float] | None = None,
     domain: Mapping[str, tuple[float, float]] | None = None,
     *,
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    sigma: str | ArrayLike | None = None,
+    absolute_sigma: bool = False,
     where: str | None = None,
     rename: Mapping[str, str] | None = None,
     missing: Sequence[str | float] = (),
     names: Sequence[str] | None = None,
     decimal: str | None = None,
 ) -> Problem:
-    """L(b) = sum over m observations of (y_i - model(x_i; b))^2, from a table and a formula.
+    """L(b) = sum over m observations of (y_i - model(x_i; b))^2 / sigma_i^2, from a table and a formula.
 
     Names in the model that are columns are predictors; every other name is one of the d parameters. x is the dict of
     the parameters, b2 before b10, each in its own [x], and y the predictions, shape (m,), in the [y] of the column;
-    [L] = [y]^2. No minimum is stated.
+    [L] = [y]^2 without sigma, and else a pure number. No minimum is stated.
 
     Args:
         data: the path of a file, as ``read_table`` reads it: separated by commas, semicolons, tabs or blanks, with
@@ -100,10 +114,19 @@ def regression(
         model: a formula (``thalweg.formula``) of the predicted response, such as "b1*(1-exp(-b2*x))". A column with
             blanks or signs in its name stands in quotes: "a + b*'CO(GT)'".
         y: the column that it predicts.
-        start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, else 1.
-        domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn. They bound the fit
-            with methods that are ``bounded`` or search without a gradient, no others. Else a range is from a tenth of
-            the start to ten times the start, of the same sign, and (-1, 1) where the start is 0.
+        start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, within its
+            bounds; else 1, or a number between the bounds where 1 is not.
+        domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn
+            (``start_ranges``).
+        bounds: (low, high) of parameters by name, in [x], None or infinite where a side is open, equal where the
+            parameter is fixed. Methods that are ``bounded``, or search without a gradient, keep to them, and begin at
+            the nearest point where the start lies outside; the domain of the problem is made of them, and infinite for
+            what has none. Where no bounds are given, the ranges in domain are these bounds.
+        fixed: parameters by name that are held at these values, in [x]: constants of the model, no components of x.
+        sigma: the standard deviation of each observation, in [y]: a column, an array of shape (m,), or one number for
+            all; without it all are equal.
+        absolute_sigma: whether standard errors take sigma as it is. Else it is relative, weights 1/sigma^2: the errors
+            are those for sigma times the residual standard deviation, as of ``scipy.optimize.curve_fit``.
         where: which rows to use: comparisons of formulas of the columns, such as "0<x<5 and site=='north'".
         rename: other names of columns: {"t": "decimal date"}.
         missing: marks of missing cells of a file, beside the usual ones: [-200].
@@ -111,11 +134,13 @@ def regression(
         decimal: "." or ",", where the cells of a file leave it open.
     Raises:
         ValueError: where the file is no table, or a cell can be two numbers; for a name that can be a constant of the
-            language or a parameter, as e, and has neither start nor range; for a column that is missing or not of
-            finite numbers; where the formula cannot be read, has no parameter, names y, or names no column of several;
-            for a start or a range of what is no parameter, a range that is not finite, empty or without its start; with
-            fewer than d + 1 observations; and where a name that is not a column looks like a column that the model
-            leaves out and has neither start nor range: given one of these, it is a parameter.
+            language or a parameter, as e, of which nothing is said; for a column that is missing or not of finite
+            numbers; where the formula cannot be read, has no parameter, names y, or names no column of several; for a
+            start, range, bound or fixed value of what is no parameter, a range that is not finite, empty or without its
+            start, bounds with nothing between them or in the range; where all parameters are fixed; for a sigma that is
+            not positive, or absolute without being given; with fewer than d observations; and where a name that is not
+            a column looks like a column that the model leaves out and has neither start nor range, bounds or fixed
+            value: given one of these, it is a parameter.
     Source:
         None: the table is yours. As tables, the regressions of ``nist`` are the same problems.
     Example:
@@ -124,45 +149,90 @@ def regression(
         >>> tw.problems.regression(table, "height*exp(-rate*time)", y="signal", start={"height": 2.0}).start.tolist()
         [2.0, 1.0]
     """
-    _check_kinds(data, model, start, domain)
+    _check_kinds(data, model)
+    about = parameters.said(start, domain, bounds, fixed)
     table, told = _chosen(data, where, rename, {"missing": missing, "names": names, "decimal": decimal})
     columns = [name for name in table if isinstance(name, str)]
     if y not in columns:
         raise ValueError(nearest(str(y), columns, "a column of the table"))
-    starts, ranges = dict(start or {}), dict(domain or {})
-    declared, words, quoted = {*starts, *ranges}, naming.words(model), naming.quoted(model, columns)
+    declared, words, quoted = about.names, naming.words(model), naming.quoted(model, columns)
     predictors = [name for name in columns if name in words or name in quoted]
     naming.check_constants(model, words, {*declared, *predictors})
     constants = set(formula.CONSTANTS).difference(declared, predictors)
     unknown = words.difference(constants, declared, predictors)
-    naming.check_columns(model, unknown, y, predictors, [name for name in columns if name not in (y, *predictors)])
+    weights = sigma if isinstance(sigma, str) else ""
+    used = {y, weights, *predictors}
+    naming.check_columns(model, unknown, y, predictors, [name for name in columns if name not in used])
     parsed = formula.parse(model, sorted(words.difference(constants)), quoted)
-    parameters = tuple(name for name in parsed.names if name not in predictors)
-    if not parameters:
+    found = tuple(name for name in parsed.names if name not in predictors)
+    if not found:
         raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
-    for name in sorted(declared.difference(parameters)):
-        raise ValueError(nearest(name, parameters, "a parameter of the model"))
+    about.check_names(found)
+    free = tuple(name for name in found if name not in about.fixed)
+    if not free:
+        raise ValueError(f"all parameters of the model {model!r} are fixed; leave at least one free.")
     if isinstance(table, Table):
-        table = table.complete((y, *predictors))
+        table = table.complete((y, *predictors, *([weights] if weights in columns else [])))
         told = str(table)
     values = {name: _column(table, name) for name in (y, *predictors)}
-    counts = {name: len(column) for name, column in values.items()}
+    _check_counts({name: len(column) for name, column in values.items()}, y, free)
+    response, places = values.pop(y), about.places(free)
+    deviations = _deviations(sigma, absolute_sigma, table, columns, len(response))
+    name = Path(table.path).stem if isinstance(table, Table) else "regression"
+    said = weights or ("" if sigma is None else "sigma")
+    fitted = Model(parsed, free, values, y, response, about.fixed, bool(about.bounds), places.ranges, said, told)
+    loss = SquaredError(response, sigma=deviations, absolute_sigma=absolute_sigma)
+    return fitted.problem(name, places.start, places.domain, loss=loss)
+
+
+def model_of(problem: Problem) -> Model | None:
+    """The formula that a problem fits, where it is one."""
+    forward = problem.stages[0].forward if len(problem.stages) == 1 else None
+    return forward if isinstance(forward, Model) else None
+
+
+def start_ranges(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """The box from which random starts of a problem are drawn, (low, high), each of shape (d,), in [x].
+
+    Of a ``regression`` it is the range of each parameter that has one in domain, else from a tenth of the start to ten
+    times the start, of the same sign, and (-1, 1) where the start is 0, all within the bounds. Of another problem it is
+    its domain.
+
+    Args:
+        problem: of which ``starts.uniform`` or ``starts.grid`` is to draw.
+    Returns:
+        (low, high), two arrays of shape (d,) in [x], float64.
+    Raises:
+        ValueError: for another problem without a domain.
+    Cost:
+        None.
+    Example:
+        >>> line = tw.problems.regression({"t": [1.0, 2, 3], "y": [2.0, 4, 6]}, "a*t + b", "y", bounds={"b": (0, 5)})
+        >>> tw.starts.uniform(tw.problems.start_ranges(line), 100, key=0).shape
+        (100, 2)
+    """
+    model = model_of(problem)
+    if model is not None and model.ranges is not None:
+        return model.ranges
+    if problem.domain is None:
+        raise ValueError(f"{problem.name!r} has no domain from which starts could be drawn; give Problem(domain=…).")
+    return problem.domain
+
+
+def _check_counts(counts: Mapping[str, int], y: str, free: Sequence[str]) -> None:
+    """ValueError for columns of several lengths, and for too few observations."""
     if len(set(counts.values())) > 1:
         raise ValueError(
             f"the columns have the lengths {counts}, but observations need one of each; give equal lengths."
         )
-    if counts[y] <= len(parameters):
+    if counts[y] < len(free):
         raise ValueError(
-            f"there are {counts[y]} observations for {len(parameters)} parameters ({', '.join(parameters)}), but a fit "
-            f"needs at least {len(parameters) + 1}; give more observations or a simpler model."
+            f"there are {counts[y]} observations for {len(free)} parameters ({', '.join(free)}), but a fit "
+            f"needs at least {len(free)}; give more observations or a simpler model, or fix a parameter."
         )
-    points = np.array([_start_and_range(name, starts.get(name), ranges.get(name)) for name in parameters]).T
-    response = values.pop(y)
-    name = Path(table.path).stem if isinstance(table, Table) else "regression"
-    return Model(parsed, parameters, values, y, response, told).problem(name, points[0], (points[1], points[2]))
 
 
-def _check_kinds(data: Any, model: Any, start: Any, domain: Any) -> None:
+def _check_kinds(data: Any, model: Any) -> None:
     if not isinstance(data, (str, Path)) and not isinstance(data, Columns):
         raise ValueError(
             f"data is of type {type(data).__name__}, but it must be a table; "
@@ -173,9 +243,6 @@ def _check_kinds(data: Any, model: Any, start: Any, domain: Any) -> None:
             f"model is {model!r}, but it must be a formula such as 'b1*(1-exp(-b2*x))'; "
             "for a function of your own give Problem(function, loss=SquaredError(target), start=…)."
         )
-    for what, given, example in ("start", start, "1.0"), ("domain", domain, "(0.0, 10.0)"):
-        if given is not None and not isinstance(given, Mapping):
-            raise ValueError(f"{what} is {given!r}, but it goes by parameter; give e.g. {{'b1': {example}}}.")
 
 
 def _chosen(data: Any, where: str | None, rename: Mapping[str, str] | None, file: dict[str, Any]) -> tuple[Any, str]:
@@ -196,6 +263,32 @@ def _chosen(data: Any, where: str | None, rename: Mapping[str, str] | None, file
     return {name: np.asarray(column)[held] for name, column in columns.items()}, told
 
 
+def _deviations(sigma: Any, absolute: Any, table: Any, columns: list[str], m: int) -> np.ndarray | None:
+    """The standard deviation of each observation, (m,), or None; ValueError for what cannot be one."""
+    if not isinstance(absolute, bool):
+        raise ValueError(f"absolute_sigma is {absolute!r}, but it is a flag; give True or False.")
+    if sigma is None and absolute:
+        raise ValueError("absolute_sigma was given without sigma, of which it says what it means; give sigma, too.")
+    if sigma is None:
+        return None
+    if isinstance(sigma, str) and sigma not in columns:
+        raise ValueError(nearest(sigma, columns, "a column of the table"))
+    what = f"column {sigma!r}" if isinstance(sigma, str) else "sigma"
+    try:
+        values = _column(table, sigma) if isinstance(sigma, str) else real(sigma)
+    except TypeError as error:
+        raise ValueError(f"sigma is {shown(sigma)}, but it must be a column or real numbers; give (m,).") from error
+    if values.shape not in ((), (m,)):
+        raise ValueError(f"{what} has shape {values.shape}, but there are {m} observations; give one number for each.")
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if bad.size:
+        raise ValueError(
+            f"{what} has {np.ravel(values)[bad[0]]:g} at index {bad[0]}, but a standard deviation is positive and "
+            "finite; leave out the observation, or give its error."
+        )
+    return np.full(m, values) if values.ndim == 0 else values
+
+
 def _column(table: Any, name: str) -> np.ndarray:
     """A column in float64, shape (m,)."""
     found = table[name]
@@ -212,30 +305,3 @@ def _column(table: Any, name: str) -> np.ndarray:
             "leave out the observation."
         )
     return values
-
-
-def _start_and_range(name: str, start: Any, box: Any) -> tuple[float, float, float]:
-    """(start, low, high) of one parameter."""
-    if start is not None and not _is_finite(start):
-        raise ValueError(f"the start of {name!r} is {start!r}, but it must be a finite number; give e.g. 1.0.")
-    if box is None:
-        at = 1.0 if start is None else float(start)
-        low, high = (-1.0, 1.0) if at == 0 else sorted((at / 10, 10 * at))
-        return at, low, high
-    pair = isinstance(box, (tuple, list, np.ndarray)) and len(box) == 2 and all(map(_is_finite, box))
-    if not pair or not box[0] < box[1]:
-        raise ValueError(
-            f"the range of {name!r} is {box!r}, but it must be two finite numbers, low below high; "
-            "give e.g. (0.0, 10.0)."
-        )
-    low, high = map(float, box)
-    at = low / 2 + high / 2 if start is None else float(start)
-    if not low <= at <= high:
-        raise ValueError(
-            f"the start of {name!r} is {at:g}, outside its range from {low:g} to {high:g}; move one of them."
-        )
-    return at, low, high
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))

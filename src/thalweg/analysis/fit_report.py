@@ -1,0 +1,81 @@
+"""The best fit and all that is known of it, as plain numbers for a file."""
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from thalweg.analysis.criteria import criteria
+from thalweg.analysis.prediction import LEVEL, prediction
+from thalweg.analysis.spread import judged
+from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
+from thalweg.chain.problem import Problem
+from thalweg.problems.regressions import model_of
+
+
+def fit_report(fits: xr.Dataset, problem: Problem, level: float = LEVEL) -> dict[str, Any]:
+    """The best of the fits as a dict of plain numbers and text, as ``json.dumps`` takes it.
+
+    Args:
+        fits: what ``solve`` returned, or a selection of it.
+        problem: the problem that was solved, whose loss is a ``SquaredError``.
+        level: of the bands, a pure number between 0 and 1.
+    Returns:
+        A dict, with None for what is not finite:
+
+        - ``problem``, and where it is a formula ``model``, ``response`` and ``sigma``, a name or None;
+          ``absolute_sigma``;
+        - ``parameters``, a dict by name of ``value``, ``standard_error`` and ``note`` ("", "at its bound" or "fixed"),
+          in [x]; ``correlation``, a list of rows over the parameters that are not constants;
+        - ``statistics``: what ``criteria`` says;
+        - ``outcome`` and ``reason`` of the fit, its ``variant`` and ``start``, where the fits say so;
+        - ``observations``, a dict of columns: the predictors, ``observed``, ``predicted``, ``residual`` (observed minus
+          predicted, over sigma where there is one), ``standard_error`` and the bands of ``prediction``, in [y], at its
+          ``level``.
+    Raises:
+        ValueError: as ``best_fit``, ``uncertainty`` and ``prediction`` do.
+    Cost:
+        Two Jacobians.
+    Example:
+        >>> line = tw.problems.regression({"t": [0.0, 1.0, 2.0], "y": [1.0, 2.9, 5.1]}, "a + b*t", "y")
+        >>> report = tw.analysis.fit_report(tw.solve(line, tw.methods.LevenbergMarquardt()), line)
+        >>> round(report["parameters"]["b"]["value"], 6), report["statistics"]["degrees of freedom"]
+        (2.05, 1)
+    """
+    best, model = best_fit(fits), model_of(problem)
+    spread, table, bands = (
+        uncertainty(best, problem),
+        fit_table(best, problem)[:-2],
+        prediction(best, problem, None, level),
+    )
+    _, _, observed, residual, _ = judged(best, problem)
+    said: dict[str, Any] = {"problem": problem.name}
+    if model is not None:
+        said |= {"model": model.formula.text, "response": model.response, "sigma": model.sigma or None}
+    said["absolute_sigma"] = problem.loss.absolute_sigma
+    said["parameters"] = {
+        str(name): {"value": _plain(value), "standard_error": _plain(error), "note": note}
+        for name, (value, error, note) in zip(table.index, table.itertuples(index=False), strict=True)
+    }
+    said["correlation"] = [[_plain(entry) for entry in row] for row in spread["correlation"].values]
+    said["statistics"] = {str(name): _plain(value) for name, value in criteria(best, problem).items()}
+    for name in ("outcome", "reason"):
+        if name in best and "flag_meanings" in best[name].attrs:
+            said[name] = best[name].attrs["flag_meanings"].split()[int(best[name])]
+    for name in ("variant", "start"):
+        if name in best.coords:
+            said[name] = best[name].item()
+    columns = {str(name): column.values for name, column in bands.data_vars.items()}
+    first = {name: columns[name] for name in (model.predictors if model else ())}
+    rest = {name: values for name, values in columns.items() if name not in first and name != "predicted"}
+    every = first | {"observed": observed, "predicted": columns["predicted"], "residual": -residual} | rest
+    said["level"] = float(level)
+    said["observations"] = {name: [_plain(value) for value in values] for name, values in every.items()}
+    return said
+
+
+def _plain(value: Any) -> int | float | None:
+    """A number that JSON has: whole ones as such, None for what is not finite."""
+    number = float(np.asarray(value))
+    return (int(number) if number % 1 == 0 and abs(number) < 2**53 else number) if math.isfinite(number) else None

@@ -1,0 +1,145 @@
+"""What a fit predicts, at its data and elsewhere, and how well that is known."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from jax import Array
+from jax.typing import ArrayLike
+from scipy.special import ndtri, stdtrit
+
+from thalweg.analysis.spread import Spread, judged, sigma_of
+from thalweg.analysis.uncertainties import best_fit
+from thalweg.chain.problem import Problem
+from thalweg.numerics.reading import nearest, real
+from thalweg.problems.regressions import Model, model_of
+
+LEVEL = 0.95
+
+
+def prediction(
+    fits: xr.Dataset,
+    problem: Problem,
+    at: Mapping[str, ArrayLike] | None = None,
+    level: float = LEVEL,
+    sigma: ArrayLike | None = None,
+) -> xr.Dataset:
+    """What the best of the fits predicts, with a confidence and a prediction band, to first order in the parameters.
+
+    With C the covariance of the parameters (``uncertainty``) and g = dy/dx of a prediction y, its standard error is
+    u = sqrt(g^T C g). The confidence band of the curve is y -+ q u, the prediction band of one new observation
+    y -+ q sqrt(u^2 + v^2), v the standard deviation of an observation: s, or s sigma, or sigma where it is absolute. q
+    is the quantile (1 + level) / 2 of Student's t with m - d degrees of freedom, and of the normal distribution where
+    sigma is absolute. Each band holds point by point, not for the whole curve at once. Parameters at a bound are held.
+
+    Args:
+        fits: what ``solve`` returned, or a selection of it.
+        problem: the problem that was solved, whose loss is a ``SquaredError``.
+        at: values of each predictor, in its own units, numbers or arrays of n; of a ``problems.regression`` or
+            ``problems.nist`` alone. Without it, at the data.
+        level: of the bands, a pure number between 0 and 1.
+        sigma: the standard deviation of new observations, in [y], a number or n of them; at the data it is that of
+            the loss.
+    Returns:
+        A Dataset with the dim ``point``, or ``observation`` at the data: the predictors where they are known, and in
+        [y] ``predicted``, ``standard_error`` u, ``confidence_low``, ``confidence_high``, ``prediction_low`` and
+        ``prediction_high``. NaN where the data do not determine the parameters or leave no freedom, and for the
+        prediction band at new points of a loss with a sigma where none is given. Its attribute ``level``.
+    Raises:
+        ValueError: for a level that is none; for values of what is no predictor, or of some of them only, or that are
+            not finite or of several lengths; and as ``uncertainty`` does.
+    Cost:
+        One Jacobian at the data, and one of the n predictions.
+    Source:
+        Bates and Watts (1988), section 2.3.2; Seber and Wild (1989), section 5.1.
+    Example:
+        >>> t = np.array([0.0, 1.0, 2.0, 3.0])
+        >>> line = tw.problems.regression({"t": t, "y": np.array([1.0, 2.9, 5.1, 7.0])}, "a + b*t", "y")
+        >>> fits = tw.solve(line, tw.methods.LevenbergMarquardt())
+        >>> band = tw.analysis.prediction(fits, line, at={"t": [4.0]})
+        >>> [round(float(band[name][0]), 2) for name in ("confidence_low", "predicted", "confidence_high")]
+        [8.55, 9.05, 9.55]
+    """
+    if not (isinstance(level, (int, float, np.number)) and 0 < level < 1):
+        raise ValueError(f"level is {level!r}, but it must be between 0 and 1; give e.g. 0.95.")
+    best, model = best_fit(fits), model_of(problem)
+    y, g, *_, spread = judged(best, problem)
+    if at is None:
+        predictors = dict(model.predictors) if model else {}
+        given = sigma_of(problem) if sigma is None else sigma
+    else:
+        predictors = _points(model, at)
+        unknown = 1.0 if problem.loss.sigma is None else np.nan
+        y, g = _elsewhere(model, predictors, np.asarray(best["x"], np.float64))
+        given = unknown if sigma is None else sigma
+    deviation = np.broadcast_to(real(given).ravel(), y.shape) * float(spread.scale)
+    error, quantile = _errors(np.asarray(g), spread), _quantile(problem, spread, level)
+    dim = "observation" if at is None else "point"
+    units = {"units": problem.units.get(problem.chain.spaces[-1].name, "")}
+    wide = np.hypot(error, deviation)
+    columns = {
+        "predicted": y,
+        "standard_error": error,
+        "confidence_low": y - quantile * error,
+        "confidence_high": y + quantile * error,
+        "prediction_low": y - quantile * wide,
+        "prediction_high": y + quantile * wide,
+    }
+    return xr.Dataset(
+        {name: (dim, values) for name, values in predictors.items()}
+        | {name: (dim, values, units) for name, values in columns.items()},
+        attrs={"problem": problem.name, "level": float(level)},
+    )
+
+
+def _errors(g: np.ndarray, spread: Spread) -> np.ndarray:
+    """sqrt(g^T C g) of each row of g; what is held does not vary."""
+    held = np.asarray(spread.held)
+    root = np.where(held[:, None], 0, np.asarray(spread.root))
+    steps = np.where(held, 0, g * np.where(held, 0, np.asarray(spread.error)))
+    return float(spread.scale) * np.linalg.norm(steps @ root, axis=1)
+
+
+def _quantile(problem: Problem, spread: Spread, level: float) -> float:
+    if problem.loss.absolute_sigma:
+        return float(ndtri(0.5 + level / 2))
+    return float(stdtrit(int(spread.freedom), 0.5 + level / 2)) if spread.freedom > 0 else np.nan
+
+
+def _elsewhere(model: Any, predictors: Mapping[str, np.ndarray], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The predictions at values of the predictors, (n,), and their Jacobian, (n, d)."""
+    shape = next(iter(predictors.values())).shape if predictors else (1,)
+
+    def curve(x: Array) -> Array:
+        return model.predict(dict(zip(model.parameters, x, strict=True)), predictors, shape)
+
+    with jax.enable_x64(True):
+        return jax.device_get(jax.jit(lambda x: (curve(x), jax.jacfwd(curve)(x)))(x))
+
+
+def _points(model: Model | None, at: Any) -> dict[str, np.ndarray]:
+    """Values of each predictor, (n,)."""
+    if model is None:
+        raise ValueError("the problem has no predictors, but at gives values of them; leave it out, or use regression.")
+    if not isinstance(at, Mapping):
+        raise ValueError(f"at is {at!r}, but it goes by predictor; give e.g. {{'x': [0.0, 1.0]}}.")
+    for name in at:
+        if name not in model.predictors:
+            raise ValueError(nearest(str(name), model.predictors, "a predictor of the model"))
+    values = {}
+    for name in model.predictors:
+        if name not in at:
+            raise ValueError(f"at has no values of {name!r}, which the model predicts from; give one for each point.")
+        try:
+            values[name] = np.atleast_1d(real(at[name]))
+        except TypeError as error:
+            raise ValueError(f"at has values of {name!r} that are no real numbers; give some.") from error
+        if values[name].ndim != 1 or not np.isfinite(values[name]).all():
+            raise ValueError(f"at has values of {name!r} that are no vector of finite numbers; give shape (n,).")
+    counts = {name: column.size for name, column in values.items()}
+    n = max(counts.values(), default=1)
+    if any(count not in (1, n) for count in counts.values()):
+        raise ValueError(f"at has the lengths {counts}, but points need one value of each predictor; give equal ones.")
+    return {name: np.broadcast_to(column, (n,)) for name, column in values.items()}

@@ -1,0 +1,107 @@
+"""One fit beside its data: residuals, and the covariance of its parameters, from one Jacobian."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+
+FLAT = 1e-8  # the cosine of the residual with a column of J that is rounding: 1e-10 at true minima
+EXACT = 1e-13  # parts of the target to which residuals are rounding, whose cosines say nothing
+DEPENDENT = 100  # roundings by which dependent columns may differ: a formula makes some tens in each entry
+
+
+def check_squares(problem: Problem) -> None:
+    """ValueError unless the loss of the problem is known to be a sum of squares."""
+    if not isinstance(problem.loss, SquaredError):
+        raise ValueError(
+            f"the loss of {problem.name!r} is a function that is not known to be a sum of squares, but standard errors "
+            "come from residuals; give loss=SquaredError(target)."
+        )
+
+
+def rounding_of(fits: xr.Dataset) -> float:
+    """Parts of x to which a point at a bound may be off it, in the precision of the fits."""
+    return 4 * float(np.finfo(fits["x"].dtype).eps) if fits["x"].dtype.kind == "f" else 0.0
+
+
+@final
+class Spread(NamedTuple):
+    """How well the data determine a fit of d parameters: the covariance is scale^2 S root root^T S, S = diag(error)."""
+
+    deviation: Array  # s
+    scale: Array  # s, or 1 where sigma is absolute
+    error: Array  # standard errors over the scale, (d,)
+    root: Array  # of the correlation matrix, (d, d); NaN for what is held
+    held: Array  # flags, (d,)
+    freedom: Array  # m less the parameters that are free
+
+
+@final
+class Judged(NamedTuple):
+    """A fit beside its data."""
+
+    y: Array  # predicted, (m,)
+    jacobian: Array  # dy/dx, (m, d)
+    target: Array  # observed, (m,)
+    residual: Array  # (y - target) / sigma, (m,)
+    spread: Spread
+
+
+def judged(best: xr.Dataset, problem: Problem) -> Judged:
+    """One fit beside its data, in float64; compiled once for a problem."""
+    check_squares(problem)
+    with jax.enable_x64(True):
+        return jax.device_get(_program(problem, rounding_of(best))(np.asarray(best["x"], np.float64)))
+
+
+@lru_cache(maxsize=4)
+def _program(problem: Problem, rounding: float) -> Callable[[Any], Judged]:
+    return jax.jit(lambda x: judged_at(problem, rounding, x))
+
+
+def judged_at(problem: Problem, rounding: float, x: Array) -> Judged:
+    """A fit beside its data, and how well these determine it; components at a bound are known to ``rounding``,
+    relatively."""
+    loss, shape, eps = problem.loss, problem.chain.spaces[-1].shapes[0], jnp.finfo(x.dtype).eps
+    y, jacobian = problem.forward_and_jacobian(x)
+    m, d = jacobian.shape
+    target = problem.newton_in_y(jnp.zeros_like(y))  # the step from 0 to there
+    residual, weighted = (loss.weighted(values, shape) for values in (y - target, jacobian))
+    lengths, size = jnp.linalg.norm(weighted, axis=0), jnp.linalg.norm(residual)
+    least = jnp.where(size > EXACT * jnp.linalg.norm(loss.weighted(target, shape)), FLAT * size, jnp.inf)
+    held = _held(problem, x, rounding, weighted.T @ residual / lengths, least)
+    scaled = jnp.where(held, 0, weighted / lengths)
+    triangle = jnp.concatenate([jnp.linalg.qr(scaled, mode="r"), jnp.diag(held.astype(x.dtype))])
+    _, s, vt = jnp.linalg.svd(triangle, full_matrices=False)
+    freedom = m - d + jnp.sum(held)
+    determined = (freedom >= 0) & (s[-1] > DEPENDENT * d * eps * s[0])
+    root = jnp.where(determined & ~held[:, None], vt.T / s, jnp.nan)  # (J^T J)^-1 = root root^T in scaled columns
+    spread = jnp.linalg.norm(root, axis=1)
+    deviation = size / jnp.sqrt(jnp.where(freedom > 0, freedom, jnp.nan))
+    scale = jnp.ones(()) if loss.absolute_sigma else deviation
+    return Judged(
+        y, jacobian, target, residual, Spread(deviation, scale, spread / lengths, root / spread[:, None], held, freedom)
+    )
+
+
+def sigma_of(problem: Problem) -> np.ndarray:
+    """The standard deviations of the target, (m,), which are 1 where the loss has none."""
+    sigma = 1.0 if problem.loss.sigma is None else np.asarray(problem.loss.sigma, float)
+    return np.broadcast_to(sigma, problem.chain.spaces[-1].shapes[0]).ravel()
+
+
+def _held(problem: Problem, x: Array, rounding: float, slope: Array, least: Array) -> Array:
+    """Components at a bound beyond which L falls, by a slope of |r| above ``least``, or that equal bounds fix."""
+    if problem.domain is None:
+        return jnp.zeros(x.shape, bool)
+    low, high = (jnp.asarray(side) for side in problem.domain)
+    below, above = (x <= low + rounding * jnp.abs(low)), (x >= high - rounding * jnp.abs(high))
+    return (below & ~(slope <= least)) | (above & ~(slope >= -least)) | (low == high)  # also where it is not finite
