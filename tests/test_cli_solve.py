@@ -487,7 +487,7 @@ REFUSED = {
     f"{DECAY} --sigma x": "column 'x' has 0 at index 0, but a standard deviation is positive and finite",
     f"{DECAY} --sigma 0": "sigma has 0 at index 0, but a standard deviation is positive",
     f"{DECAY} --absolute-sigma": "absolute_sigma was given without sigma",
-    "solve misra1a --sigma y": "--sigma was given, but 'misra1a' is no CSV file",
+    "solve misra1a --sigma y": "--sigma was given, but 'misra1a' is no table",
     "solve data.csv:start=2 --model a*x --y y": "data.csv takes no parameters, but 'start=2' was given",
     "solve data.csv --model 'a*x+' --y y": "of the formula cannot be read",
     "solve data.csv --model '' --y y": "names no column|formula is empty",
@@ -595,7 +595,7 @@ def test_help_tells_a_stranger_what_to_type(call, request_of):
     ):
         assert told in call("solve --help")[1]
     examples = re.findall(r"^thalweg (.*)", cli.MORE_SOLVE, re.MULTILINE)
-    assert len(examples) == 4 and all(request_of(example)[0] for example in examples)
+    assert len(examples) == 5 and all(request_of(example)[0] for example in examples)
 
 
 def test_ctrl_c_prints_what_is_done(folder, cut_short):

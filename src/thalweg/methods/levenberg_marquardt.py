@@ -118,7 +118,8 @@ class LevenbergMarquardt:
         grown = jnp.where(whole, 2 * length, grown)
         next_radius = jnp.where(rho <= 0.25, shrunk, grown)
         radius = jnp.where(jnp.any(new), radius, jnp.where(better | (rho <= 0.25), next_radius, shrunk))
-        stuck = ~better & (jnp.all(there == x) | (promise <= eps * jnp.abs(value) / 64)) & ~jnp.any(new)
+        nothing = jnp.maximum(jnp.abs(slope), product(bent, bent)) <= eps * jnp.abs(value) / 64  # to be won
+        stuck = ~better & (jnp.all(there == x) | nothing) & ~jnp.any(new)
         x, value, g, model = pick(better, (there, tried, g_there, model_there), (x, value, g, model))
         return x, LevenbergMarquardtState(
             value,
