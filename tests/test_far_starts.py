@@ -13,9 +13,9 @@ METHOD = tw.methods.LevenbergMarquardt()
 FIT = {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000}
 
 
-def fitted(columns, model, start=None, method=METHOD):
-    problem = tw.problems.regression(columns, model, "y", start)
-    fits = tw.solve(problem, method, **FIT)
+def fitted(columns, model):
+    problem = tw.problems.regression(columns, model, "y")
+    fits = tw.solve(problem, METHOD, **FIT)
     return dict(zip(map(str, problem.chain.spaces[0].labels), fits.x.values[0, 0], strict=True)), fits.loss.item()
 
 
@@ -30,7 +30,6 @@ X = np.linspace(0, 30, 21)
         ("a*sinh(x/b)", 2 * np.sinh(X / 12)),
         ("a*(exp(x/b)-1)", 2 * (np.exp(X / 10) - 1)),
         ("a*exp(b*x)+c", 2 * np.exp(X / 30) + 3),
-        ("a*x**b", 3 * X**1.5),
     ],
 )
 def test_an_exponential_comes_back_from_1e13(model, y):
@@ -88,13 +87,12 @@ def exact(t, y, degree):
         (1.7e9 + 3600 * np.arange(40.0), 1, 1e-8),
     ],
 )
-@pytest.mark.parametrize("method", [METHOD, tw.methods.GaussNewton()], ids=["lm", "gn"])
-def test_polynomials_in_dates_have_the_digits_of_orthogonal_factors(t, degree, digits, method):
+def test_polynomials_in_dates_have_the_digits_of_orthogonal_factors(t, degree, digits):
     z = t - t.mean()
     y = 3 + 0.2 * z / np.ptp(z) + 0.5 * (z / np.ptp(z)) ** 2 + 0.1 * np.random.default_rng(0).standard_normal(len(t))
     c, squares = exact(t, y, degree)
     model = "+".join(["c0", "c1*t", *(f"c{i}*t**{i}" for i in range(2, degree + 1))])
-    found, loss = fitted({"t": t, "y": y}, model, method=method)
+    found, loss = fitted({"t": t, "y": y}, model)
     assert_allclose(found[f"c{degree}"], c[-1], rtol=digits)
     assert_allclose(loss, squares, rtol=1e-3)
 

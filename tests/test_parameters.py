@@ -32,6 +32,7 @@ def solved(problem, methods=BOUNDED["LevenbergMarquardt"], starts=None):
 # Bounds
 
 
+@pytest.mark.slow
 def test_a_range_bounds_no_other_parameter():
     """80 exp(-0.35 x) - 3, where a tenth of the start to ten times it would hold a and c."""
     problem = problems.regression(EXACT, MODEL, "y", domain={"k": (0, 10)})

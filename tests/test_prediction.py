@@ -161,6 +161,7 @@ def test_a_curve_has_the_delta_method_of_scipys_covariance_and_a_bound_holds():
     assert_allclose(found.standard_error, np.sqrt(np.einsum("ij,jk,ik->i", g, covariance, g)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_any_sum_of_squares_has_bands_at_its_data():
     problem = tw.Problem(lambda x: x[0] + x[1] * CARS["speed"], loss=tw.SquaredError(CARS["dist"]), start=[1.0, 1.0])
     fits = tw.solve(problem, LM)
@@ -260,6 +261,7 @@ def test_files_of_a_fit(call, folder, cars):
     assert (status, out) == (2, "") and "'pbdl' is no regression; let --out end in .nc" in err
 
 
+@pytest.mark.slow
 def test_two_models_are_compared(call, folder):
     """anova of the line and the parabola in R: F 2.296 on 1 and 47, p 0.1364."""
     line = f'solve cars.csv --model "{LINE}" --model "{LINE}+c*speed**2" --y dist --start b=3,c=0.1 --out fit.json'

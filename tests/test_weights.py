@@ -138,6 +138,7 @@ def folder(workplace):
     return workplace
 
 
+@pytest.mark.slow
 def test_from_the_shell(call):
     for more, errors in (("", PUBLISHED[False]), ("--absolute-sigma", PUBLISHED[True])):
         status, out, err = call(f'solve rates.csv --model "{LAW}" --y v --sigma dv {more}')
