@@ -44,6 +44,16 @@ def test_noise_is_fitted_as_minpack_does():
     assert_allclose(loss, 0.03580675, rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [0.085, 1.0, 410.0])
+def test_a_peak_is_found_in_any_unit_from_a_center_of_zero(scale):
+    """At the start the column of the center is 0 but for rounding, and its size is no guide either."""
+    grid = np.linspace(0, 1, 100)
+    y = np.exp(-(((grid - 0.5) / 0.223) ** 2)) + 0.1 * np.random.default_rng(42).random(100)
+    problem = tw.problems.regression({"x": grid * scale, "y": y}, "a*exp(-(x-m)**2/w**2)", "y", {"m": 0.0})
+    fits = tw.solve(problem, METHOD, **FIT)
+    assert_allclose(fits.x.values[0, 0, 1], 0.5 * scale, rtol=0.01)
+
+
 FAR = np.linspace(50, 100, 26)
 
 

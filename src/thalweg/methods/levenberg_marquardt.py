@@ -171,9 +171,9 @@ def _within(a: Array, along: Array, radius: Array) -> tuple[Array, Array]:
 
 def _even(scale: Array, x: Array) -> Array:
     """D at the start, with no |D_i x_i| negligible beside others."""
-    d = _positive(scale)
-    least = EVEN * jnp.max(d * jnp.abs(x)) / jnp.where(x == 0, jnp.inf, jnp.abs(x))
-    return jnp.maximum(d, least)
+    d, size = _positive(scale), jnp.abs(x)
+    size = jnp.where(size > 0, size, jnp.max(size))  # a component of 0 has no size of its own
+    return jnp.maximum(d, EVEN * jnp.max(d * jnp.abs(x)) / jnp.where(size > 0, size, jnp.inf))
 
 
 def _positive(lengths: Array) -> Array:
