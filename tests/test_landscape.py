@@ -94,7 +94,10 @@ def test_all_minima_of_a_rugged_loss_and_of_a_chirp():
 
 def test_more_than_can_be_found_is_said():
     with pytest.warns(UserWarning, match="points show .* stationary points, but .* showed fewer, so that some may be"):
-        of(lambda x: jnp.sin(1 / (x + 1e-8)), 0.0, 1.0)
+        found = of(lambda x: jnp.sin(1 / (x + 1e-8)), 0.0, 1.0)
+    extrema = 1 / ((np.arange(20) + 0.5) * math.pi)  # of infinitely many, those farthest to the right
+    inside = found.x.values[np.isin(kinds(found), ["minimum", "maximum"]) & (found.x.values.ravel() < 1)]
+    np.testing.assert_allclose(np.sort(inside.ravel())[-20:], extrema[::-1], rtol=0, atol=1e-6)
 
 
 def test_points_at_the_ends_of_the_domain_and_none():

@@ -46,10 +46,11 @@ def all_starts():
 
 
 def same(some, others):
-    """Bit for bit."""
+    """Bit for bit; what differs is said."""
     assert list(some.data_vars) == list(others.data_vars)
     for name in some.data_vars:
         np.testing.assert_array_equal(some[name], others[name], err_msg=name)
+    return True
 
 
 @pytest.mark.parametrize("d", [10, pytest.param(20, marks=pytest.mark.slow)])
@@ -59,7 +60,7 @@ def test_other_starts_change_no_bit_of_some_components(method, d):
     starts = tw.starts.uniform(([-2.048] * d, [2.048] * d), 40, key=0)
     among = tw.solve(problem, method, starts, max_steps=40)
     for n in (1, 2, 20):
-        same(tw.solve(problem, method, starts[:n], max_steps=40), among.isel(start=slice(n)))
+        assert same(tw.solve(problem, method, starts[:n], max_steps=40), among.isel(start=slice(n)))
 
 
 def test_strides_are_random_and_every_start_has_its_own(all_starts):
@@ -70,7 +71,7 @@ def test_strides_are_random_and_every_start_has_its_own(all_starts):
 
 
 def test_the_key_decides(all_starts):
-    same(fits(STARTS, key=0), all_starts)
+    assert same(fits(STARTS, key=0), all_starts)
     assert (fits(STARTS, key=1).steps != all_starts.steps).mean() > 0.5
 
 
@@ -79,13 +80,13 @@ def test_other_starts_change_nothing(n, all_starts):
     """Few starts have lanes to spare; thousands wait for the lanes of others."""
     some = fits(np.resize(STARTS, (n, 2)))
     first = slice(min(n, 150))
-    same(some.isel(start=first), all_starts.isel(start=first))
+    assert same(some.isel(start=first), all_starts.isel(start=first))
 
 
 def test_starts_that_are_lost_change_nothing(all_starts):
     starts = np.vstack([STARTS[:75], [[-11.0, 0.0]] * 75])
     some = fits(starts)
-    same(some.isel(start=slice(75)), all_starts.isel(start=slice(75)))
+    assert same(some.isel(start=slice(75)), all_starts.isel(start=slice(75)))
     lost = some.isel(variant=0, start=slice(75, None))
     assert (lost.outcome == 2).all() and (lost.steps == 0).all()
     assert np.isnan(lost.loss).all() and np.isnan(lost.last_loss).all()
@@ -103,7 +104,7 @@ def test_permuted_starts_give_permuted_results(method):
     order = np.random.default_rng(1).permutation(len(STARTS))
     straight, permuted = fits(STARTS, method), fits(STARTS[order], method)
     assert (straight.outcome == 0).all() and len(np.unique(straight.steps)) > 3
-    same(permuted, straight.isel(start=order))
+    assert same(permuted, straight.isel(start=order))
 
 
 def test_a_budget_of_steps_cuts_the_same_path(all_starts):
@@ -112,7 +113,7 @@ def test_a_budget_of_steps_cuts_the_same_path(all_starts):
     cut = fits(STARTS, max_steps=budget)
     within = all_starts.steps.values[0] <= budget
     assert 0 < within.sum() < 150
-    same(cut.isel(start=within), all_starts.isel(start=within))
+    assert same(cut.isel(start=within), all_starts.isel(start=within))
     rest = cut.isel(start=~within)
     assert (rest.outcome == 3).all() and (rest.steps == budget).all()
     assert (rest.evaluations.sel(evaluation="gradient") == budget + 1).all()

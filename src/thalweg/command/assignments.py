@@ -105,28 +105,41 @@ def read_start(text: str | None) -> list[float] | dict[str, float] | None:
         return None
     if "=" not in text:
         return [number(word, "--start") for word in text.split(",")]
+    return _by_name("--start", words.split(text, ","), "--start b1=500,b2=1e-4")
+
+
+def _by_name(option: str, given: Sequence[str], example: str) -> dict[str, float]:
+    """Numbers by name, each given once."""
     numbers: dict[str, float] = {}
-    for word in words.split(text, ","):
+    for word in given:
         name, equals, value = (part.strip() for part in word.partition("="))
         if not name or not equals:
-            raise ValueError(f"--start has {word!r} where name=number is due; write e.g. --start b1=500,b2=1e-4.")
+            raise ValueError(f"{option} has {word!r} where name=number is due; write e.g. {example}.")
         if name in numbers:
-            raise ValueError(f"--start has {name} twice; give it once.")
-        numbers[name] = number(value, f"--start of {name}")
+            raise ValueError(f"{option} has {name} twice; give it once.")
+        numbers[name] = number(value, f"{option} of {name}")
     return numbers
+
+
+def _sides(option: str, texts: Sequence[str], example: str) -> dict[str, tuple[str, str]]:
+    """What stands on both sides of the colon, by name, each given once."""
+    sides: dict[str, tuple[str, str]] = {}
+    for text in texts:
+        name, _, ends = (part.strip() for part in text.partition("="))
+        low, colon, high = (part.strip() for part in ends.partition(":"))
+        if not name or not colon:
+            raise ValueError(f"{option} is {text!r}, but it must be name=low:high; write e.g. {option} {example}.")
+        if name in sides:
+            raise ValueError(f"{option} of {name} is given twice; give it once.")
+        sides[name] = low, high
+    return sides
 
 
 def read_ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Each ``--range``, one for a name."""
     ranges: dict[str, tuple[float, float]] = {}
-    for text in texts:
-        name, _, ends = (part.strip() for part in text.partition("="))
-        low, colon, high = ends.partition(":")
-        if not name or not colon:
-            raise ValueError(f"--range is {text!r}, but it must be name=low:high; write e.g. --range b1=0:1000.")
-        if name in ranges:
-            raise ValueError(f"--range of {name} is given twice; give it once.")
-        low, high = (number(end, f"--range of {name}") for end in (low, high))
+    for name, ends in _sides("--range", texts, "b1=0:1000").items():
+        low, high = (number(end, f"--range of {name}") for end in ends)
         if not low < high:
             raise ValueError(
                 f"--range of {name} is from {low:g} to {high:g}, but low must be below high; turn it round."
@@ -138,13 +151,7 @@ def read_ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 def read_bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Each ``--bound``, one for a name, infinite where a side is left open."""
     bounds: dict[str, tuple[float, float]] = {}
-    for text in texts:
-        name, _, ends = (part.strip() for part in text.partition("="))
-        low, colon, high = (part.strip() for part in ends.partition(":"))
-        if not name or not colon:
-            raise ValueError(f"--bound is {text!r}, but it must be name=low:high; write e.g. --bound b1=0:.")
-        if name in bounds:
-            raise ValueError(f"--bound of {name} is given twice; give it once.")
+    for name, (low, high) in _sides("--bound", texts, "b1=0:").items():
         least = -np.inf if low in ("", "-inf") else number(low, f"--bound of {name}")
         most = np.inf if high in ("", "inf", "+inf") else number(high, f"--bound of {name}")
         if not least <= most or np.isinf([least, most]).all():
@@ -156,16 +163,7 @@ def read_bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 def read_fixed(texts: Sequence[str]) -> dict[str, float]:
     """Each ``--fix``, of one name or several."""
-    fixed: dict[str, float] = {}
-    for text in texts:
-        for word in words.split(text, ","):
-            name, equals, value = (part.strip() for part in word.partition("="))
-            if not name or not equals:
-                raise ValueError(f"--fix has {word!r} where name=number is due; write e.g. --fix b1=0.")
-            if name in fixed:
-                raise ValueError(f"--fix has {name} twice; give it once.")
-            fixed[name] = number(value, f"--fix of {name}")
-    return fixed
+    return _by_name("--fix", [word for text in texts for word in words.split(text, ",")], "--fix b1=0")
 
 
 def read_sigma(text: str | None) -> str | float | None:

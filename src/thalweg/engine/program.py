@@ -88,8 +88,8 @@ def program(of: Functions, width: int, hardware: Hardware) -> Program:
 
 
 def _build(of: Functions, width: int, hardware: Hardware) -> Program:
-    in_step, lanes_minor = of.verb.in_step, hardware.order == "lanes"
-    rows_minor = lanes_minor and (of.transforms or (not in_step and of.outputs >= hardware.long))
+    in_step, long = of.verb.in_step, of.outputs >= hardware.long
+    rows_minor = hardware.order == "lanes" and (of.transforms or (long and not in_step))
     most = hardware.most_steps if in_step else hardware.most_blocks
     rows = int(np.clip(hardware.chunk_bytes // (width * size(of.row)), 1, most))
     each = int(np.clip(hardware.chunk_bytes // (width * size(of.item)), 1, hardware.most_places))
