@@ -12,7 +12,8 @@ import scipy.optimize
 import xarray as xr
 
 import thalweg as tw
-from thalweg.command import cli, commands, reports
+from thalweg.command import cli, commands
+from thalweg.fitting import reports
 
 INF = np.inf
 X = np.linspace(0, 5, 12)
@@ -57,11 +58,12 @@ def request_of(call, monkeypatch):
     """What a command line asks of ``solve``, which then does nothing: problem, methods, starts, the others."""
     asked = []
 
-    def record(problem, methods, starts, **others):
+    def record(problem, methods, starts=None, **others):
         asked.append((problem, methods, starts, others))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "solve_all", record)
+    monkeypatch.setattr(commands, "search", record)
 
     def request(line):
         assert call(line)[:2] == (cli.INTERRUPTED, "")
@@ -595,7 +597,7 @@ def test_help_tells_a_stranger_what_to_type(call, request_of):
     ):
         assert told in call("solve --help")[1]
     examples = re.findall(r"^thalweg (.*)", cli.MORE_SOLVE, re.MULTILINE)
-    assert len(examples) == 5 and all(request_of(example)[0] for example in examples)
+    assert len(examples) == 6 and all(request_of(example)[0] for example in examples)
 
 
 def test_ctrl_c_prints_what_is_done(folder, cut_short):

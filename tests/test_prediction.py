@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import thalweg as tw
 from thalweg import analysis, plot, problems
-from thalweg.command import files
+from thalweg.fitting import files
 
 LM = tw.methods.LevenbergMarquardt()
 # Speeds [mph] and stopping distances [ft], Ezekiel (1930): the table "cars" of R.

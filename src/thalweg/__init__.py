@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from thalweg.chain.losses import MeanLoss, SquaredError
     from thalweg.chain.problem import Problem
     from thalweg.chain.stages import Stage
+    from thalweg.fitting.fit import fit
     from thalweg.methods.stage_inverses import numerical_inverse, saddle_free_inverse
     from thalweg.methods.sweeps import sweep
     from thalweg.verbs.minimize import minimize
@@ -41,6 +42,7 @@ _HOMES = {
     "tolerances": "",
     "solve": "verbs.solve",
     "minimize": "verbs.minimize",
+    "fit": "fitting.fit",
     "analysis": "",
     "plot": "",
 }
@@ -52,6 +54,7 @@ __all__ = [
     "SquaredError",
     "Stage",
     "analysis",
+    "fit",
     "formula",
     "geometry",
     "methods",

@@ -11,16 +11,16 @@ import math
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, final
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from thalweg.numerics import arithmetic
-from thalweg.numerics.arithmetic import Operation, Term
+from thalweg.numerics.arithmetic import Operation
+from thalweg.numerics.expression import Formula, Step
 
 __all__ = ["compile"]
 
@@ -55,43 +55,6 @@ _WORD: Final = re.compile(
     re.VERBOSE,
 )
 LIBRARY: Final = re.compile(rf"(?<![\w.])(?:np|jnp|numpy|math)\.(?=(?:{'|'.join({*FUNCTIONS, *CONSTANTS})})\b)")
-
-_Step = float | str | Operation  # a number, the name of a variable, or what is done with operands
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class Formula:
-    """A checked formula: its text, the variables that occur in it (x2 before x10), its steps."""
-
-    text: str
-    names: tuple[str, ...]
-    steps: tuple[_Step, ...] = field(repr=False, compare=False)
-
-    def __repr__(self) -> str:
-        return f"parse({self.text!r}, {list(self.names)})"
-
-    def __call__(self, values: Mapping[str, Any]) -> Array:
-        """The value where each variable has the given value; arrays broadcast elementwise.
-
-        All arithmetic is in the common floating dtype of the values. Those that are arrays of NumPy are data: nothing
-        is differentiated by them. Raises KeyError for a variable without a value.
-        """
-        dtype = jnp.result_type(0.0, *(values[name] for name in self.names))
-        stack: list[Term] = []
-        # Prefix order read backwards: the operands lie on the stack, leftmost on top.
-        with np.errstate(all="ignore"):  # 1e300 is inf in float32, and log(0) is -inf, without a warning
-            for step in reversed(self.steps):
-                match step:
-                    case float():
-                        stack.append(Term.constant(np.asarray(step, dtype)))
-                    case str() if isinstance(values[step], np.ndarray):
-                        stack.append(Term.constant(np.asarray(values[step], dtype)))
-                    case str():
-                        stack.append(Term(jnp.asarray(values[step], dtype)))
-                    case Operation():
-                        stack.append(step(*[stack.pop() for _ in range(step.arity)]))
-        return jnp.asarray(stack.pop().value)
 
 
 @final
@@ -152,7 +115,7 @@ def parse(text: str, variables: Collection[str], quoted: Collection[str] = ()) -
         raise ValueError("The formula is empty at column 1; write one such as 2*x0 + sin(x1).")
     _check_words(line, variables, quoted)
     steps = _steps(line, _tree(line), names | {name: name for name in quoted})
-    return Formula(text, tuple(sorted({s for s in steps if isinstance(s, str)}, key=_natural)), steps)
+    return Formula.of(text, steps)
 
 
 def compile(text: str, variables: Sequence[str] | None = None) -> VectorFormula:
@@ -279,8 +242,8 @@ def _tree(line: str) -> ast.expr:
         raise _refusal(line, 0, len(line), _TOO_DEEP) from None
 
 
-def _steps(line: str, tree: ast.expr, names: Mapping[str, str]) -> tuple[_Step, ...]:
-    steps: list[_Step] = []
+def _steps(line: str, tree: ast.expr, names: Mapping[str, str]) -> tuple[Step, ...]:
+    steps: list[Step] = []
     pending = [(tree, 1)]
     while pending:
         node, depth = pending.pop()
@@ -296,7 +259,7 @@ def _steps(line: str, tree: ast.expr, names: Mapping[str, str]) -> tuple[_Step, 
     return tuple(steps)
 
 
-def _step(line: str, node: ast.expr, names: Mapping[str, str]) -> tuple[_Step, Sequence[ast.expr]]:
+def _step(line: str, node: ast.expr, names: Mapping[str, str]) -> tuple[Step, Sequence[ast.expr]]:
     match node:
         case ast.Constant(value=int() | float() as value):
             return float(value), ()
@@ -343,8 +306,3 @@ def _refusal(text: str, start: int, end: int, reason: str) -> ValueError:
 def _listing(names: Collection[str]) -> str:
     shown = list(names) if len(names) <= 6 else [*list(names)[:3], "...", list(names)[-1]]
     return ", ".join(shown) or "none"
-
-
-def _natural(name: str) -> tuple[list[str | int], str]:
-    parts = re.split(r"(\d+)", name)
-    return [int(part) if part.isdigit() else part for part in parts], name

@@ -1,6 +1,9 @@
-"""Which components of a vector are looked at: one or two, by label or index."""
+"""What components are called, and which of a vector are looked at: one or two, by label or index."""
 
 from collections.abc import Sequence
+
+from thalweg.chain.problem import Problem
+from thalweg.formula import VectorFormula
 
 Components = Sequence[str | int]
 
@@ -33,3 +36,15 @@ def looked_at(labels: Sequence[str], components: Components | None, space: str) 
             f"choose labels from {some(labels)} or indices from 0 to {len(labels) - 1}."
         )
     return [i for i in indices if i is not None]
+
+
+def names_of(problem: Problem) -> list[str]:
+    """What the components of x are called: as in the formula, a pytree's own names, or x0, x1, … and x[0,1], …"""
+    if isinstance(problem.loss, VectorFormula) and not problem.stages:
+        return list(problem.loss.names)
+    return [_named(label) for label in problem.chain.spaces[0].labels]
+
+
+def _named(label: str) -> str:
+    """x1 and x[0,1] for entries of an array alone; the person's own names of a pytree stay."""
+    return f"x{label}" if label.isdigit() else f"x[{label}]" if label[0].isdigit() and "," in label else label

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from thalweg import starts
+from thalweg.analysis.components import names_of
 from thalweg.chain.problem import Problem
 from thalweg.command import words
 from thalweg.command.options import Beginning
 from thalweg.command.parameters import number
-from thalweg.formula import VectorFormula
 from thalweg.numerics.reading import nearest
-from thalweg.problems import start_ranges
+from thalweg.problems import guesses, start_ranges
+from thalweg.problems.regressions import model_of
 
 Box = tuple[np.ndarray, np.ndarray]
 _WORD = re.compile(r"[^\W\d]\w*")  # that may be the name of a parameter
@@ -63,8 +64,12 @@ def fitted(
     given, boxes, limits, fixed = ({name: at for name, at in one.items() if name not in theirs} for one in said)
     more |= {"bounds": limits, "fixed": fixed, "sigma": read_sigma(sigma)}
     problem = words.regression(word, model, y, given, boxes, **more)
-    box = start_ranges(problem)
-    return problem, None if begin.starts is None else _drawn(problem, box, begin.starts, begin.seed)
+    if begin.starts is None:
+        return problem, None
+    known = model_of(problem)
+    if known is not None and known.unsaid:
+        return problem, guesses(problem, begin.starts, begin.seed)
+    return problem, _drawn(problem, start_ranges(problem), begin.starts, begin.seed)
 
 
 def _drawn(problem: Problem, box: Box | None, count: int, seed: int) -> np.ndarray:
@@ -80,23 +85,11 @@ def _common(problem: Problem, box: Box | None, ranges: Collection[str]) -> Box |
     low, high = (np.array(side) for side in problem.domain)
     if box is not None:
         apart = np.maximum(low, box[0]) > np.minimum(high, box[1])
-        for name, nothing in zip(components(problem), apart, strict=True):
+        for name, nothing in zip(names_of(problem), apart, strict=True):
             if nothing and name in ranges:
                 raise ValueError(f"the range of {name!r} and its bounds have nothing in common; move one of them.")
         low, high = np.where(apart, low, np.maximum(low, box[0])), np.where(apart, high, np.minimum(high, box[1]))
     return (low, high) if np.isfinite([low, high]).all() else None
-
-
-def components(problem: Problem) -> list[str]:
-    """What the components of x are called: as in the formula, a pytree's own names, or x0, x1, … and x[0,1], …"""
-    if isinstance(problem.loss, VectorFormula) and not problem.stages:
-        return list(problem.loss.names)
-    return [_named(label) for label in problem.chain.spaces[0].labels]
-
-
-def _named(label: str) -> str:
-    """x1 and x[0,1] for entries of an array alone; the person's own names of a pytree stay."""
-    return f"x{label}" if label.isdigit() else f"x[{label}]" if label[0].isdigit() and "," in label else label
 
 
 def read_start(text: str | None) -> list[float] | dict[str, float] | None:
@@ -186,7 +179,7 @@ def ranged(problem: Problem, ranges: dict[str, tuple[float, float]]) -> Problem:
     """The problem in a box with the sides that are given; ValueError where it has no box and not all are."""
     at = _indices(problem, ranges)
     if problem.domain is None and len(at) < problem.dimension:
-        missing = next(name for name in components(problem) if name not in ranges)
+        missing = next(name for name in names_of(problem) if name not in ranges)
         raise ValueError(
             f"{problem.name!r} has no domain, so that each component needs a range; give --range for {missing} too."
         )
@@ -205,7 +198,7 @@ def bounded(problem: Problem, bounds: dict[str, tuple[float, float]]) -> Problem
 
 def check_start(problem: Problem, ranges: dict[str, tuple[float, float]], start: Any) -> None:
     """ValueError where a component of the start lies outside its range."""
-    values = dict(zip(components(problem), start, strict=True))
+    values = dict(zip(names_of(problem), start, strict=True))
     for name, (low, high) in ranges.items():
         if not low <= values[name] <= high:
             raise ValueError(
@@ -215,7 +208,7 @@ def check_start(problem: Problem, ranges: dict[str, tuple[float, float]], start:
 
 
 def _indices(problem: Problem, given: dict) -> list[int]:
-    names = components(problem)
+    names = names_of(problem)
     for name in given:
         if name not in names:
             raise ValueError(nearest(name, names, f"a component of x of {problem.name!r}"))

@@ -69,7 +69,11 @@ gradient is not finite, and is exhausted where steps or time ran out.
 
 A regression stops by default at --xtol 1e-10 or after 10000 steps, every other problem at --gtol 1e-6 or after 1000.
 
-Random starts are drawn evenly from --range, else from the problem's own box; that of a CSV file is from a tenth of \
+A table needs no start. Unless every parameter has a --start or a --range, thousands of points are drawn, whose scales \
+come from data and model, and the best of them fitted; a line says how many minima were found, and how sure it is that \
+the best is the best. --starts N fits N such points.
+
+Random starts are drawn evenly from --range, else from the problem's own box; that of a table is from a tenth of \
 --start to ten times it, within the bounds. --bound k=0: keeps the fit itself where k is at least 0, and bounds no \
 other; the method is then a bounded one. Without --bound, ranges bound the fit with a method that is bounded, such as \
 levenberg_marquardt:bounded=true, or that searches without a gradient. --fix c=0 makes a constant of c.
@@ -80,7 +84,9 @@ one line on stderr, and the exit status 2.
 
 Examples:
 
-thalweg solve data.csv --model "a*exp(-k*x)" --y y --start a=5,k=0.1 --figure fit.png
+thalweg solve data.csv --model "a*exp(-k*x)" --y y --figure fit.png
+
+thalweg solve data.csv --model "a*exp(-k*x)" --y y --start a=5,k=0.1
 
 thalweg solve data.csv --model "a*exp(-k*x)" --y y --starts 1000 --range a=0:10 --range k=0:2
 

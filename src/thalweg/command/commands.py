@@ -10,9 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from thalweg.chain.problem import Problem
-from thalweg.command import assignments, files, reports, words
+from thalweg.command import assignments, words
 from thalweg.command.options import DONE, FAILED, INTERRUPTED, RunOptions, SolveOptions
 from thalweg.command.parameters import REQUIRED, Parameter, parameters
+from thalweg.fitting import files, reports
+from thalweg.fitting.sameness import is_regression
+from thalweg.fitting.search import Search, search
 from thalweg.problems.regressions import model_of
 from thalweg.verbs.run import run as run_all
 from thalweg.verbs.solve import solve as solve_all
@@ -57,10 +60,10 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
         files.check_fits(options.out, chosen)
         words_of = methods or words.finishing(chosen)
         named = words.chosen_methods(words.bounded(words_of) if _bounds(problem, options) else words_of)
-        limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
-        fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
+        limits = (REGRESSION if is_regression(chosen) else {}) | options.budget
+        fits, seen = _fits(chosen, named, points, options, limits)
         heading, *lines = reports.report(fits, chosen)
-        print("\n".join([*([""] if found else []), heading, *_told(chosen), *lines]))
+        print("\n".join([*([""] if found else []), heading, *_told(chosen), *reports.searched(seen), *lines]))
         found.append((fits, chosen, reports.succeeded(fits, named)))
         if "interrupted" in fits.attrs:
             break
@@ -75,6 +78,16 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     return DONE if all(done for *_, done in found) else FAILED
 
 
+def _fits(
+    chosen: Problem, named: Any, points: Any, options: SolveOptions, limits: dict[str, Any]
+) -> tuple[Any, Search | None]:
+    """Every fit, and what a search saw, for a table of which nobody says where a parameter begins."""
+    settings, model = {"key": options.seed, "dtype": options.dtype} | limits, model_of(chosen)
+    if options.models and points is None and model is not None and model.unsaid:
+        return search(chosen, named, **settings)
+    return solve_all(chosen, named, points, **settings), None
+
+
 def _write(fits: Any, chosen: Problem, options: SolveOptions) -> None:
     """The files that were asked for, and where they went."""
     if options.out is not None:
@@ -84,7 +97,7 @@ def _write(fits: Any, chosen: Problem, options: SolveOptions) -> None:
         if file is not None:
             from thalweg import plot
 
-            fit = option == "figure" and reports.is_regression(chosen)
+            fit = option == "figure" and is_regression(chosen)
             (plot.fit(fits, chosen) if fit else plot.waterfall(fits)).savefig(file, dpi=150)
             print(f"{option}: {file}")
 

@@ -9,6 +9,7 @@ from thalweg.problems.classic import ackley, beale, himmelblau, quadratic, rastr
 from thalweg.problems.collections import cutest
 from thalweg.problems.composed import exponential, pbdl, roots_of_unity, scaling, sine
 from thalweg.problems.gaussian_wells import wells
+from thalweg.problems.guesses import guesses
 from thalweg.problems.one_dimensional import convex, double_well, polynomial, rugged, worst_case
 from thalweg.problems.regressions import regression, start_ranges
 from thalweg.problems.statistical_reference import misra1a, nist
@@ -31,6 +32,7 @@ __all__ = [
     "cutest",
     "double_well",
     "exponential",
+    "guesses",
     "heat",
     "himmelblau",
     "misra1a",

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
@@ -48,6 +48,18 @@ class Model:
     ranges: tuple[np.ndarray, np.ndarray] | None = None  # from which random starts are drawn, each (d,)
     sigma: str = ""  # the name of the standard deviations of what is observed, where these are known
     told: str = ""  # what was read of the table and what was left out, in one line
+    started: frozenset[str] = frozenset()  # parameters of which a person gave a start,
+    ranged: frozenset[str] = frozenset()  # or a range
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether nobody said where some parameter may begin."""
+        return not self.started | self.ranged >= set(self.parameters)
+
+    def rows(self, which: np.ndarray) -> "Model":
+        """The model of some of the observations."""
+        predictors = {name: column[which] for name, column in self.predictors.items()}
+        return replace(self, predictors=predictors, observed=self.observed[which])
 
     def __call__(self, parameters: Mapping[str, Array]) -> Array:
         return self.predict(parameters, self.predictors, self.observed.shape)
@@ -180,7 +192,10 @@ def regression(
     deviations = _deviations(sigma, absolute_sigma, table, columns, len(response))
     name = Path(table.path).stem if isinstance(table, Table) else "regression"
     said = weights or ("" if sigma is None else "sigma")
-    fitted = Model(parsed, free, values, y, response, about.fixed, bool(about.bounds), places.ranges, said, told)
+    given = frozenset(about.start), frozenset(about.ranges)
+    fitted = Model(
+        parsed, free, values, y, response, about.fixed, bool(about.bounds), places.ranges, said, told, *given
+    )
     loss = SquaredError(response, sigma=deviations, absolute_sigma=absolute_sigma)
     return fitted.problem(name, places.start, places.domain, loss=loss)
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from thalweg import analysis
 from thalweg.chain.problem import Problem
-from thalweg.command import reports
+from thalweg.fitting.sameness import is_regression
 
 OF_A_FIT = (".csv", ".json")
 
 
 def check_fits(file: Path | None, problem: Problem) -> None:
     """ValueError where a file is to hold a fit of data, and the problem is none."""
-    if file is not None and file.suffix.lower() in OF_A_FIT and not reports.is_regression(problem):
+    if file is not None and file.suffix.lower() in OF_A_FIT and not is_regression(problem):
         raise ValueError(
             f"{file} would hold parameters with standard errors, but {problem.name!r} is no regression; let --out end "
             "in .nc."

@@ -8,25 +8,18 @@ from typing import Any
 import numpy as np
 
 from thalweg import analysis
-from thalweg.chain.losses import SquaredError
+from thalweg.analysis.components import names_of
 from thalweg.chain.problem import Problem
-from thalweg.command.assignments import components
 from thalweg.engine.endings import Ending, Outcome, why
+from thalweg.fitting.sameness import Sameness, is_regression
+from thalweg.fitting.search import Search
 from thalweg.methods.method import Bounded, Method
 from thalweg.problems.regressions import model_of
 
-REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
-DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which residuals of the same fit agree
 MOST_VARIANTS = 40  # in a table, else the best half as many
 MOST_CORRELATED = 8  # parameters in a matrix of correlations
 MOST_COMPONENTS = 10  # of x in a table
 ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or move
-
-
-def is_regression(problem: Problem) -> bool:
-    """Whether L is a sum of more squares than x has components, so that there are standard errors, or of a table."""
-    many = problem.chain.spaces[-1].size > problem.dimension or model_of(problem) is not None
-    return isinstance(problem.loss, SquaredError) and many
 
 
 def succeeded(fits: Any, methods: Mapping[str, Method]) -> bool:
@@ -49,7 +42,7 @@ def report(fits: Any, problem: Problem) -> list[str]:
     with np.errstate(all="ignore"):  # infinity and NaN are results, here as in the fits
         loss = np.asarray(fits.loss, np.float64)
         finite = np.where(np.isfinite(loss), loss, np.inf)
-        reached = np.isfinite(loss) & (finite <= _ceiling(finite.min(), problem, fits.attrs["dtype"]))
+        reached = np.isfinite(loss) & (finite <= Sameness.of(problem, fits.attrs["dtype"]).ceiling(finite.min()))
         order = np.argsort(finite.min(axis=1), kind="stable")
         shown = np.sort(order) if len(order) <= MOST_VARIANTS else order[: MOST_VARIANTS // 2]
         some = fits.isel(variant=shown)
@@ -58,9 +51,27 @@ def report(fits: Any, problem: Problem) -> list[str]:
         if len(shown) < len(order):
             lines.append(f"(the best {len(shown)} of {len(order)} variants by loss)")
         if not is_regression(problem) and problem.dimension <= MOST_COMPONENTS:
-            lines += ["", *_aligned(_points(some, components(problem)))]
+            lines += ["", *_aligned(_points(some, names_of(problem)))]
         endings = [*_moved(fits), *_endings(fits, reached)]
     return [*lines, *([""] if endings else []), *endings]
+
+
+def searched(seen: Search | None) -> list[str]:
+    """What a search for a start did, and how sure it is of the best."""
+    if seen is None:
+        return []
+    if seen.fitted == 1:
+        return ["no start was needed: the model is linear in its parameters"]
+    drawn = f"{seen.drawn} points were drawn by the scales of data and model"
+    lines = [f"no start was given: {drawn}, and {seen.fitted} of them fitted"]
+    if not seen.minima:
+        return [*lines, "none of these fits came to an end; give a start or a range of a parameter"]
+    which = "one minimum was" if len(seen.minima) == 1 else f"{len(seen.minima)} minima of different height were"
+    sure = f"another fit would find a new one with probability {100 * seen.unseen:.2g} %"
+    lines.append(f"{which} found, the lowest by {seen.reached} of {seen.ended} fits that ended; {sure}")
+    if seen.reached == 1 and seen.ended > 1:
+        lines.append("only one fit reached the lowest, so that a lower one may exist; try more starts, or ranges")
+    return lines
 
 
 def comparison(found: Sequence[tuple[Any, Problem]]) -> tuple[int, list[str]]:
@@ -84,15 +95,6 @@ def comparison(found: Sequence[tuple[Any, Problem]]) -> tuple[int, list[str]]:
     return best, [*lines, "", f"the lowest AIC has {formulas[best]}"]
 
 
-def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
-    """The highest loss that is the same as the lowest, but for where a method stopped and for rounding."""
-    if not is_regression(problem):
-        return lowest + REACHED * max(1.0, abs(lowest))
-    origin = np.zeros(problem.chain.spaces[-1].size)
-    rounding = DIGITS[dtype] * np.linalg.norm(problem.residual_at(origin)) / np.sqrt(2)  # of the target
-    return (np.sqrt(lowest * (1 + REACHED)) + rounding) ** 2  # of exact data the lowest may be 0
-
-
 def _heading(fits: Any, problem: Problem) -> str:
     parts = [f"{fits.sizes['start']} start{'s' if fits.sizes['start'] > 1 else ''}"]
     model = model_of(problem)
@@ -110,7 +112,7 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     best = analysis.best_fit(fits)
     spread = analysis.uncertainty(best, problem)
     errors, table = spread.standard_error.values, analysis.fit_table(best, problem)[:-2]  # but what stands below
-    names = [*components(problem), *table.index[len(errors) :]]
+    names = [*names_of(problem), *table.index[len(errors) :]]
     rows = [
         [name, f"{x:#.9g}", note or f"{error:#.5g}"]
         for name, (x, error, note) in zip(names, table.itertuples(index=False), strict=True)

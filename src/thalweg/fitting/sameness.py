@@ -1,0 +1,39 @@
+"""When a fit is one to tell standard errors of, and when two are the same."""
+
+from typing import NamedTuple, final
+
+import numpy as np
+
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.problems.regressions import model_of
+
+REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
+DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which residuals of the same fit agree
+
+
+def is_regression(problem: Problem) -> bool:
+    """Whether L is a sum of more squares than x has components, so that there are standard errors, or of a table."""
+    many = problem.chain.spaces[-1].size > problem.dimension or model_of(problem) is not None
+    return isinstance(problem.loss, SquaredError) and many
+
+
+@final
+class Sameness(NamedTuple):
+    """When losses of a problem are the same, but for where a method stopped and for rounding."""
+
+    rounding: float  # of the target, the root of a loss
+    squares: bool  # whether L is a sum of squares
+
+    @classmethod
+    def of(cls, problem: Problem, dtype: str) -> "Sameness":
+        if not is_regression(problem):
+            return cls(0.0, False)
+        origin = np.zeros(problem.chain.spaces[-1].size)
+        return cls(DIGITS[dtype] * float(np.linalg.norm(problem.residual_at(origin))) / np.sqrt(2), True)
+
+    def ceiling(self, lowest: float) -> float:
+        """The highest loss that is the same as the lowest."""
+        if not self.squares:
+            return lowest + REACHED * max(1.0, abs(lowest))
+        return (np.sqrt(lowest * (1 + REACHED)) + self.rounding) ** 2  # of exact data the lowest may be 0

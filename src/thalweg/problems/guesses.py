@@ -1,0 +1,221 @@
+"""Where a fit may begin of which nobody says where: points whose scales come from the data and the formula."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from thalweg.chain.losses import SquaredError
+from thalweg.chain.problem import Problem
+from thalweg.formula import Formula
+from thalweg.numerics.arithmetic import Operation
+from thalweg.numerics.reading import whole
+from thalweg.problems.dimensions import dimensions
+from thalweg.problems.linear import linear, projected
+from thalweg.problems.regressions import Model, model_of
+
+MOST_ROWS = 500  # observations by which points are judged
+OFFSETS = 0.5  # the share of points at which sums within functions vanish at an observation
+POSITIVE = 0.75  # the share of positive numbers
+WIDE = 0.25  # the share of points that are drawn from six more decades
+DECADES = 6.0  # that the sizes of the data span at most
+
+
+def guesses(problem: Problem, n: int = 4096, key: int = 0) -> np.ndarray:
+    """Points where the fit of a formula may begin, the best first.
+
+    Parameters in which the formula is linear are the best ones for the others (variable projection). Of the others each
+    has the dimension that makes the terms of the formula agree, a rate 1/[time], say, and is drawn with a random sign
+    from the decades that the data cover in it, a pure number around 1, a quarter of the points from six decades more.
+    At half of the points sums within functions vanish at one of the observations: x - m puts a peak m at one, exp(a +
+    b*x) is 1 there. A parameter with a start is drawn from a tenth of it to ten times it, one with a range within that;
+    all are within their bounds.
+
+    Args:
+        problem: a ``regression`` or ``nist``.
+        n: how many points, a pure number, 1 or more.
+        key: the seed, a whole number, 0 or more.
+    Returns:
+        An array of shape (n, d) in [x], float64, by the sum of squares over up to 500 of the observations, finite ones
+        first.
+    Raises:
+        ValueError: for a problem that is no formula of parameters, and for an n or a key that is no such number.
+    Cost:
+        n sums of squares over up to 500 observations, by NumPy: nothing is compiled.
+    Source:
+        Golub and Pereyra (1973), SIAM J. Numer. Anal. 10, for the parameters in which the formula is linear.
+    Example:
+        >>> t = np.array([0.0, 1.0, 2.0, 4.0])
+        >>> decay = tw.problems.regression({"t": t, "y": 300 * np.exp(-0.5 * t)}, "a*exp(-k*t)", "y")
+        >>> tw.problems.guesses(decay, 1000)[0].round(1).tolist()
+        [300.0, 0.5]
+    """
+    model = model_of(problem)
+    if model is None:
+        raise ValueError(
+            f"{problem.name!r} is no formula of parameters, from which scales of a start could be read; give starts."
+        )
+    generator = np.random.default_rng(whole(key, "key", 0))
+    values, best = _drawn(model, _sides(problem, model), whole(n, "n", 1), generator)
+    rows = np.sort(generator.permutation(len(model.observed))[:MOST_ROWS])
+    points, squares = _completed(model, values, best, rows, _weights(problem, model)[rows], n)
+    points = np.clip(points, *problem.domain) if model.bounded and problem.domain is not None else points
+    squares = np.where(np.isfinite(points).all(axis=1), squares, np.inf)
+    points = np.where(np.isfinite(points), points, problem.start)
+    return points[np.argsort(squares, kind="stable")]
+
+
+def _weights(problem: Problem, model: Model) -> np.ndarray:
+    """1/sigma of each observation."""
+    sigma = problem.loss.sigma if isinstance(problem.loss, SquaredError) else None
+    return np.broadcast_to(1.0 if sigma is None else 1 / np.asarray(sigma), model.observed.shape)
+
+
+def _sides(problem: Problem, model: Model) -> Mapping[str, tuple[float, float]]:
+    """The bounds of each parameter that a person gave."""
+    if not model.bounded or problem.domain is None:
+        return {}
+    return dict(zip(model.parameters, zip(*problem.domain, strict=True), strict=True))
+
+
+def _drawn(
+    model: Model, bounds: Mapping[str, tuple[float, float]], n: int, generator: np.random.Generator
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """n numbers for each parameter, but for those in which the formula is linear and which are named."""
+    best = linear(model.formula, [name for name in model.parameters if name not in model.ranged])
+    free = [name for name in model.parameters if name not in best]
+    wide = generator.uniform(size=n) < WIDE
+    values, scales = {}, _Scales.of(model)
+    for name in free:
+        values[name] = scales.numbers(name, wide, generator)
+    for part, name in _offsets(model.formula, [name for name in free if name not in model.started | model.ranged]):
+        root = _root(part, name, {**model.fixed, **dict.fromkeys(best, 1.0), **values}, model.predictors, generator)
+        here = (generator.uniform(size=n) < OFFSETS) & np.isfinite(root)
+        values[name] = np.where(here, root, values[name])
+    if model.ranges is not None:
+        for name in model.started | model.ranged:
+            if name in free:
+                at = model.parameters.index(name)
+                values[name] = _between(model.ranges[0][at], model.ranges[1][at], n, generator)
+    for name, (low, high) in bounds.items():
+        if name in free:
+            values[name] = _within(values[name], low, high, generator)
+    return values, best
+
+
+def _completed(
+    model: Model, values: Mapping[str, np.ndarray], best: tuple[str, ...], rows: np.ndarray, weights: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The points with the best of the other parameters, (n, d), and the sums of squares over the rows, (n,)."""
+    known: dict[str, Any] = {name: column[rows] for name, column in model.predictors.items()}
+    known |= {**model.fixed, **{name: column[:, None] for name, column in values.items()}}
+    if not values:  # the formula is linear in all, and its best point alone
+        known[""] = np.zeros((1, 1))
+    coefficients, squares = projected(model.formula, best, known, model.observed[rows], weights)
+    if not values:
+        coefficients, squares = np.repeat(coefficients, n, axis=0), np.repeat(squares, n)
+    columns = {**values, **dict(zip(best, coefficients.T, strict=True))}
+    return np.stack([columns[name] for name in model.parameters], axis=1), squares
+
+
+@final
+class _Scales(NamedTuple):
+    """The dimension of each parameter, and the decades of the sizes that the data have in theirs."""
+
+    powers: Mapping[str, np.ndarray]  # of the units of each predictor and of the response, (k + 1,)
+    decades: Sequence[tuple[float, float]]  # log10 of the least and the largest size, k + 1 of them
+
+    @classmethod
+    def of(cls, model: Model) -> "_Scales":
+        names = [*model.parameters, *model.fixed]
+        powers = dimensions(model.formula, names, list(model.predictors))
+        known = [_sizes(column) for column in model.predictors.values()]
+        low, high = _sizes(model.observed)
+        span = np.ptp(model.observed)
+        response = (np.log10(span / 10) if span > 0 else low, high)
+        return cls(dict(zip(names, powers, strict=True)), [*known, response])
+
+    def numbers(self, name: str, wide: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Numbers in the units of a parameter, of random signs."""
+        n, powers = len(wide), self.powers[name]
+        size = generator.uniform(-0.5, 0.5, n) + (0 if powers.any() else generator.uniform(-0.5, 0.5, n))
+        for power, (low, high) in zip(powers, self.decades, strict=True):
+            size = size + power * generator.uniform(low, high, n)
+        size = size + np.where(wide, generator.uniform(-DECADES / 2, DECADES / 2, n), 0)
+        return 10.0 ** np.clip(size, -300, 300) * np.where(generator.uniform(size=n) < POSITIVE, 1, -1)
+
+
+def _sizes(column: np.ndarray) -> tuple[float, float]:
+    """log10 of the least and the largest size of numbers of a column: of its steps, and of itself or its span."""
+    sizes = np.abs(column[column != 0])
+    if not sizes.size:
+        return 0.0, 0.0
+    high, steps = max(sizes.max(), np.ptp(column)), np.diff(np.unique(column))
+    low = min(sizes.min(), np.median(steps)) if steps.size else sizes.min()
+    return float(max(np.log10(low), np.log10(high) - DECADES)), float(np.log10(high))
+
+
+def _root(
+    part: Formula,
+    name: str,
+    values: Mapping[str, Any],
+    predictors: Mapping[str, np.ndarray],
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Where a part of the formula that is linear in a parameter vanishes, each time at another observation."""
+    n = len(values[name])
+    at: dict[str, Any] = dict(values)
+    if predictors:
+        rows = generator.integers(len(next(iter(predictors.values()))), size=n)
+        at |= {predictor: column[rows] for predictor, column in predictors.items()}
+    rest, more = part.in_numpy(at | {name: 0.0}), part.in_numpy(at | {name: 1.0})
+    with np.errstate(all="ignore"):
+        return np.broadcast_to(-rest / (more - rest), n)
+
+
+def _between(low: float, high: float, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Numbers of a range, by their logarithm where it is of several decades of one sign."""
+    if low * high > 0 and not 0.1 < low / high < 10:
+        least, most = sorted([abs(low), abs(high)])
+        return np.sign(low) * np.exp(generator.uniform(np.log(least), np.log(most), n))
+    return generator.uniform(low, high, n)
+
+
+def _within(values: np.ndarray, low: float, high: float, generator: np.random.Generator) -> np.ndarray:
+    """Numbers within bounds: as they are, mirrored at a bound that they cross, or else any."""
+    mirrored = np.where(values < low, 2 * low - values, np.where(values > high, 2 * high - values, values))
+    inside = (low <= mirrored) & (mirrored <= high)
+    if inside.all():
+        return mirrored
+    return np.where(inside, mirrored, _between(low, high, len(values), generator))
+
+
+def _offsets(formula: Formula, names: Sequence[str]) -> list[tuple[Formula, str]]:
+    """Sums that are no denominators, the inner ones first, each with the parameters that can make it vanish."""
+    denominators = _denominators(formula)
+    sums = [
+        part
+        for i, part in enumerate(formula.parts())
+        if isinstance(part.steps[0], Operation)
+        and part.steps[0].arity == 2
+        and part.steps[0].name in "+-"
+        and i > 0
+        and i not in denominators
+    ]
+    return [(part, name) for part in reversed(sums) for name in names if name in linear(part, [name])]
+
+
+def _denominators(formula: Formula) -> set[int]:
+    """The steps at which the divisor of a quotient begins."""
+    found: set[int] = set()
+    pending: list[tuple[str, int]] = []  # operations, and how many operands are to come
+    for i, step in enumerate(formula.steps):
+        if pending:
+            operation, left = pending.pop()
+            if operation == "/" and left == 1:
+                found.add(i)
+            if left > 1:
+                pending.append((operation, left - 1))
+        if isinstance(step, Operation):
+            pending.append((step.name, step.arity))
+    return found
