@@ -2,12 +2,12 @@
 
 import re
 
-import corpus
 import numpy as np
+import published
 import pytest
 from scipy.optimize import least_squares
 
-FITS = corpus.fits()
+FITS = published.fits()
 NIST = [fit for fit in FITS if fit.source.startswith("NIST")]
 
 
@@ -19,7 +19,7 @@ def half_digit(text):
 
 def minimum(fit):
     """MINPACK's minimum from the published parameters: its residuals, Jacobian and parameters."""
-    predict, y = corpus.model(fit)
+    predict, y = published.model(fit)
     x = fit.published
     for _ in range(3):  # each begins with a fresh trust region
 
@@ -37,7 +37,7 @@ def minimum(fit):
 def test_the_published_answer_is_a_minimum_to_its_digits(fit):
     residuals, jacobian, x = minimum(fit)
     rss, freedom = float(residuals @ residuals), len(residuals) - len(x)
-    floor = 1e-18 * float(np.sum(corpus.model(fit)[1] ** 2))  # what rounding leaves of Lanczos1
+    floor = 1e-18 * float(np.sum(published.model(fit)[1] ** 2))  # what rounding leaves of Lanczos1
     assert rss == pytest.approx(fit.rss, rel=1e-8, abs=floor)
     if fit.printed_rss:
         assert abs(rss - float(fit.printed_rss)) <= 2 * half_digit(fit.printed_rss) + floor
@@ -58,7 +58,7 @@ def test_the_corpus_is_large_and_most_answers_are_printed():
 
 
 def test_the_corpus_is_small():
-    assert sum(path.stat().st_size for path in (corpus.DATA / "fits").iterdir()) < 200_000
+    assert sum(path.stat().st_size for path in (published.DATA / "fits").iterdir()) < 200_000
 
 
 def test_lower_minima_are_said_where_there_are_any():
