@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Two workers share the cores: threads of OpenBLAS, which spin while they wait, made some tests ten times as long.
 test slow test-newest: export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test slow lint test-newest bench bench-quick clean
+.PHONY: demo test slow lint test-newest bench bench-quick bench-corpus clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
@@ -47,6 +47,11 @@ bench: .venv/installed
 
 bench-quick: .venv/installed
 	$(BIN)/python benchmarks/quick.py
+
+# Published fits without a start, beside SciPy's curve_fit and lmfit.
+bench-corpus: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check lmfit==1.3.4
+	$(BIN)/python benchmarks/corpus.py --page docs/no-start.md
 
 clean:
 	rm -rf .venv .venv-newest demo
