@@ -19,7 +19,7 @@ from thalweg.engine.evaluations import EVALUATIONS, UNKNOWN, Counted, in_loops
 from thalweg.engine.hardware import Cost
 from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, hyperparameter, point
 from thalweg.engine.sharing import varying_leaves
-from thalweg.engine.traces import calls_host, mixed, one_by_one, operations, transforms
+from thalweg.engine.traces import calls_host, equations, mixed, one_by_one, operations, transforms
 from thalweg.methods.method import Method
 
 
@@ -47,7 +47,7 @@ class Functions:
     """``load(settings, item)`` and ``advance(settings, lane)`` give a lane, ``kept(settings, lane)`` what is written of
     it; all are functions of one lane. ``axes`` tells which leaves of a lane differ between lanes; ``first`` and
     ``each`` count the evaluations before the first step and of every step; ``programs`` are compiled from these. A step
-    sees so many ``outputs``, the components of y, of so many ``examples``.
+    sees so many ``outputs``, the components of y, of so many ``examples``. All have so many ``equations`` when traced.
 
     ``swept`` tells which hyperparameters have one value per lane; ``case`` is one of the data sets, or None. Values of
     hyperparameters, starts, data, keys, tolerances and budgets are arguments of the compiled program.
@@ -79,6 +79,7 @@ class Functions:
         self.advance, advance, _, self.each = self._traced(self._advance, self.settings, self.lane)
         self.kept, kept, self.row, _ = self._traced(self._kept, self.settings, self.lane)
         traces = load, advance, kept
+        self.equations = sum(1 for trace in traces for _ in equations(trace))
         host, alone = any(map(calls_host, traces)), any(map(one_by_one, traces))
         self.cost = Cost(dear or host, host, alone)
         self.transforms = transforms(advance)

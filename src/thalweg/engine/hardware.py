@@ -18,6 +18,8 @@ import numpy as np
 EXACT = ("xla_allow_excess_precision", False)
 # The CPU backend hands reductions to a library whose fixed cost exceeds a short sum over components.
 LIBRARY = ("xla_cpu_experimental_ynn_fusion_type", "LIBRARY_FUSION_TYPE_DOT")
+# jax 0.10's CPU backend compiles loops of many operations a third faster without these, which they hardly speed up.
+PLAIN = ("xla_cpu_use_fusion_emitters", False)
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
@@ -38,6 +40,8 @@ class Hardware:
     threads: int = CORES  # tiles under way at a time
     order: Literal["lanes", "free"] = "lanes"  # of memory: lanes next to each other, or as XLA likes
     options: tuple[tuple[str, Any], ...] = (LIBRARY, EXACT)  # to XLA; those it does not know are left out
+    many: int = 800  # equations of a load and a step, from which ``plain`` is added to these in ``solve``
+    plain: tuple[tuple[str, Any], ...] = (PLAIN,)
     lapack_in_turn: bool = True  # whether programs that call LAPACK must wait for each other (``xla.LAPACK``)
     views: bool = True  # whether the host can read an array where it lies
     vector: int = 16  # lanes of the widest vector instruction: tiles are multiples of it
@@ -109,6 +113,7 @@ GPU = Hardware(
     threads=1,  # with 2, small and very large runs took 1.6 times as long
     order="free",
     options=(EXACT,),
+    plain=(),
     lapack_in_turn=False,
     views=False,
     vector=32,

@@ -113,8 +113,9 @@ def _build(of: Functions, width: int, hardware: Hardware) -> Program:
         else:
             begin, chunk = None, loops.recycle
             bounds = queue, count, jax.ShapeDtypeStruct((), bool), count
+        options = hardware.options + (() if in_step or of.equations < hardware.many else hardware.plain)
         chunk = jax.jit(chunk, donate_argnums=(0, 1), keep_unused=True)
-        chunk = compiled(chunk, hardware.options, lanes, out, of.settings, *bounds)
+        chunk = compiled(chunk, options, lanes, out, of.settings, *bounds)
     lapack = calls_lapack(chunk) or (begin is not None and calls_lapack(begin))
     return Program(of, hardware, begin, chunk, width, rows, places, lanes, out, lapack)
 

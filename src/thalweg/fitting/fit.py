@@ -114,20 +114,21 @@ def fit(
     dtype: Any = None,
     **more: Any,
 ) -> Fit:
-    """Fit a formula to a table by least squares, from wherever it takes.
+    """Fit a formula to a table by least squares, from wherever it takes: the least |(y - model(x)) / sigma|^2.
 
+    Parameters are x, each in its own [x], predictions in the [y] of the column, and [L] = [y]^2 without sigma.
     Without a start for each parameter, thousands of points whose scales come from data and formula are drawn
     (``problems.guesses``), and the best of them fitted; what is given of starts, ranges and bounds is kept to.
 
     Args:
-        data, model, y, start, domain: as ``problems.regression`` has them, and ``more`` of it: bounds, fixed, sigma,
-            absolute_sigma, where, rename, missing, ….
+        data, model, y, start, domain: as ``problems.regression`` has them.
         method: ``LevenbergMarquardt``, bounded where bounds are given, if None.
         until: when a fit is done (``tolerances``).
         max_steps: of one fit.
         max_seconds: for one round of fits, in s; None for no limit.
         key: the seed of the search, a whole number, 0 or more.
         dtype: "float32" or "float64", which is also what None means.
+        more: of ``problems.regression``: bounds, fixed, sigma, absolute_sigma, where, rename, missing, ….
     Returns:
         A ``Fit``: prints as its report; ``parameters``, ``standard_errors``, ``table``, ``report``, ``predict``,
         ``plot``, ``save``, and the ``problem`` and ``fits`` for everything else.

@@ -22,8 +22,9 @@ DECADES = 6.0  # that the sizes of the data span at most
 
 
 def guesses(problem: Problem, n: int = 4096, key: int = 0) -> np.ndarray:
-    """Points where the fit of a formula may begin, the best first.
+    """Points x where the fit of a formula may begin, the best first: those of the least L = |(y - model(x)) / sigma|^2.
 
+    Parameters are x, each in its own [x], y in the unit of its column, and [L] = [y]^2 without sigma.
     Parameters in which the formula is linear are the best ones for the others (variable projection). Of the others each
     has the dimension that makes the terms of the formula agree, a rate 1/[time], say, and is drawn with a random sign
     from the decades that the data cover in it, a pure number around 1, a quarter of the points from six decades more.
