@@ -19,7 +19,7 @@ from scipy.optimize import curve_fit
 import thalweg as tw
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-import agreement  # which lies beside its numbers
+import others  # which lies beside its numbers
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "agreement.md"
 COLUMNS = ("parameters", "standard errors", "bands", "profile intervals")
@@ -45,7 +45,7 @@ WORDS = """
 
 @cache
 def fitted(name: str, sigma: Any) -> tuple[xr.Dataset, tw.Problem]:
-    problem = agreement.problem(name, sigma)
+    problem = others.problem(name, sigma)
     return tw.solve(problem, tw.methods.LevenbergMarquardt(), gtol=0.0, xtol=1e-12), problem
 
 
@@ -77,14 +77,14 @@ def compared(row: dict[str, Any]) -> list[float | None]:
 
 
 def _bands(row: dict[str, Any], fits: xr.Dataset, problem: tw.Problem) -> float:
-    band = tw.analysis.prediction(fits, problem, at=agreement.at(row))
+    band = tw.analysis.prediction(fits, problem, at=others.at(row))
     width = np.array(row["prediction_high"]) - row["prediction_low"]
-    ends = [key for key in agreement.BANDS if key in row]
+    ends = [key for key in others.BANDS if key in row]
     return digits(np.array([(band[key].values - np.array(row[key])) / width for key in ends]))
 
 
 def scipys(name: str) -> list[float | None]:
-    model, y, start = agreement.model(name)
+    model, y, start = others.model(name)
     values, covariance = curve_fit(model, np.arange(len(y)), y, start)
     fits, problem = fitted(name, None)
     best, names = tw.analysis.best_fit(fits), list(model.names)
@@ -118,7 +118,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--page", type=Path, help=f"a file to write, such as {PAGE.name}; else the page is printed")
     options = parser.parse_args()
-    every, plain = agreement.rows(), []
+    every, plain = others.rows(), []
     for row in every:
         name = row["fit"] + (f", sigma = {row['sigma']}" if "sigma" in row else "")
         plain.append((row["program"], name, compared(row)))
