@@ -33,11 +33,11 @@ WORDS = """
   we have drc's errors to 6 digits and HESSE's to 3 or 4 (`tests/test_agreement.py`). Both are of first order; where
   they differ, the profile interval is the one to quote.
 - **Profile intervals of `nls`** (`confint`) are interpolated by a spline through some ten points of the profile, which
-  costs up to 3e-3 of the width on bod, whose profile is the most curved. Ours, lmfit's and MINOS's are roots of the
-  profile itself and agree to 5 digits or more; where lmfit and `nls` differ, as for A of bod (14.0494 and 14.0845), we
-  have the root.
+  costs 1e-3 of the width on bod, whose profile is the most curved: A of bod ends at 14.0845, where lmfit and we have
+  14.0494. Ours, lmfit's and MINOS's are roots of the profile itself and agree to 5 digits or more, but where MINOS's
+  own tolerance ends it before (4 digits of the upper ends of bod and Misra1a).
+- **Parameters of drc** stop at its tolerance, 1e-7 of the sum of squares: 5 digits.
 - **Standard errors of lmfit and `curve_fit`** come from differences: 4 to 6 digits. Ours come from derivatives.
-- **MINOS** stops at its own tolerance: 4 digits of the upper end of bod.
 - **The quantile**: with an absolute sigma, intervals are of the normal distribution, as MINOS's; else of Student's t
   with m - d degrees of freedom, as those of R and lmfit. `confint.default` of R takes the normal one always.
 """
@@ -99,7 +99,7 @@ def scipys(name: str) -> list[float | None]:
 
 def page(rows: list[tuple[str, str, list[float | None]]]) -> str:
     heading = " | ".join(COLUMNS)
-    lines = ["# Agreement with other programs", "", f"Made by `benchmarks/agreement.py`. {__doc__.strip()}", ""]
+    lines = ["# Agreement with other programs", "", "Made by `benchmarks/agreement.py`. " + _told(), ""]
     lines += ["The least of all fits:", "", f"| program | fits | {heading} |", "|---|---:|" + "---:|" * len(COLUMNS)]
     for program in dict.fromkeys(program for program, _, _ in rows):
         each = [found for other, _, found in rows if other == program]
@@ -108,6 +108,10 @@ def page(rows: list[tuple[str, str, list[float | None]]]) -> str:
     lines += [WORDS, "## Every fit", "", f"| program | fit | {heading} |", "|---|---|" + "---:|" * len(COLUMNS)]
     lines += [f"| {program} | {name} | {_cells(found)} |" for program, name, found in rows]
     return "\n".join(lines) + "\n"
+
+
+def _told() -> str:
+    return " ".join((__doc__ or "").replace("``", "`").split())
 
 
 def _cells(found: list[float | None]) -> str:
