@@ -48,10 +48,11 @@ bench: .venv/installed
 bench-quick: .venv/installed
 	$(BIN)/python benchmarks/quick.py
 
-# Published fits without a start, beside SciPy's curve_fit and lmfit.
+# Published fits without a start, beside SciPy's curve_fit and lmfit; the numbers of a fit beside other programs'.
 bench-corpus: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check lmfit==1.3.4
 	$(BIN)/python benchmarks/corpus.py --page docs/no-start.md
+	$(BIN)/python benchmarks/agreement.py --page docs/agreement.md
 
 clean:
 	rm -rf .venv .venv-newest demo
