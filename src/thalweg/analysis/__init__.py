@@ -8,6 +8,7 @@ from thalweg.analysis.cycles import final_period
 from thalweg.analysis.divergence import divergence
 from thalweg.analysis.fit_report import fit_report
 from thalweg.analysis.fitted import fitted
+from thalweg.analysis.intervals import profile_intervals
 from thalweg.analysis.landscape import landscape
 from thalweg.analysis.lyapunov import lyapunov
 from thalweg.analysis.outcome import outcome
@@ -46,6 +47,7 @@ __all__ = [
     "performance_profile",
     "precision",
     "prediction",
+    "profile_intervals",
     "rates",
     "stability",
     "stationary_points",
