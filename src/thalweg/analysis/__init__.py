@@ -16,6 +16,7 @@ from thalweg.analysis.precision import precision
 from thalweg.analysis.prediction import prediction
 from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
 from thalweg.analysis.rates import rates
+from thalweg.analysis.resampling import bootstrap
 from thalweg.analysis.stability import stability
 from thalweg.analysis.stationary_points import KINDS, stationary_points
 from thalweg.analysis.table import table
@@ -30,6 +31,7 @@ __all__ = [
     "basins",
     "best_fit",
     "bifurcation",
+    "bootstrap",
     "criteria",
     "data_profile",
     "distance",
