@@ -5,6 +5,7 @@ from thalweg.analysis.basins import basins
 from thalweg.analysis.bifurcation import bifurcation, doublings
 from thalweg.analysis.criteria import criteria, f_test
 from thalweg.analysis.cycles import final_period
+from thalweg.analysis.derivation import derived
 from thalweg.analysis.divergence import divergence
 from thalweg.analysis.fit_report import fit_report
 from thalweg.analysis.fitted import fitted
@@ -34,6 +35,7 @@ __all__ = [
     "bootstrap",
     "criteria",
     "data_profile",
+    "derived",
     "distance",
     "divergence",
     "doublings",
