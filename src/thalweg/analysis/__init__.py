@@ -6,6 +6,7 @@ from thalweg.analysis.bifurcation import bifurcation, doublings
 from thalweg.analysis.criteria import criteria, f_test
 from thalweg.analysis.cycles import final_period
 from thalweg.analysis.derivation import derived
+from thalweg.analysis.diagnostics import diagnostics
 from thalweg.analysis.divergence import divergence
 from thalweg.analysis.fit_report import fit_report
 from thalweg.analysis.fitted import fitted
@@ -36,6 +37,7 @@ __all__ = [
     "criteria",
     "data_profile",
     "derived",
+    "diagnostics",
     "distance",
     "divergence",
     "doublings",

@@ -27,7 +27,9 @@ def is_bounded(problem: Problem, bounded: bool | None) -> bool:
 
 def refit(problem: Problem, points: np.ndarray, cases: Any, bounded: bool) -> xr.Dataset:
     """The fit of each case from its own points, (cases, n, d), or from all, (n, d): one variant, in float64; compiled
-    once for a problem and so many cases."""
+    once for a problem and so many cases. ValueError where a point is not finite."""
+    if not np.isfinite(points).all():
+        raise ValueError(f"the best fit of {problem.name!r} is not finite; try other starts.")
     method = LevenbergMarquardt(bounded=bounded)
     fits = solve(problem, method, points, cases=cases, gtol=0.0, xtol=XTOL, ftol=FTOL, max_steps=MAX_STEPS)
     return fits.isel(variant=0)
