@@ -275,6 +275,24 @@ def test_cases_are_each_solved_as_alone(compiled):
     assert len(compiled) == before and again.sizes == fits.sizes
 
 
+def test_each_case_may_have_starts_of_its_own():
+    """(x^2 - c)^2 has two minima: the sign of the start decides which is found."""
+    problem = tw.Problem(lambda x, c: x["u"] ** 2 - c, loss=tw.SquaredError(), start={"u": np.ones(2)})
+    c = np.array([[1.0, 4.0], [9.0, 16.0], [25.0, 36.0]])
+    signs = np.array([[[1, 1], [1, -1]], [[-1, 1], [-1, -1]], [[1, -1], [-1, 1]]])
+    for starts in (2.0 * signs, {"u": 2.0 * signs}):
+        fits = tw.solve(problem, tw.methods.LevenbergMarquardt(), starts, cases=c, gtol=1e-10)
+        np.testing.assert_allclose(fits.x.values[0], signs * np.sqrt(c)[:, None], rtol=1e-8)
+        assert fits.first_x.dims == ("case", "start", "x_dim")
+        np.testing.assert_array_equal(fits.first_x, 2 * signs)
+    kept = problem.within((-1.0, 9.0))
+    ended = tw.solve(kept, tw.methods.LevenbergMarquardt(bounded=True), 2.0 * signs, cases=c, max_steps=0)
+    np.testing.assert_array_equal(ended.x.values[0], np.maximum(2 * signs, -1))
+    assert ended.attrs["projected"] == 5
+    with pytest.raises(ValueError, match=r"starts have shape \(2, 2, 2\), but a point of 'problem' has shape \(2,\)"):
+        tw.solve(problem, tw.methods.LevenbergMarquardt(), signs[:2], cases=c)
+
+
 def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
     """A few starts converge at once; the others would go on for ever."""
     problem = tw.problems.rosenbrock(2)

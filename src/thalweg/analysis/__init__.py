@@ -5,9 +5,12 @@ from thalweg.analysis.basins import basins
 from thalweg.analysis.bifurcation import bifurcation, doublings
 from thalweg.analysis.criteria import criteria, f_test
 from thalweg.analysis.cycles import final_period
+from thalweg.analysis.derivation import derived
+from thalweg.analysis.diagnostics import diagnostics
 from thalweg.analysis.divergence import divergence
 from thalweg.analysis.fit_report import fit_report
 from thalweg.analysis.fitted import fitted
+from thalweg.analysis.intervals import profile_intervals
 from thalweg.analysis.landscape import landscape
 from thalweg.analysis.lyapunov import lyapunov
 from thalweg.analysis.outcome import outcome
@@ -15,6 +18,7 @@ from thalweg.analysis.precision import precision
 from thalweg.analysis.prediction import prediction
 from thalweg.analysis.profiles import data_profile, ecdf, performance_profile, waterfall
 from thalweg.analysis.rates import rates
+from thalweg.analysis.resampling import bootstrap
 from thalweg.analysis.stability import stability
 from thalweg.analysis.stationary_points import KINDS, stationary_points
 from thalweg.analysis.table import table
@@ -29,8 +33,11 @@ __all__ = [
     "basins",
     "best_fit",
     "bifurcation",
+    "bootstrap",
     "criteria",
     "data_profile",
+    "derived",
+    "diagnostics",
     "distance",
     "divergence",
     "doublings",
@@ -46,6 +53,7 @@ __all__ = [
     "performance_profile",
     "precision",
     "prediction",
+    "profile_intervals",
     "rates",
     "stability",
     "stationary_points",

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from thalweg.analysis.criteria import criteria
@@ -14,13 +15,26 @@ from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
 
 
-def fit_report(fits: xr.Dataset, problem: Problem, level: float = LEVEL) -> dict[str, Any]:
+def fit_report(
+    fits: xr.Dataset,
+    problem: Problem,
+    level: float = LEVEL,
+    *,
+    profile: pd.DataFrame | None = None,
+    bootstrap: xr.Dataset | None = None,
+    derived: pd.DataFrame | None = None,
+    predicted: xr.Dataset | None = None,
+) -> dict[str, Any]:
     """The best of the fits as a dict of plain numbers and text, as ``json.dumps`` takes it.
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
         problem: the problem that was solved, whose loss is a ``SquaredError``.
         level: of the bands, a pure number between 0 and 1.
+        profile: what ``profile_intervals`` returned of it.
+        bootstrap: what ``bootstrap`` returned of it.
+        derived: what ``derived`` returned of it.
+        predicted: what ``prediction`` returned of it, elsewhere than at the data.
     Returns:
         A dict, with None for what is not finite:
 
@@ -32,7 +46,10 @@ def fit_report(fits: xr.Dataset, problem: Problem, level: float = LEVEL) -> dict
         - ``outcome`` and ``reason`` of the fit, its ``variant`` and ``start``, where the fits say so;
         - ``observations``, a dict of columns: the predictors, ``observed``, ``predicted``, ``residual`` (observed minus
           predicted, over sigma where there is one), ``standard_error`` and the bands of ``prediction``, in [y], at its
-          ``level``.
+          ``level``;
+        - where these are given, of each parameter ``profile`` (``lower``, ``upper``, ``note``) and ``bootstrap``
+          (``lower``, ``upper``, ``standard_error``, ``bias``); ``derived``, a dict by name of the columns of
+          ``derived``; and ``predictions``, a dict of the columns of ``predicted``.
     Raises:
         ValueError: as ``best_fit``, ``uncertainty`` and ``prediction`` do.
     Cost:
@@ -72,6 +89,31 @@ def fit_report(fits: xr.Dataset, problem: Problem, level: float = LEVEL) -> dict
     every = first | {"observed": observed, "predicted": columns["predicted"], "residual": -residual} | rest
     said["level"] = float(level)
     said["observations"] = {name: [_plain(value) for value in values] for name, values in every.items()}
+    return said | _more(said["parameters"], profile, bootstrap, derived, predicted)
+
+
+def _more(parameters: dict[str, Any], profile: Any, bootstrap: Any, derived: Any, predicted: Any) -> dict[str, Any]:
+    """What else is known; that of parameters is added to them."""
+    said: dict[str, Any] = {}
+    if profile is not None:
+        for name, row in profile.iterrows():
+            ends = {side: _plain(row[side]) for side in ("lower", "upper")}
+            parameters[str(name)]["profile"] = ends | {"note": row["note"]}
+    if bootstrap is not None:
+        for name in map(str, bootstrap["x_dim"].values):
+            one = bootstrap[["lower", "upper", "standard_error", "bias"]].sel(x_dim=name)
+            parameters[name]["bootstrap"] = {str(key): _plain(value) for key, value in one.data_vars.items()}
+        said["bootstrap"] = {"draws": bootstrap.sizes["draw"], "found": int(bootstrap["found"].sum())}
+        said["bootstrap"] |= {name: bootstrap.attrs[name] for name in ("kind", "key", "level")}
+    if derived is not None:
+        rows = derived.to_dict("index").items()
+        said["derived"] = {
+            str(name): {str(key): value if key == "formula" else _plain(value) for key, value in row.items()}
+            for name, row in rows
+        }
+    if predicted is not None:
+        columns = predicted.data_vars.items()
+        said["predictions"] = {str(name): [_plain(value) for value in column.values] for name, column in columns}
     return said
 
 

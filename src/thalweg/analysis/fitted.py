@@ -15,12 +15,13 @@ BANDS = ("confidence_low", "confidence_high", "prediction_low", "prediction_high
 CURVE = 400  # points on the curve of a model
 
 
-def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
+def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
     """The best of the fits beside the data of the problem, which is what ``plot.fit`` draws.
 
     Args:
         fits: what ``solve`` returned, or a selection of it such as ``fits.sel(variant=…)``; of several cases, one.
         problem: the problem that was solved, whose loss is a ``SquaredError``.
+        log: whether the values on the curve are even in the logarithm of the predictor, over its positive ones.
     Returns:
         A Dataset with dims ``observation, x_dim, x_dim_2``, and ``point`` where there is a curve:
 
@@ -54,7 +55,8 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     if problem.loss.sigma is not None:
         columns["sigma"] = ("observation", sigma_of(problem), {"units": units})
     if known.size:
-        grid = np.linspace(known.min(), known.max(), CURVE)
+        shown = known[known > 0] if log and known.max() > 0 else known
+        grid = (np.geomspace if log and shown.min() > 0 else np.linspace)(shown.min(), shown.max(), CURVE)
         bands = prediction(best, problem, {predictor: grid})
         columns |= {"predictor": ("observation", known), "grid": ("point", grid)}
         columns["model"] = ("point", bands["predicted"].values)

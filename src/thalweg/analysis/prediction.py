@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
-from thalweg.analysis.spread import Spread, judged, sigma_of
+from thalweg.analysis.spread import Spread, in_errors, judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
 from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import nearest, real
@@ -62,8 +62,7 @@ def prediction(
         >>> [round(float(band[name][0]), 2) for name in ("confidence_low", "predicted", "confidence_high")]
         [8.55, 9.05, 9.55]
     """
-    if not (isinstance(level, (int, float, np.number)) and 0 < level < 1):
-        raise ValueError(f"level is {level!r}, but it must be between 0 and 1; give e.g. 0.95.")
+    check_level(level)
     best, model = best_fit(fits), model_of(problem)
     y, g, *_, spread = judged(best, problem)
     if at is None:
@@ -75,7 +74,7 @@ def prediction(
         y, g = _elsewhere(model, predictors, np.asarray(best["x"], np.float64))
         given = unknown if sigma is None else sigma
     deviation = np.broadcast_to(real(given).ravel(), y.shape) * float(spread.scale)
-    error, quantile = _errors(np.asarray(g), spread), _quantile(problem, spread, level)
+    error, quantile = errors_of(np.asarray(g), spread), quantile_of(problem, spread, level)
     dim = "observation" if at is None else "point"
     units = {"units": problem.units.get(problem.chain.spaces[-1].name, "")}
     wide = np.hypot(error, deviation)
@@ -94,15 +93,19 @@ def prediction(
     )
 
 
-def _errors(g: np.ndarray, spread: Spread) -> np.ndarray:
-    """sqrt(g^T C g) of each row of g; what is held does not vary."""
-    held = np.asarray(spread.held)
-    root = np.where(held[:, None], 0, np.asarray(spread.root))
-    steps = np.where(held, 0, g * np.where(held, 0, np.asarray(spread.error)))
-    return float(spread.scale) * np.linalg.norm(steps @ root, axis=1)
+def check_level(level: float) -> None:
+    """ValueError unless it is a share of all cases that an interval may hold."""
+    if not (isinstance(level, (int, float, np.number)) and 0 < level < 1):
+        raise ValueError(f"level is {level!r}, but it must be between 0 and 1; give e.g. 0.95.")
 
 
-def _quantile(problem: Problem, spread: Spread, level: float) -> float:
+def errors_of(g: np.ndarray, spread: Spread) -> np.ndarray:
+    """sqrt(g^T C g) of each row of g = dy/dx, (n, d)."""
+    return float(spread.scale) * np.linalg.norm(in_errors(g, spread), axis=1)
+
+
+def quantile_of(problem: Problem, spread: Spread, level: float) -> float:
+    """Half the width of an interval, in standard errors; NaN where no degree of freedom is left."""
     if problem.loss.absolute_sigma:
         return float(ndtri(0.5 + level / 2))
     return float(stdtrit(int(spread.freedom), 0.5 + level / 2)) if spread.freedom > 0 else np.nan

@@ -98,6 +98,20 @@ def sigma_of(problem: Problem) -> np.ndarray:
     return np.broadcast_to(sigma, problem.chain.spaces[-1].shapes[0]).ravel()
 
 
+def in_errors(g: np.ndarray, spread: Spread) -> np.ndarray:
+    """Rows of derivatives dy/dx, (n, d), by errors of parameters that are independent and of size one: C = A A^T, g A
+    over the scale. What is held does not vary."""
+    held = np.asarray(spread.held)
+    root = np.where(held[:, None], 0, np.asarray(spread.root))
+    return np.where(held, 0, g * np.where(held, 0, np.asarray(spread.error))) @ root
+
+
+def leverages(fit: Judged, problem: Problem) -> np.ndarray:
+    """h, by which each prediction follows its own datum, (m,): the diagonal of J (J^T J)^-1 J^T over free parameters;
+    NaN where the data do not determine these."""
+    return np.sum(in_errors(np.asarray(fit.jacobian) / sigma_of(problem)[:, None], fit.spread) ** 2, axis=1)
+
+
 def _held(problem: Problem, x: Array, rounding: float, slope: Array, least: Array) -> Array:
     """Components at a bound beyond which L falls, by a slope of |r| above ``least``, or that equal bounds fix."""
     if problem.domain is None:

@@ -62,6 +62,10 @@ Of a regression, a sum of more squares than parameters, you get the best fit: it
 errors, the residual standard deviation, and the correlations of up to eight parameters. Other problems show x at the \
 lowest loss of each variant, up to ten components.
 
+Of the best fit of a regression you may ask more: --profile and --bootstrap 1000 for intervals that know how curved a \
+model is, and how the errors are spread; --derive "half=log(2)/k" for what follows from the parameters; --at "x=0:10" \
+for predictions with bands, which --predict writes. --out .csv and .json have all of it.
+
 The table has a row for each method and value: the lowest loss; how many starts reached the lowest loss of all, to \
 1e-6 of it; how they ended; and the medians of their steps and evaluations. A start has converged where a tolerance is \
 met, stalled where no step improves in this precision (often at a minimum, to the last digits), diverged where loss or \
@@ -91,6 +95,8 @@ thalweg solve data.csv --model "a*exp(-k*x)" --y y --start a=5,k=0.1
 thalweg solve data.csv --model "a*exp(-k*x)" --y y --starts 1000 --range a=0:10 --range k=0:2
 
 thalweg solve air.csv --model "a + b*T" --y "CO(GT)" --missing -200 --where "0<T<30"
+
+thalweg solve data.csv --model "a*exp(-k*x)" --y y --profile --derive "half=log(2)/k" --at "x=0:10:0.5" --out fit.json
 
 thalweg solve data.csv --model "a*exp(-k*x)+c" --y y --bound k=0: --fix c=0
 

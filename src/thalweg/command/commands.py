@@ -10,12 +10,14 @@ from typing import Any, Literal
 import numpy as np
 
 from thalweg.chain.problem import Problem
-from thalweg.command import assignments, words
+from thalweg.command import answers, assignments, words
 from thalweg.command.options import DONE, FAILED, INTERRUPTED, RunOptions, SolveOptions
 from thalweg.command.parameters import REQUIRED, Parameter, parameters
 from thalweg.fitting import files, reports
+from thalweg.fitting.answers import Answers
 from thalweg.fitting.sameness import is_regression
 from thalweg.fitting.search import Search, search
+from thalweg.methods.box import keeps
 from thalweg.problems.regressions import model_of
 from thalweg.verbs.run import run as run_all
 from thalweg.verbs.solve import solve as solve_all
@@ -55,7 +57,11 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
     asked = [_asked(problem, options, model) for model in options.models or (None,)]
-    found = []
+    questions = options.questions
+    answers.check(questions, [chosen for chosen, _ in asked], options.table, options.figure is not None)
+    _check_file(questions.predict)
+    _check_figure(questions.diagnostics, "--diagnostics")
+    found, named = [], {}
     for chosen, points in asked:
         files.check_fits(options.out, chosen)
         words_of = methods or words.finishing(chosen)
@@ -72,7 +78,12 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
         best, lines = reports.comparison([(fits, chosen) for fits, chosen, _ in found])
         print("\n".join(["", *lines]))
     fits, chosen, _ = found[best]
-    _write(fits, chosen, options)
+    known = Answers()
+    if "interrupted" not in fits.attrs and questions.asked:
+        bounded = any(keeps(chosen, method) for method in named.values())
+        known = answers.answers(fits, chosen, questions, options.seed, bounded, options.table)
+        print("\n".join(answers.lines(known, fits, chosen)))
+    _write(fits, chosen, options, known)
     if "interrupted" in found[-1][0].attrs:
         return INTERRUPTED
     return DONE if all(done for *_, done in found) else FAILED
@@ -88,18 +99,31 @@ def _fits(
     return solve_all(chosen, named, points, **settings), None
 
 
-def _write(fits: Any, chosen: Problem, options: SolveOptions) -> None:
+def _write(fits: Any, chosen: Problem, options: SolveOptions, known: Answers) -> None:
     """The files that were asked for, and where they went."""
+    predictions = options.questions.predict
+    if predictions is not None and known.predicted is not None:
+        answers.frame(known.predicted).to_csv(predictions, index=False)
+        print(f"predictions: {predictions}")
     if options.out is not None:
-        files.write_fits(fits, chosen, options.out)
+        files.write_fits(fits, chosen, options.out, known)
         print(f"fits: {options.out}")
-    for option, file in ("figure", options.figure), ("waterfall", options.waterfall):
+    diagnostics = options.questions.diagnostics
+    for option, file in ("figure", options.figure), ("diagnostics", diagnostics), ("waterfall", options.waterfall):
         if file is not None:
-            from thalweg import plot
-
-            fit = option == "figure" and is_regression(chosen)
-            (plot.fit(fits, chosen) if fit else plot.waterfall(fits)).savefig(file, dpi=150)
+            _drawn(option, fits, chosen, options.questions.log).savefig(file, dpi=150)
             print(f"{option}: {file}")
+
+
+def _drawn(option: str, fits: Any, chosen: Problem, log: str | None) -> Any:
+    """The figure of an option."""
+    from thalweg import plot
+
+    if option == "diagnostics":
+        return plot.diagnostics(fits, chosen)
+    if option == "figure" and is_regression(chosen):
+        return plot.fit(fits, chosen, log or "")
+    return plot.waterfall(fits)
 
 
 def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem, Any]:

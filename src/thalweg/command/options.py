@@ -1,14 +1,15 @@
 """The options of ``thalweg run`` and ``thalweg solve``, with their help and what they are by default."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, final
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
+
+from thalweg.command.counts import whole_from
+from thalweg.command.questions import Questions
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit statuses; the last is 128 and the number of the signal, as shells have it
-MOST = 9 * 10**15  # a float still holds each whole number
 
 
 @final
@@ -23,29 +24,18 @@ class Beginning(NamedTuple):
     fixed: tuple[str, ...] = ()
 
 
-def _whole(least: int) -> Callable[[Any, Sequence[Token]], int]:
-    def convert(_: Any, tokens: Sequence[Token]) -> int:
-        word = tokens[0].value
-        try:
-            n = float(word)
-        except ValueError:
-            n = float("nan")
-        if not (least <= n <= MOST and n % 1 == 0):
-            raise ValueError(f"{word!r} is not a whole number from {least} to {MOST:.0e}.")
-        return int(n)
-
-    return convert
-
-
 def _start(told: str) -> Any:
     return Parameter(allow_leading_hyphen=True, help=f"Where to begin: name=number,… or numbers between commas; {told}")
 
 
 Starts = Annotated[
-    int | None, Parameter(converter=_whole(1), help="Begin at this many random points of the problem's domain.")
+    int | None, Parameter(converter=whole_from(1), help="Begin at this many random points of the problem's domain.")
 ]
-Seed = Annotated[int, Parameter(converter=_whole(0), help="Seed of random starts and of random methods.")]
+Seed = Annotated[int, Parameter(converter=whole_from(0), help="Seed of random starts and of random methods.")]
 PRECISION = Parameter(help="Precision of all numbers.")
+
+
+UNASKED = Questions()
 
 
 @Parameter(name="*")  # the fields are options, without a prefix
@@ -54,11 +44,11 @@ PRECISION = Parameter(help="Precision of all numbers.")
 class RunOptions:
     """What ``thalweg run`` takes beside a problem and methods."""
 
-    steps: Annotated[int, Parameter(converter=_whole(0), help="How many steps each path takes.")] = 100
+    steps: Annotated[int, Parameter(converter=whole_from(0), help="How many steps each path takes.")] = 100
     start: Annotated[str | None, _start("else the problem's own start (ones for a formula).")] = None
     starts: Starts = None
     seed: Seed = 0
-    every: Annotated[int, Parameter(converter=_whole(1), help="Record each such step only, and the last.")] = 1
+    every: Annotated[int, Parameter(converter=whole_from(1), help="Record each such step only, and the last.")] = 1
     dtype: Annotated[Literal["bfloat16", "float16", "float32", "float64"], PRECISION] = "float32"
     out: Annotated[Path | None, Parameter(help="Write every path to this NetCDF file, for xarray.")] = None
     figure: Annotated[
@@ -153,7 +143,9 @@ class SolveOptions:
     gtol: Annotated[float | None, Parameter(help="Converged where no |dL/dx_i| is above this; 0 for never.")] = None
     ftol: Annotated[float | None, Parameter(help="Or where a step changes L by less, relatively.")] = None
     xtol: Annotated[float | None, Parameter(help="Or where a step changes every x_i by less, relatively.")] = None
-    max_steps: Annotated[int | None, Parameter(converter=_whole(0), help="How many steps each start may take.")] = None
+    max_steps: Annotated[int | None, Parameter(converter=whole_from(0), help="How many steps each start may take.")] = (
+        None
+    )
     max_seconds: Annotated[float | None, Parameter(help="How long all may take together.")] = None
     dtype: Annotated[Literal["float32", "float64"], PRECISION] = "float64"
     out: Annotated[
@@ -167,6 +159,8 @@ class SolveOptions:
     waterfall: Annotated[
         Path | None, Parameter(help="Draw the losses of all starts, sorted, into this file (.png, .pdf, .svg).")
     ] = None
+
+    questions: Questions = UNASKED
 
     @property
     def model(self) -> str | None:

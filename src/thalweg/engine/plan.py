@@ -24,13 +24,13 @@ class Task(NamedTuple):
     verb: str  # as the person calls it, for sentences
     problem: Problem
     methods: dict[str, Method]
-    points: np.ndarray  # starts, (n, d), in dtype
+    points: np.ndarray  # starts, (n, d), or (cases, n, d) where each case has its own, in dtype
     cases: Any  # data sets, a pytree of arrays with one leading axis, or None
     key: int
     dtype: np.dtype
 
     def begun(self, name: str) -> np.ndarray:
-        """Where a method begins from each start, (n, d)."""
+        """Where a method begins from each start, shaped like the points."""
         return begun(self.problem, self.methods[name], self.points)
 
     @property
@@ -45,7 +45,7 @@ class Task(NamedTuple):
             return 0
         with np.errstate(over="ignore"):
             low, high = (side.astype(self.dtype) for side in self.problem.domain)
-        return int(np.any((self.points < low) | (self.points > high), axis=1).sum())
+        return int(np.any((self.points < low) | (self.points > high), axis=-1).sum())
 
     @property
     def x64(self) -> bool:

@@ -30,7 +30,8 @@ IDLE = Pool(32)
 
 @final
 class Items:
-    """The items of one method, each a (variant, case, start), starts running fastest; ``settings`` are of all."""
+    """The items of one method, each a (variant, case, start), starts running fastest; ``settings`` are of all. The
+    points have one more axis, of cases, where each has its own."""
 
     def __init__(self, name: str, method: Method, points: np.ndarray, cases: Any, key: int, rules: Any = ()) -> None:
         self.name, self.points, self.cases = name, points, cases
@@ -39,15 +40,20 @@ class Items:
         self.hyper = [leaf for leaf in numbers if leaf.ndim]
         self.settings = Settings([leaf for leaf in numbers if not leaf.ndim], np.uint32(key % 2**32), rules)
         data, many = jax.tree.leaves(cases), max([leaf.size for leaf in numbers], default=1)
-        self.sizes = many, len(data[0]) if data else 1, len(points)
+        self.sizes = many, len(data[0]) if data else 1, points.shape[-2]
         self.total = int(np.prod(self.sizes))
+
+    @property
+    def starts(self) -> np.ndarray:
+        """The points one below the other; that of an item has its number, modulo their count."""
+        return self.points.reshape(-1, self.points.shape[-1])
 
     def first_case(self) -> Any:
         return jax.tree.map(lambda leaf: leaf[0], self.cases)
 
     def load(self, which: np.ndarray, places: int) -> Item:
         """What lanes need to begin these items, in the first of so many places."""
-        variant, case, start = np.unravel_index(which, self.sizes)
+        variant, case, _ = np.unravel_index(which, self.sizes)
 
         def taken(values: np.ndarray, index: np.ndarray) -> np.ndarray:
             queue = np.empty((places, *values.shape[1:]), values.dtype)
@@ -58,7 +64,7 @@ class Items:
         own = [taken(leaf, variant) for leaf in self.hyper]
         data = jax.tree.map(lambda leaf: taken(leaf, case), self.cases)
         numbers = np.append(which, np.zeros(places - len(which))).astype(np.int32)
-        return Item(numbers, taken(self.points, start), own, data)
+        return Item(numbers, taken(self.starts, which % len(self.starts)), own, data)
 
 
 @final
@@ -68,7 +74,7 @@ class Supply:
     def __init__(self, items: Items, hardware: Hardware) -> None:
         self.items, self.threads, self.given, self.done = items, hardware.threads, 0, 0
         points, total = items.points, items.total
-        number, point, whole = ((), points.dtype), (points.shape[1:], points.dtype), ((), np.int32)
+        number, point, whole = ((), points.dtype), (points.shape[-1:], points.dtype), ((), np.int32)
         columns = {"x": point, "loss": number, "gradient_norm": number, "last_x": point, "last_loss": number}
         columns |= {"steps": whole, "code": whole}
         self.results = {name: np.empty((total, *shape), kind) for name, (shape, kind) in columns.items()}
@@ -107,7 +113,7 @@ class Supply:
         """All results. Items that never began, or whose way is lost, stand at their start, with ``reason`` for it."""
         of, code = program.of, self.results["code"]
         never = np.flatnonzero((code == Ending.VACANT) | (code == Ending.RAISED))
-        start = self.items.points[never % len(self.items.points)]
+        start = self.items.starts[never % len(self.items.starts)]
         why = np.where(code[never] == Ending.VACANT, reason, code[never])
         blank = {"x": start, "last_x": start, "steps": 0, "code": why}
         for name, values in self.results.items():

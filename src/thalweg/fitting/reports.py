@@ -47,11 +47,11 @@ def report(fits: Any, problem: Problem) -> list[str]:
         shown = np.sort(order) if len(order) <= MOST_VARIANTS else order[: MOST_VARIANTS // 2]
         some = fits.isel(variant=shown)
         lines = [_heading(fits, problem), "", *(_best_fit(fits, problem) if is_regression(problem) else [])]
-        lines += _aligned(_variants(some, reached[shown]))
+        lines += aligned(_variants(some, reached[shown]))
         if len(shown) < len(order):
             lines.append(f"(the best {len(shown)} of {len(order)} variants by loss)")
         if not is_regression(problem) and problem.dimension <= MOST_COMPONENTS:
-            lines += ["", *_aligned(_points(some, names_of(problem)))]
+            lines += ["", *aligned(_points(some, names_of(problem)))]
         endings = [*_moved(fits), *_endings(fits, reached)]
     return [*lines, *([""] if endings else []), *endings]
 
@@ -81,7 +81,7 @@ def comparison(found: Sequence[tuple[Any, Problem]]) -> tuple[int, list[str]]:
     shown = ("parameters", "sum of squares", "R squared", "AIC", "AICc", "BIC")
     formulas = [model.formula.text if (model := model_of(problem)) else problem.name for _, problem in found]
     rows = [[text, *(f"{one[name]:.6g}" for name in shown)] for text, one in zip(formulas, known, strict=True)]
-    lines = _aligned([["model", *shown], *rows])
+    lines = aligned([["model", *shown], *rows])
     for i, j in pairwise(range(len(found))):
         i, j = (i, j) if known[i]["parameters"] < known[j]["parameters"] else (j, i)
         if known[i]["parameters"] < known[j]["parameters"] and known[j]["degrees of freedom"] > 0:
@@ -122,7 +122,7 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     deviation, freedom = float(spread.residual_standard_deviation), int(spread.degrees_of_freedom)
     squares = float(best.loss) / problem.loss.factor
     lines = [
-        *_aligned([["parameter", "value", "standard error"], *rows]),
+        *aligned([["parameter", "value", "standard error"], *rows]),
         "",
         f"residual standard deviation {deviation:.6g}, degrees of freedom {freedom}, sum of squares {squares:.6g}",
         _criteria(best, problem),
@@ -133,7 +133,7 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
         lines.append(f"standard errors are NaN: {_undetermined(freedom)}")
     elif 1 < len(free) <= MOST_CORRELATED:
         matrix = [[names[i], *(f"{spread.correlation.values[i, j]:.4f}" for j in free if j <= i)] for i in free]
-        lines += ["", *_aligned([["correlation", *(names[i] for i in free)], *matrix])]
+        lines += ["", *aligned([["correlation", *(names[i] for i in free)], *matrix])]
     return [*lines, ""]
 
 
@@ -214,7 +214,7 @@ def _meaning(fits: Any, name: str, code: Any) -> str:
     return fits[name].attrs["flag_meanings"].split()[int(code)]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns, the first to the left and numbers to the right; rows may end early."""
     most = max(map(len, rows))
     full = [[*row, *[""] * (most - len(row))] for row in rows]

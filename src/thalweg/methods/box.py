@@ -154,7 +154,7 @@ def keeps(problem: Smooth, method: Any) -> bool:
 
 
 def begun(problem: Smooth, method: Any, points: np.ndarray) -> np.ndarray:
-    """Where a method begins from these starts, (n, d): there, or at the nearest points of the domain it keeps to."""
+    """Where a method begins from these starts, (…, d): there, or at the nearest points of the domain it keeps to."""
     if problem.domain is None or not keeps(problem, method):
         return points
     return np.clip(points, *sides(problem.domain, points.dtype)).astype(points.dtype)

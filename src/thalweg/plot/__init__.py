@@ -4,6 +4,7 @@ from thalweg.plot.animation import animate
 from thalweg.plot.basins import basins
 from thalweg.plot.bifurcation import bifurcation
 from thalweg.plot.curves import curves
+from thalweg.plot.diagnostics import diagnostics
 from thalweg.plot.fits import fit
 from thalweg.plot.heatmap import heatmap
 from thalweg.plot.landscape import landscape
@@ -23,6 +24,7 @@ __all__ = [
     "basins",
     "bifurcation",
     "curves",
+    "diagnostics",
     "fit",
     "heatmap",
     "landscape",

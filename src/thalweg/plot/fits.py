@@ -11,15 +11,26 @@ from matplotlib.ticker import MaxNLocator
 
 from thalweg.analysis import fitted
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import PALETTE, PANEL, Drawing, axis_label, few_ticks, is_finite, limits, problem_name
+from thalweg.plot.style import (
+    PALETTE,
+    PANEL,
+    Drawing,
+    axis_label,
+    few_ticks,
+    is_finite,
+    limits,
+    log_limits,
+    problem_name,
+)
 
 COLOR = PALETTE[0]
 CROWD = 300  # observations from which markers get small
 MOST = 12  # parameters in the legend
+LOG = ("", "x", "y", "xy")
 LONGEST = 60  # characters of a formula in the title
 
 
-def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
+def fit(fits: xr.Dataset, problem: Problem | None = None, log: str = "") -> Figure:
     """The best of the fits over the observations, and below it the residuals, observed minus predicted.
 
     Where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor, the horizontal axis is the
@@ -34,12 +45,17 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
         fits: what ``solve`` returned, or a selection of it such as ``fits.sel(variant=…)``; or what ``analysis.fitted``
             returned, which needs no problem.
         problem: the problem that was solved.
+        log: which axes are logarithmic, "x", "y" or "xy", those of x and observed; what is not positive is left out
+            there, and the title says how many observations that are.
     Returns:
         The figure: the fit in [y], and below it the residuals in [y].
     Raises:
-        ValueError: where ``analysis.best_fit`` and ``analysis.uncertainty`` do.
+        ValueError: for another ``log``, where an axis to be logarithmic has no positive number, and where
+            ``analysis.best_fit`` and ``analysis.uncertainty`` do.
     """
-    best = fits if problem is None else fitted(fits, problem)
+    if log not in LOG:
+        raise ValueError(f"log is {log!r}, but it names the logarithmic axes; give 'x', 'y', 'xy' or nothing.")
+    best = fits if problem is None else fitted(fits, problem, "x" in log)
     if not {"observed", "predicted", "standard_error"} <= set(getattr(best, "data_vars", ())):
         raise ValueError(
             "the Dataset has no observed and predicted, but a fit is drawn over its data; give the problem that was "
@@ -53,10 +69,11 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
     if "predictor" in best:
         across, label = best["predictor"].values, best.attrs["predictor"]
         _draw_curve(top, best)
+        top.set(xlim=limits(across, across), ylim=limits(observed, best["model"].values))
         top.set(ylabel=response)
     else:
         across, label = _visible(predicted), f"predicted {response}"
-        _draw_equality(top, observed, predicted)
+        _draw_equality(top, observed, predicted, log)
         top.set(ylabel=f"observed {response}")
     deviation, sigma = float(best["residual_standard_deviation"]), best["sigma"].values if "sigma" in best else None
     residual = observed - predicted if sigma is None else (observed - predicted) / sigma
@@ -66,12 +83,13 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
         below.set(ylabel=f"residual / {best.attrs['sigma']}")
     top.plot(across, _visible(observed), label="observed", zorder=3, **dots)
     below.set(xlabel=label)
+    _make_logarithmic(top, log, across, observed)
     for ax in (top, below):
         few_ticks(ax)
         ax.grid(color="0.92", linewidth=0.8)
         ax.set_axisbelow(True)
     below.yaxis.set_major_locator(MaxNLocator(4))
-    top.set_title("\n".join(_title(best)), fontsize=10)
+    top.set_title("\n".join([*_title(best), *_left_out(log, across, observed)]), fontsize=10)
     figure.align_ylabels([top, below])
     bands = [shade for shade in top.collections if str(shade.get_label()).endswith(("confidence", "prediction"))]
     handles = [*top.get_lines()[::-1], *bands, *below.patches]
@@ -81,7 +99,7 @@ def fit(fits: xr.Dataset, problem: Problem | None = None) -> Figure:
 
 
 def _draw_curve(ax: Axes, best: xr.Dataset) -> None:
-    across, curve = best["predictor"].values, best["model"].values
+    curve = best["model"].values
     ax.plot(best["grid"].values, _visible(curve), color=COLOR, label="model", zorder=4)
     for name, alpha in ("confidence", 0.25), ("prediction", 0.1):
         if f"{name}_low" in best:
@@ -90,12 +108,31 @@ def _draw_curve(ax: Axes, best: xr.Dataset) -> None:
             ax.fill_between(
                 best["grid"].values, low, high, color=COLOR, alpha=alpha, linewidth=0, label=label, zorder=1
             )
-    ax.set(xlim=limits(across, across), ylim=limits(best["observed"].values, curve))
 
 
-def _draw_equality(ax: Axes, observed: np.ndarray, predicted: np.ndarray) -> None:
+def _make_logarithmic(ax: Axes, log: str, across: np.ndarray, observed: np.ndarray) -> None:
+    """The axes named in ``log`` over what is positive; that of x is shared with the residuals."""
+    for axis, values in ("x", across), ("y", observed):
+        if axis in log:
+            positive = values[is_finite(values) & (values > 0)]
+            if not positive.size:
+                raise ValueError(f"log is {log!r}, but nothing along {axis} is positive; leave {axis} out of it.")
+            ax.set(**{f"{axis}scale": "log", f"{axis}lim": log_limits(positive.min(), positive.max())})
+
+
+def _left_out(log: str, across: np.ndarray, observed: np.ndarray) -> list[str]:
+    """A line on observations that a logarithmic axis does not show."""
+    gone = (across <= 0 if "x" in log else False) | (observed <= 0 if "y" in log else False)
+    many = int(np.sum(gone))
+    return [f"{many} observation{'s' if many > 1 else ''} not positive, not shown"] if many else []
+
+
+def _draw_equality(ax: Axes, observed: np.ndarray, predicted: np.ndarray, log: str) -> None:
     ends = limits(observed, predicted)
-    ax.plot(ends, ends, color=COLOR, label="observed = predicted", zorder=4)
+    both = np.array([*observed, *predicted])
+    least = both[is_finite(both) & (both > 0)].min(initial=max(ends[1], 0))
+    equal = np.geomspace(least, ends[1], 200) if log and least > 0 else ends  # a curve where one axis is linear
+    ax.plot(equal, equal, color=COLOR, label="observed = predicted", zorder=4)
     ax.set(xlim=ends, ylim=ends)
 
 

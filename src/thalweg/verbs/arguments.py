@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from thalweg.chain.examples import count
 from thalweg.chain.problem import Problem
 from thalweg.chain.space import COORDINATES, no_numbers
 from thalweg.chain.stages import Tabled
@@ -39,10 +40,11 @@ def task(
         )
     key = whole(key, "key", 0)
     named, kind = named_methods(verb, methods), precision(dtype, half, double)
-    points = starting_points(problem, starts, kind).astype(kind)
     _check_columns(problem, cases, kind)
     with jax.enable_x64(kind == np.float64):
-        return Task(verb, problem, named, points, data_sets(problem, cases, kind), key, kind)
+        data = data_sets(problem, cases, kind)
+    points = starting_points(problem, starts, kind, 0 if data is None else count(data)).astype(kind)
+    return Task(verb, problem, named, points, data, key, kind)
 
 
 def named_methods(verb: str, methods: Any) -> dict[str, Method]:
@@ -74,8 +76,8 @@ def named_methods(verb: str, methods: Any) -> dict[str, Method]:
     return named
 
 
-def starting_points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarray:
-    """Starts as an array (n, d) of numbers that are finite in ``dtype``."""
+def starting_points(problem: Problem, starts: Any, dtype: np.dtype, cases: int = 0) -> np.ndarray:
+    """Starts as an array (n, d) of numbers that are finite in ``dtype``, or (cases, n, d) where each has its own."""
     space = problem.chain.spaces[0]
     try:
         given = problem.start if starts is None else starts
@@ -85,6 +87,9 @@ def starting_points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarra
         raise ValueError(no_numbers(starts, "starts", f"an array of shape (n, {space.size})")) from error
     if len(leaves) == 1 and leaves[0].shape == (space.size,):
         leaves = [leaves[0][None]]
+    shapes = space.shapes if alike else ((space.size,),)
+    apart = cases > 0 and [leaf.shape[:1] + leaf.shape[2:] for leaf in leaves] == [(cases, *shape) for shape in shapes]
+    leaves = [leaf.reshape(-1, *leaf.shape[2:]) for leaf in leaves] if apart else leaves
     counts = {leaf.shape[:1] for leaf in leaves}
     if len(counts) != 1 or counts & {(), (0,)} or sum(leaf[0].size for leaf in leaves) != space.size:
         shapes = [leaf.shape for leaf in leaves]
@@ -101,7 +106,7 @@ def starting_points(problem: Problem, starts: Any, dtype: np.dtype) -> np.ndarra
             f"start {first} is {points[first].tolist()}, which is not finite in {dtype.name}; "
             "give finite numbers, and dtype='float64' for very large ones."
         )
-    return points
+    return points.reshape(cases, -1, space.size) if apart else points
 
 
 def _check_columns(problem: Problem, cases: Any, kind: np.dtype) -> None:

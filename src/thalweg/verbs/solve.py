@@ -54,7 +54,7 @@ def solve(
         problem: the chain x -> y -> L.
         methods: one method, a list, or a dict of names; each may be a ``sweep``.
         starts: points of shape (n, d) in [x], or a pytree like ``problem.start`` with a leading axis; ``problem.start``
-            if None.
+            if None. With cases also (cases, n, d), where each has starts of its own.
         cases: data sets, a pytree of arrays with one leading axis: the same problem is solved with each as its
             ``data``, from every start.
         gtol, ftol, xtol: a start has converged where one of them is met; 0 switches one off (see ``tolerances``). If

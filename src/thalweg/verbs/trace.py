@@ -129,7 +129,7 @@ def assemble_fits(
     methods keep to.
     """
     coordinates: dict[str, Any] = variant_coordinates(task.methods)
-    sizes = {"variant": len(coordinates["variant"]), "start": len(task.points)}
+    sizes = {"variant": len(coordinates["variant"]), "start": task.points.shape[-2]}
     if task.cases is not None:
         sizes = {"variant": sizes["variant"], "case": len(jax.tree.leaves(task.cases)[0]), "start": sizes["start"]}
     vectors = {"x": "x_dim", "last_x": "x_dim", "evaluations": "evaluation"}
@@ -143,7 +143,8 @@ def assemble_fits(
             described["flag_meanings"] = " ".join(flags[name])
         data[name] = (dims, column.reshape(*sizes.values(), *column.shape[1:]), described)
     first = task.begun(next(iter(task.methods))) if task.keeps else task.points
-    data["first_x"] = (("start", "x_dim"), first, {"units": units["first_x"]})
+    own = ["case"] * (first.ndim - 2)
+    data["first_x"] = ((*own, "start", "x_dim"), first, {"units": units["first_x"]})
     coordinates |= {"x_dim": component_labels(task.problem.chain.spaces[0]), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
     return xr.Dataset(data, coordinates, attributes)
