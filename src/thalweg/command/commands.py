@@ -52,6 +52,7 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
     asked = [_asked(problem, options, model) for model in options.models or (None,)]
+    reports.check_comparable([chosen for chosen, _ in asked])
     found = []
     for chosen, points in asked:
         files.check_fits(options.out, chosen)
@@ -94,7 +95,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
     columns = {"--model": model, "--y": options.y}
     if not words.is_table(word, model):
         of_tables = {f"--{'as' if key == 'rename' else key}": value for key, value in options.table.items()}
-        of_tables |= {"--sigma": options.sigma, "--absolute-sigma": options.absolute_sigma or None}
+        of_tables |= {f"--{key.replace('_', '-')}": value for key, value in options.errors.items()}
         for option, given in (columns | of_tables).items():
             if given is not None:
                 raise ValueError(
@@ -114,8 +115,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
         options.y,
         options.beginning,
         others=options.models,
-        sigma=options.sigma,
-        absolute_sigma=options.absolute_sigma,
+        **options.errors,
         **options.table,
     )
 

@@ -5,10 +5,12 @@ from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
+import jax
 import numpy as np
 
 from thalweg import analysis
-from thalweg.chain.losses import SquaredError
+from thalweg.analysis.spread import judged
+from thalweg.chain.losses import OfTarget, RobustError
 from thalweg.chain.problem import Problem
 from thalweg.command.assignments import components
 from thalweg.engine.endings import Ending, Outcome, why
@@ -26,7 +28,16 @@ ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or 
 def is_regression(problem: Problem) -> bool:
     """Whether L is a sum of more squares than x has components, so that there are standard errors, or of a table."""
     many = problem.chain.spaces[-1].size > problem.dimension or model_of(problem) is not None
-    return isinstance(problem.loss, SquaredError) and many
+    return isinstance(problem.loss, OfTarget) and many
+
+
+def check_comparable(models: Sequence[Problem]) -> None:
+    """ValueError for several fits, one of which has no likelihood by which they could be compared."""
+    if len(models) > 1 and (robust := [m.loss.kind for m in models if isinstance(m.loss, RobustError)]):
+        raise ValueError(
+            f"{len(models)} models were given with the loss {robust[0]!r}, but models are compared by AIC, which a "
+            "robust loss has not; fit one --model at a time."
+        )
 
 
 def succeeded(fits: Any, methods: Mapping[str, Method]) -> bool:
@@ -88,8 +99,10 @@ def _ceiling(lowest: float, problem: Problem, dtype: str) -> float:
     """The highest loss that is the same as the lowest, but for where a method stopped and for rounding."""
     if not is_regression(problem):
         return lowest + REACHED * max(1.0, abs(lowest))
-    origin = np.zeros(problem.chain.spaces[-1].size)
-    rounding = DIGITS[dtype] * np.linalg.norm(problem.residual_at(origin)) / np.sqrt(2)  # of the target
+    shape = problem.chain.spaces[-1].shapes[0]
+    with jax.enable_x64(True):
+        target = problem.loss.weighted(problem.loss.goal(float, shape), shape)
+        rounding = DIGITS[dtype] * np.sqrt(problem.loss.factor) * float(np.linalg.norm(target))
     return (np.sqrt(lowest * (1 + REACHED)) + rounding) ** 2  # of exact data the lowest may be 0
 
 
@@ -99,7 +112,8 @@ def _heading(fits: Any, problem: Problem) -> str:
     if is_regression(problem):
         loss, errors = problem.loss, model.sigma if model and model.sigma else "sigma"
         means = f" with errors {errors} ({'absolute' if loss.absolute_sigma else 'relative'})"
-        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{'' if loss.sigma is None else means}")
+        robust = f" with the loss {loss.kind} beyond {loss.f_scale:g}" if isinstance(loss, RobustError) else ""
+        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{'' if loss.sigma is None else means}{robust}")
     if model:
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"
@@ -118,7 +132,7 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     outcome, reason = (_meaning(best, name, best[name]) for name in ("outcome", "reason"))
     ended = f"{outcome} ({_why(fits, reason)})"
     deviation, freedom = float(spread.residual_standard_deviation), int(spread.degrees_of_freedom)
-    squares = float(best.loss) / problem.loss.factor
+    squares = analysis.criteria(best, problem)["sum of squares"]
     lines = [
         *_aligned([["parameter", "value", "standard error"], *rows]),
         "",
@@ -128,7 +142,8 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     ]
     free = np.flatnonzero(~spread.at_bound.values)
     if not np.isfinite(errors[free]).all():
-        lines.append(f"standard errors are NaN: {_undetermined(freedom)}")
+        beyond = isinstance(problem.loss, RobustError) and np.isfinite(spread.correlation.values[np.ix_(free, free)])
+        lines.append(f"standard errors are NaN: {_undetermined(freedom, bool(np.all(beyond)))}")
     elif 1 < len(free) <= MOST_CORRELATED:
         matrix = [[names[i], *(f"{spread.correlation.values[i, j]:.4f}" for j in free if j <= i)] for i in free]
         lines += ["", *_aligned([["correlation", *(names[i] for i in free)], *matrix])]
@@ -136,13 +151,18 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
 
 
 def _criteria(best: Any, problem: Problem) -> str:
+    if isinstance(problem.loss, RobustError):
+        beyond = int(np.sum(np.abs(judged(best, problem).residual) > problem.loss.f_scale))
+        return f"{problem.loss.kind} loss {float(best.loss):.6g}, {beyond} residuals beyond {problem.loss.f_scale:g}"
     known = analysis.criteria(best, problem)
     return ", ".join(f"{name} {known[name]:.6g}" for name in ("R squared", "AIC", "AICc", "BIC"))
 
 
-def _undetermined(freedom: int) -> str:
+def _undetermined(freedom: int, beyond: bool) -> str:
     if freedom == 0:
         return "there are as many parameters as observations, so that nothing is left to tell how well they fit"
+    if beyond:
+        return "too many residuals are beyond f_scale for the loss to be curved; give a larger one"
     return (
         "here the data do not determine every parameter, or the model gives no number; try other starts, or fix "
         "a parameter"
