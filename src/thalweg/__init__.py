@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from thalweg.chain.differences import FiniteDifference
     from thalweg.chain.losses import MeanLoss, SquaredError
     from thalweg.chain.problem import Problem
+    from thalweg.chain.robust_errors import RobustError
     from thalweg.chain.stages import Stage
     from thalweg.fitting.fit import fit
     from thalweg.methods.stage_inverses import numerical_inverse, saddle_free_inverse
@@ -25,6 +26,7 @@ _HOMES = {
     "Stage": "chain.stages",
     "Problem": "chain.problem",
     "SquaredError": "chain.losses",
+    "RobustError": "chain.robust_errors",
     "MeanLoss": "chain.losses",
     "AutoDiff": "chain.derivatives",
     "FiniteDifference": "chain.differences",
@@ -51,6 +53,7 @@ __all__ = [
     "FiniteDifference",
     "MeanLoss",
     "Problem",
+    "RobustError",
     "SquaredError",
     "Stage",
     "analysis",

@@ -9,6 +9,7 @@ from scipy.special import fdtrc
 
 from thalweg.analysis.spread import judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
+from thalweg.chain.losses import RobustError
 from thalweg.chain.problem import Problem
 
 
@@ -28,7 +29,8 @@ def criteria(fits: xr.Dataset, problem: Problem) -> pd.Series:
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
-        problem: the problem that was solved, whose loss is a ``SquaredError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError``, or a ``RobustError``, which is no
+            likelihood: of it R squared and all below are NaN.
     Returns:
         A Series of pure numbers but for what is in [y]: ``observations`` m, ``parameters`` p, ``degrees of freedom``
         m - p, ``sum of squares`` RSS in [y]^2, ``residual standard deviation`` s in [y] (both pure where there is a
@@ -50,7 +52,9 @@ def criteria(fits: xr.Dataset, problem: Problem) -> pd.Series:
     mean = np.average(observed, weights=sigma**-2.0)
     total = float(np.sum(((observed - mean) / sigma) ** 2))
     with np.errstate(all="ignore"):
-        if absolute:
+        if isinstance(problem.loss, RobustError):
+            total = deviance = math.nan
+        elif absolute:
             deviance = rss + float(np.sum(np.log(2 * np.pi * sigma**2)))
         else:
             deviance = float(m * np.log(2 * np.pi * np.float64(rss) / m) + m + 2 * np.sum(np.log(sigma)))
@@ -88,13 +92,20 @@ def f_test(fits: xr.Dataset, problem: Problem, larger_fits: xr.Dataset, larger: 
         A Series of pure numbers: ``F``, ``numerator`` p2 - p1 and ``denominator`` m - p2, its degrees of freedom, and
         ``p``, the probability of an F as large.
     Raises:
-        ValueError: where the second model has no more parameters than the first, or no fewer than observations; where
-            the two are not of the same observations with the same sigma; and as ``criteria`` does.
+        ValueError: unless the losses are ``SquaredError``s, since others are no sums of squares to be compared; where
+            the second model has no more parameters than the first, or no fewer than observations; where the two are not
+            of the same observations with the same sigma; and as ``criteria`` does.
     Cost:
         Two Jacobians.
     Source:
         Bates and Watts (1988), section 3.10.
     """
+    for model in (problem, larger):
+        if isinstance(model.loss, RobustError):
+            raise ValueError(
+                f"the loss of {model.name!r} is robust, but an F-test compares sums of squares; fit both models with "
+                "loss=SquaredError(target)."
+            )
     one, two = (criteria(*fitted).to_dict() for fitted in ((fits, problem), (larger_fits, larger)))
     target, same = judged(best_fit(fits), problem).target, judged(best_fit(larger_fits), larger).target
     if not (np.array_equal(target, same) and np.array_equal(sigma_of(problem), sigma_of(larger))):

@@ -9,8 +9,9 @@ import xarray as xr
 
 from thalweg.analysis.criteria import criteria
 from thalweg.analysis.prediction import LEVEL, prediction
-from thalweg.analysis.spread import judged
+from thalweg.analysis.spread import judged, weights_of
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
+from thalweg.chain.losses import RobustError
 from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
 
@@ -29,7 +30,7 @@ def fit_report(
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
-        problem: the problem that was solved, whose loss is a ``SquaredError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
         level: of the bands, a pure number between 0 and 1.
         profile: what ``profile_intervals`` returned of it.
         bootstrap: what ``bootstrap`` returned of it.
@@ -39,14 +40,14 @@ def fit_report(
         A dict, with None for what is not finite:
 
         - ``problem``, and where it is a formula ``model``, ``response`` and ``sigma``, a name or None;
-          ``absolute_sigma``;
+          ``absolute_sigma``; of a robust loss its kind as ``loss``, and ``f_scale``;
         - ``parameters``, a dict by name of ``value``, ``standard_error`` and ``note`` ("", "at its bound" or "fixed"),
           in [x]; ``correlation``, a list of rows over the parameters that are not constants;
         - ``statistics``: what ``criteria`` says;
         - ``outcome`` and ``reason`` of the fit, its ``variant`` and ``start``, where the fits say so;
         - ``observations``, a dict of columns: the predictors, ``observed``, ``predicted``, ``residual`` (observed minus
-          predicted, over sigma where there is one), ``standard_error`` and the bands of ``prediction``, in [y], at its
-          ``level``;
+          predicted, over sigma where there is one), of a robust loss ``weight``, how much each counts, and
+          ``standard_error`` and the bands of ``prediction``, in [y], at its ``level``;
         - where these are given, of each parameter ``profile`` (``lower``, ``upper``, ``note``) and ``bootstrap``
           (``lower``, ``upper``, ``standard_error``, ``bias``); ``derived``, a dict by name of the columns of
           ``derived``; and ``predictions``, a dict of the columns of ``predicted``.
@@ -71,6 +72,8 @@ def fit_report(
     if model is not None:
         said |= {"model": model.formula.text, "response": model.response, "sigma": model.sigma or None}
     said["absolute_sigma"] = problem.loss.absolute_sigma
+    if isinstance(problem.loss, RobustError):
+        said |= {"loss": problem.loss.kind, "f_scale": float(problem.loss.f_scale)}
     said["parameters"] = {
         str(name): {"value": _plain(value), "standard_error": _plain(error), "note": note}
         for name, (value, error, note) in zip(table.index, table.itertuples(index=False), strict=True)
@@ -86,7 +89,9 @@ def fit_report(
     columns = {str(name): column.values for name, column in bands.data_vars.items()}
     first = {name: columns[name] for name in (model.predictors if model else ())}
     rest = {name: values for name, values in columns.items() if name not in first and name != "predicted"}
-    every = first | {"observed": observed, "predicted": columns["predicted"], "residual": -residual} | rest
+    every = first | {"observed": observed, "predicted": columns["predicted"], "residual": -residual}
+    every |= {} if (weights := weights_of(problem, residual)) is None else {"weight": weights}
+    every |= rest
     said["level"] = float(level)
     said["observations"] = {name: [_plain(value) for value in values] for name, values in every.items()}
     return said | _more(said["parameters"], profile, bootstrap, derived, predicted)

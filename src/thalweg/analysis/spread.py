@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
-from thalweg.chain.losses import SquaredError
+from thalweg.chain.losses import OfTarget, RobustError, SquaredError
 from thalweg.chain.problem import Problem
 
 FLAT = 1e-8  # the cosine of the residual with a column of J that is rounding: 1e-10 at true minima
@@ -27,6 +27,12 @@ def check_squares(problem: Problem) -> None:
         )
 
 
+def check_residuals(problem: Problem) -> None:
+    """ValueError unless the loss of the problem is known to be a sum over residuals."""
+    if not isinstance(problem.loss, OfTarget):
+        check_squares(problem)
+
+
 def rounding_of(fits: xr.Dataset) -> float:
     """Parts of x to which a point at a bound may be off it, in the precision of the fits."""
     return 4 * float(np.finfo(fits["x"].dtype).eps) if fits["x"].dtype.kind == "f" else 0.0
@@ -37,7 +43,7 @@ class Spread(NamedTuple):
     """How well the data determine a fit of d parameters: the covariance is scale^2 S root root^T S, S = diag(error)."""
 
     deviation: Array  # s
-    scale: Array  # s, or 1 where sigma is absolute
+    scale: Array  # s, or 1 where sigma is absolute; Huber's where the loss is robust
     error: Array  # standard errors over the scale, (d,)
     root: Array  # of the correlation matrix, (d, d); NaN for what is held
     held: Array  # flags, (d,)
@@ -57,7 +63,7 @@ class Judged(NamedTuple):
 
 def judged(best: xr.Dataset, problem: Problem) -> Judged:
     """One fit beside its data, in float64; compiled once for a problem."""
-    check_squares(problem)
+    check_residuals(problem)
     with jax.enable_x64(True):
         return jax.device_get(_program(problem, rounding_of(best))(np.asarray(best["x"], np.float64)))
 
@@ -73,11 +79,12 @@ def judged_at(problem: Problem, rounding: float, x: Array) -> Judged:
     loss, shape, eps = problem.loss, problem.chain.spaces[-1].shapes[0], jnp.finfo(x.dtype).eps
     y, jacobian = problem.forward_and_jacobian(x)
     m, d = jacobian.shape
-    target = problem.newton_in_y(jnp.zeros_like(y))  # the step from 0 to there
+    target = jnp.ravel(loss.goal(y.dtype, shape))
     residual, weighted = (loss.weighted(values, shape) for values in (y - target, jacobian))
-    lengths, size = jnp.linalg.norm(weighted, axis=0), jnp.linalg.norm(residual)
+    pull = residual * loss.weights(residual) if isinstance(loss, RobustError) else residual
+    lengths, size = jnp.linalg.norm(weighted, axis=0), jnp.linalg.norm(pull)
     least = jnp.where(size > EXACT * jnp.linalg.norm(loss.weighted(target, shape)), FLAT * size, jnp.inf)
-    held = _held(problem, x, rounding, weighted.T @ residual / lengths, least)
+    held = _held(problem, x, rounding, weighted.T @ pull / lengths, least)
     scaled = jnp.where(held, 0, weighted / lengths)
     triangle = jnp.concatenate([jnp.linalg.qr(scaled, mode="r"), jnp.diag(held.astype(x.dtype))])
     _, s, vt = jnp.linalg.svd(triangle, full_matrices=False)
@@ -85,11 +92,31 @@ def judged_at(problem: Problem, rounding: float, x: Array) -> Judged:
     determined = (freedom >= 0) & (s[-1] > DEPENDENT * d * eps * s[0])
     root = jnp.where(determined & ~held[:, None], vt.T / s, jnp.nan)  # (J^T J)^-1 = root root^T in scaled columns
     spread = jnp.linalg.norm(root, axis=1)
-    deviation = size / jnp.sqrt(jnp.where(freedom > 0, freedom, jnp.nan))
+    degrees = jnp.where(freedom > 0, freedom, jnp.nan)
+    deviation = jnp.linalg.norm(residual) / jnp.sqrt(degrees)
     scale = jnp.ones(()) if loss.absolute_sigma else deviation
+    if isinstance(loss, RobustError):
+        scale = _of_pulls(size / jnp.sqrt(degrees), loss.curvatures(residual), m - freedom)
     return Judged(
         y, jacobian, target, residual, Spread(deviation, scale, spread / lengths, root / spread[:, None], held, freedom)
     )
+
+
+def _of_pulls(deviation: Array, curvatures: Array, parameters: Array) -> Array:
+    """Huber's scale of standard errors, (1 + p/m var(c)/mean(c)^2) sqrt(|psi|^2 / (m - p)) / mean(c), with c = psi' the
+    curvatures of the m residuals: s where all are 1. NaN where most are beyond f_scale, so that the mean is not
+    positive."""
+    mean = jnp.mean(curvatures)
+    corrected = 1 + parameters / len(curvatures) * jnp.var(curvatures) / mean**2
+    return jnp.where(mean > 0, corrected * deviation / mean, jnp.nan)
+
+
+def weights_of(problem: Problem, residual: Any) -> np.ndarray | None:
+    """How much each residual counts, (m,), where the loss is robust."""
+    if not isinstance(problem.loss, RobustError):
+        return None
+    with jax.enable_x64(True):
+        return np.asarray(problem.loss.weights(jnp.asarray(residual)))
 
 
 def sigma_of(problem: Problem) -> np.ndarray:

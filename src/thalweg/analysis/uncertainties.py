@@ -9,7 +9,7 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis.selection import coordinates
-from thalweg.analysis.spread import Spread, check_squares, judged, judged_at, rounding_of
+from thalweg.analysis.spread import Spread, check_residuals, judged, judged_at, rounding_of
 from thalweg.analysis.whole import Table
 from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
@@ -54,14 +54,21 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     computed in float64, whatever the fits are in, by the singular values of J with columns scaled to length one, so
     that neither the units of x nor the square of the condition number cost digits.
 
+    Of a ``RobustError`` the standard errors are Huber's, with s^2 replaced by K^2 sum psi_i^2 / (m - d) / mean(c)^2,
+    where psi = rho' r is what each residual pulls by, c = dpsi/dr, and K = 1 + d/m var(c) / mean(c)^2. They hold for
+    errors that are independent, alike and symmetric, whatever their distribution, with f_scale chosen beforehand.
+    ``scipy.optimize.curve_fit`` has other numbers, (J^T diag(c) J)^-1 times sum C^2 rho_i / (m - d), which no theorem
+    says are standard errors.
+
     Args:
         fits: what ``solve`` returned, or a selection of it. Of a problem solved for many cases, give one case at a
             time, ``fits.isel(case=…)`` and ``problem.bind(…)`` to its data.
-        problem: the problem that was solved, whose loss is a ``SquaredError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
     Returns:
         A Dataset with the dims of the loss, such as (variant, start), and more where said:
 
-        - ``residual_standard_deviation`` s in [y], of the residuals over sigma where there is one a pure number;
+        - ``residual_standard_deviation`` s in [y], of the residuals over sigma where there is one a pure number, with
+          all outliers;
         - ``standard_error`` sqrt(C_ii) in [x], and along x_dim;
         - ``correlation`` C_ij / sqrt(C_ii C_jj), -1 … 1, and along x_dim, x_dim_2;
         - ``at_bound``, whether a parameter is held by its bounds, and along x_dim;
@@ -71,13 +78,14 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
         so that some combination of parameters is not determined; and, but for the correlation and for absolute sigma,
         where m <= d.
     Raises:
-        ValueError: unless the loss of the problem is a ``SquaredError``.
+        ValueError: unless the loss of the problem is a ``SquaredError`` or ``RobustError``.
     Cost:
         For each fit one Jacobian and O(m d^2).
     Source:
-        Bates and Watts (1988), section 2.3.
+        Bates and Watts (1988), section 2.3; Huber (1981), Robust Statistics, section 7.6, equation (6.5), as R's
+        ``summary(MASS::rlm)`` and H1 of statsmodels' ``RLM`` have it.
     """
-    check_squares(problem)
+    check_residuals(problem)
     x = fits["x"].transpose(..., "x_dim")
     points, dims = np.asarray(x, np.float64), [str(dim) for dim in x.dims[:-1]]
     x_space, y_space = problem.chain.spaces[0], problem.chain.spaces[-1]
@@ -127,7 +135,7 @@ def fit_table(fits: xr.Dataset, problem: Problem) -> pd.DataFrame:
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
-        problem: the problem that was solved, whose loss is a ``SquaredError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
     Returns:
         A DataFrame with a row for each parameter, with ``value`` and ``standard_error`` in [x], and a ``note`` that it
         is "at its bound" or "fixed", where its standard error is NaN. Below them, rows for the residual standard

@@ -14,7 +14,7 @@ from thalweg.chain import examples, host, losses, stages
 from thalweg.chain.derivatives import Derivatives
 from thalweg.chain.differences import Function
 from thalweg.chain.host import HostFunction
-from thalweg.chain.losses import MeanLoss, SquaredError
+from thalweg.chain.losses import MeanLoss, OfTarget
 from thalweg.chain.signatures import asks
 from thalweg.chain.space import RESERVED, Space
 from thalweg.chain.stages import Stage
@@ -83,7 +83,7 @@ class Chain:
         loss, spaces = losses.closed(self.loss, data), self.spaces[:1]
         for stage in chain:
             spaces += (spaces[-1].after(stage),)
-        if mean and not isinstance(mean.loss, SquaredError):
+        if mean and not isinstance(mean.loss, OfTarget):
             example = jax.eval_shape(partial(jax.tree.map, lambda leaf: leaf[0]), data)
             given = [example] if asks(mean.loss, 1) else []
             spaces[-1].of_one().check_loss(mean.loss, "the loss of one example", *given)

@@ -1,27 +1,21 @@
 """Losses that tell methods more of themselves than a function can."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from thalweg.chain import targets
 from thalweg.chain.calls import call
 from thalweg.chain.examples import count
+from thalweg.chain.robust_errors import RobustError
 from thalweg.chain.signatures import asks, name_of
-
-
-@final
-class _Known(NamedTuple):
-    """A target that is evaluated where it is used, in the precision of its use."""
-
-    of: Callable[[Any], Any]
-    data: Any
-    mapped: bool = False  # over examples, the leading axis of data and y
+from thalweg.chain.targets import Known
 
 
 @final
@@ -56,14 +50,12 @@ class SquaredError:
     absolute_sigma: bool = False
 
     def __post_init__(self) -> None:
-        if self.sigma is not None and not np.all(np.isfinite(self.sigma) & (np.asarray(self.sigma) > 0)):
-            raise ValueError("sigma has a number that is no standard deviation; give positive, finite numbers.")
+        targets.check_sigma(self.sigma)
 
     def __repr__(self) -> str:
-        target = self.target.of if isinstance(self.target, _Known) else self.target
         usual = {"factor": 1.0, "sigma": None, "absolute_sigma": False}
         given = {"factor": self.factor, "sigma": self.sigma, "absolute_sigma": self.absolute_sigma}
-        return call("SquaredError", [target], given, usual)
+        return call("SquaredError", [targets.written(self.target)], given, usual)
 
     def __call__(self, y: Array) -> Array:
         return self.factor * jnp.sum(self.weighted(y - self.goal(y.dtype, y.shape), y.shape) ** 2)
@@ -71,29 +63,26 @@ class SquaredError:
     def weighted(self, difference: Array, shape: tuple[int, ...]) -> Array:
         """(y - target) / sigma, of y of this shape, from the difference in that shape or ravelled; of a Jacobian of y,
         ravelled and with one more axis, each row over its sigma."""
-        if self.sigma is None:
-            return difference
-        sigma = jnp.asarray(self.sigma, difference.dtype)
-        fits = sigma.ndim <= len(shape) and all(
-            a in (1, b) for a, b in zip(sigma.shape[::-1], shape[::-1], strict=False)
-        )
-        if not fits:
-            raise ValueError(f"sigma has shape {sigma.shape}, but y {shape}; give a sigma like y")
-        sigma = jnp.broadcast_to(sigma, shape)
-        if difference.shape == shape:
-            return difference / sigma
-        return difference / sigma.reshape(-1, *[1] * (difference.ndim - 1))
+        return targets.over(self.sigma, difference, shape)
 
     def goal(self, dtype: Any, shape: tuple[int, ...]) -> Array:
         """The target in a precision, in the shape of y."""
-        known = self.target
-        target = jnp.asarray(known.of(known.data) if isinstance(known, _Known) else known, dtype)
-        if isinstance(known, _Known) and known.mapped:  # each example's is broadcast to y of that example
-            more = len(shape) - target.ndim
-            target = target.reshape(target.shape[0], *[1] * more, *target.shape[1:])
-        if jnp.broadcast_shapes(target.shape, shape) != shape:
-            raise ValueError(f"target has shape {target.shape}, but y {shape}; give a target like y")
-        return jnp.broadcast_to(target, shape)
+        return targets.goal(self.target, dtype, shape)
+
+    def residual(self, y: Array, shape: tuple[int, ...]) -> Array:
+        """r with L = |r|^2 / 2, of y raveled, (m,)."""
+        return -math.sqrt(2 * self.factor) * self.weighted(self.newton(y, shape), shape)
+
+    def least_squares(self, y: Array, jacobian: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """r and its Jacobian, of y, (m,), and dy/dx, (m, d)."""
+        return self.residual(y, shape), math.sqrt(2 * self.factor) * self.weighted(jacobian, shape)
+
+    def newton(self, y: Array, shape: tuple[int, ...]) -> Array:
+        """target - y, the Newton step of L in y, of y raveled, (m,)."""
+        return jnp.ravel(self.goal(y.dtype, shape)) - y
+
+
+OfTarget = SquaredError | RobustError  # a sum over components of y, of what each differs from its target
 
 
 @final
@@ -103,7 +92,7 @@ class MeanLoss:
 
     Args:
         loss: written for one example: a function of y_i, or of y_i and the example, to a scalar in [L]; or a
-            ``SquaredError``, whose target may be a function of the example.
+            ``SquaredError`` or ``RobustError``, whose target may be a function of the example.
     Raises:
         ValueError: from ``Problem``, where the loss of one example is no real scalar.
     Cost:
@@ -124,7 +113,7 @@ class MeanLoss:
 
 def takes_data(loss: Any) -> bool:
     """Whether a loss cannot be evaluated without data."""
-    if isinstance(loss, SquaredError):
+    if isinstance(loss, OfTarget):
         return callable(loss.target)
     return isinstance(loss, MeanLoss) or asks(loss, 1)
 
@@ -143,14 +132,14 @@ def closed(loss: Any, data: Any) -> Any:
     """The loss with the data that it asks for."""
     if data is None or not takes_data(loss):
         return loss
-    if isinstance(loss, SquaredError):
-        return replace(loss, target=_Known(loss.target, data))  # pyright: ignore[reportArgumentType]
+    if isinstance(loss, OfTarget):
+        return replace(loss, target=Known(loss.target, data))  # pyright: ignore[reportArgumentType]
     if not isinstance(loss, MeanLoss):
         return _handed(loss, lambda y: loss(y, data))
     one = loss.loss
-    if isinstance(one, SquaredError):
+    if isinstance(one, OfTarget):
         target = one.target if callable(one.target) else lambda _: jnp.asarray(one.target, float)
-        return replace(one, target=_Known(jax.vmap(target), data, True), factor=one.factor / count(data))
+        return replace(one, target=Known(jax.vmap(target), data, True), factor=one.factor / count(data))
     if not asks(one, 1):
         return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y)))
     return _handed(one, lambda y: jnp.mean(jax.vmap(one)(y, data)))

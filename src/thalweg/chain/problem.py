@@ -1,6 +1,5 @@
 """The chain x -> y -> L and what is known of it."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -17,7 +16,7 @@ from thalweg.chain.derivatives import Derivatives, in_x, in_y
 from thalweg.chain.differences import Function
 from thalweg.chain.examples import Examples
 from thalweg.chain.links import Chain
-from thalweg.chain.losses import MeanLoss, SquaredError, squares
+from thalweg.chain.losses import MeanLoss, OfTarget, squares
 from thalweg.chain.space import Space
 from thalweg.chain.stages import Stage
 from thalweg.numerics.linalg import solve
@@ -34,7 +33,8 @@ class Problem:
     Args:
         *stages: ``Stage``s or plain callables (stages without an inverse), x -> y1 -> … -> y. With no stage at all, y
             is x and the loss is a plain function of x.
-        loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares, ``MeanLoss`` for a loss of one example.
+        loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares, ``RobustError`` with outliers,
+            ``MeanLoss`` for a loss of one example.
         start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this
             structure; methods see its ravelled vector of d components.
         minima: known minima of L in [x], a sequence of points like ``start``.
@@ -270,11 +270,11 @@ class Problem:
     def newton_in_y(self, y: ArrayLike) -> Array:
         """The Newton step of the loss in its own space, -(d2L/dy2)^-1 dL/dy, shape (m,), in [y].
 
-        For ``SquaredError`` this is target - y, and no Hessian is formed.
+        For ``SquaredError`` this is target - y, for ``RobustError`` a step of each component; no Hessian is formed.
         """
         y = jnp.asarray(y)
-        if isinstance(self.loss, SquaredError):
-            return jnp.ravel(self.loss.goal(y.dtype, self.chain.spaces[-1].shapes[0])) - y
+        if isinstance(self.loss, OfTarget):
+            return self.loss.newton(y, self.chain.spaces[-1].shapes[0])
         return -solve(self.loss_hessian(y), self.loss_gradient(y))
 
     def residual(self, x: ArrayLike) -> Array:
@@ -288,14 +288,13 @@ class Problem:
 
     def residual_at(self, y: ArrayLike) -> Array:
         """The same of y, shape (m,)."""
-        loss = squares(self.loss, self.name)
-        return -math.sqrt(2 * loss.factor) * loss.weighted(self.newton_in_y(y), self.chain.spaces[-1].shapes[0])
+        return squares(self.loss, self.name).residual(jnp.asarray(y), self.chain.spaces[-1].shapes[0])
 
     def least_squares(self, x: ArrayLike) -> tuple[Array, Array]:
         """(r, J) with L(x + h) = |r + J h|^2 / 2 + const to second order in y, shapes (m,) and (m, d).
 
         For ``SquaredError`` r is the residual and J its Jacobian. For another loss, r = C^-1 dL/dy and J = C^T dy/dx
-        with d2L/dy2 = C C^T; not finite where the loss is not convex in y.
+        with d2L/dy2 = C C^T; not finite where the loss is not convex in y, but for ``RobustError``, which sees to that.
 
         Source:
             Schraudolph (2002), Neural Computation 14, for losses that are no squares.
@@ -304,9 +303,8 @@ class Problem:
 
     def least_squares_at(self, y: Array, jacobian: Array) -> tuple[Array, Array]:
         """The same of y and dy/dx, shapes (m,) and (m, d)."""
-        if isinstance(self.loss, SquaredError):
-            shape = self.chain.spaces[-1].shapes[0]
-            return self.residual_at(y), math.sqrt(2 * self.loss.factor) * self.loss.weighted(jacobian, shape)
+        if isinstance(self.loss, OfTarget):
+            return self.loss.least_squares(y, jacobian, self.chain.spaces[-1].shapes[0])
         root = jnp.linalg.cholesky(self.loss_hessian(y))
         return jax.scipy.linalg.solve_triangular(root, self.loss_gradient(y), lower=True), root.T @ jacobian
 

@@ -50,7 +50,7 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
 
 
 def fitted(
-    word: str, model: str, y: str, begin: Beginning, sigma: str | None, others: Sequence[str] = (), **more: Any
+    word: str, model: str, y: str, begin: Beginning, sigma: str | None = None, others: Sequence[str] = (), **more: Any
 ) -> tuple[Problem, Any]:
     """The regression of a table, and its starts; --start beside --starts says where these are drawn. ``more`` as
     ``problems.regression`` has it. What is said of a parameter that only ``others`` have is theirs."""

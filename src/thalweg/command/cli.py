@@ -51,7 +51,7 @@ for 'thalweg run', a NIST regression (Misra1a.dat), a name that 'thalweg list pr
 formula ("x**2 + y**2"), or file.py:name.
 
 METHOD is a word as 'thalweg run' takes it (bfgs, lbfgs:memory=5). Without one it is levenberg_marquardt for a sum of \
-squares, and trust_region for every other loss. Quote what the shell would read: ; * ( ) and space.\
+squares or a robust loss, and trust_region for every other. Quote what the shell would read: ; * ( ) and space.\
 """
 MORE_SOLVE = """\
 Of a table, separators, decimal commas, comments, units and missing cells are seen, and a line says what was read and \

@@ -57,6 +57,7 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
     asked = [_asked(problem, options, model) for model in options.models or (None,)]
+    reports.check_comparable([chosen for chosen, _ in asked])
     questions = options.questions
     answers.check(questions, [chosen for chosen, _ in asked], options.table, options.figure is not None)
     _check_file(questions.predict)
@@ -131,7 +132,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
     columns = {"--model": model, "--y": options.y}
     if not words.is_table(word, model):
         of_tables = {f"--{'as' if key == 'rename' else key}": value for key, value in options.table.items()}
-        of_tables |= {"--sigma": options.sigma, "--absolute-sigma": options.absolute_sigma or None}
+        of_tables |= {f"--{key.replace('_', '-')}": value for key, value in options.errors.items()}
         for option, given in (columns | of_tables).items():
             if given is not None:
                 raise ValueError(
@@ -151,8 +152,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
         options.y,
         options.beginning,
         others=options.models,
-        sigma=options.sigma,
-        absolute_sigma=options.absolute_sigma,
+        **options.errors,
         **options.table,
     )
 

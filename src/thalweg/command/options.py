@@ -113,6 +113,13 @@ class SolveOptions:
             negative=(), help="Standard errors take --sigma as it is; else it is relative, and fitted by a factor."
         ),
     ] = False
+    loss: Annotated[
+        Literal["linear", "soft_l1", "huber", "cauchy", "arctan"] | None,
+        Parameter(help="For a table: a robust loss, with which outliers count less, instead of squares."),
+    ] = None
+    f_scale: Annotated[
+        float | None, Parameter(help="The size of a residual from which on it counts less in --loss; else 1.")
+    ] = None
     start: Annotated[
         str | None, _start("else the problem's own start, and for a CSV file the middle of each range, or 1.")
     ] = None
@@ -184,6 +191,13 @@ class SolveOptions:
         given = {"where": self.where, "rename": rename, "missing": self.missing}
         given |= {"names": names, "decimal": self.decimal}
         return {option: value for option, value in given.items() if value}
+
+    @property
+    def errors(self) -> dict[str, Any]:
+        """What is known of errors of observations, as keywords of ``regression``, where anything was given."""
+        given = {"sigma": self.sigma, "absolute_sigma": self.absolute_sigma or None}
+        given |= {"loss": self.loss, "f_scale": self.f_scale}
+        return {option: value for option, value in given.items() if value is not None}
 
     @property
     def budget(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from thalweg import formula, methods, problems
-from thalweg.chain.losses import SquaredError
+from thalweg.chain.losses import OfTarget
 from thalweg.chain.problem import Problem
 from thalweg.command.parameters import REQUIRED, Parameter, parameters, signature
 from thalweg.methods.method import Bounded
@@ -108,7 +108,7 @@ def bounded(words: Sequence[str]) -> list[str]:
 
 def finishing(chosen: Problem) -> list[str]:
     """The method that solves for a person who named none."""
-    return ["levenberg_marquardt" if isinstance(chosen.loss, SquaredError) else "trust_region"]
+    return ["levenberg_marquardt" if isinstance(chosen.loss, OfTarget) else "trust_region"]
 
 
 def _method(word: str) -> methods.Method:

@@ -9,6 +9,8 @@ import numpy as np
 
 from thalweg import analysis
 from thalweg.analysis.components import names_of
+from thalweg.analysis.spread import judged
+from thalweg.chain.losses import RobustError
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending, Outcome, why
 from thalweg.fitting.sameness import Sameness, is_regression
@@ -20,6 +22,15 @@ MOST_VARIANTS = 40  # in a table, else the best half as many
 MOST_CORRELATED = 8  # parameters in a matrix of correlations
 MOST_COMPONENTS = 10  # of x in a table
 ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or move
+
+
+def check_comparable(models: Sequence[Problem]) -> None:
+    """ValueError for several fits, one of which has no likelihood by which they could be compared."""
+    if len(models) > 1 and (robust := [m.loss.kind for m in models if isinstance(m.loss, RobustError)]):
+        raise ValueError(
+            f"{len(models)} models were given with the loss {robust[0]!r}, but models are compared by AIC, which a "
+            "robust loss has not; fit one --model at a time."
+        )
 
 
 def succeeded(fits: Any, methods: Mapping[str, Method]) -> bool:
@@ -101,7 +112,8 @@ def _heading(fits: Any, problem: Problem) -> str:
     if is_regression(problem):
         loss, errors = problem.loss, model.sigma if model and model.sigma else "sigma"
         means = f" with errors {errors} ({'absolute' if loss.absolute_sigma else 'relative'})"
-        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{'' if loss.sigma is None else means}")
+        robust = f" with the loss {loss.kind} beyond {loss.f_scale:g}" if isinstance(loss, RobustError) else ""
+        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{'' if loss.sigma is None else means}{robust}")
     if model:
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"
@@ -120,7 +132,7 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     outcome, reason = (_meaning(best, name, best[name]) for name in ("outcome", "reason"))
     ended = f"{outcome} ({_why(fits, reason)})"
     deviation, freedom = float(spread.residual_standard_deviation), int(spread.degrees_of_freedom)
-    squares = float(best.loss) / problem.loss.factor
+    squares = analysis.criteria(best, problem)["sum of squares"]
     lines = [
         *aligned([["parameter", "value", "standard error"], *rows]),
         "",
@@ -130,7 +142,8 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     ]
     free = np.flatnonzero(~spread.at_bound.values)
     if not np.isfinite(errors[free]).all():
-        lines.append(f"standard errors are NaN: {_undetermined(freedom)}")
+        beyond = isinstance(problem.loss, RobustError) and np.isfinite(spread.correlation.values[np.ix_(free, free)])
+        lines.append(f"standard errors are NaN: {_undetermined(freedom, bool(np.all(beyond)))}")
     elif 1 < len(free) <= MOST_CORRELATED:
         matrix = [[names[i], *(f"{spread.correlation.values[i, j]:.4f}" for j in free if j <= i)] for i in free]
         lines += ["", *aligned([["correlation", *(names[i] for i in free)], *matrix])]
@@ -138,13 +151,18 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
 
 
 def _criteria(best: Any, problem: Problem) -> str:
+    if isinstance(problem.loss, RobustError):
+        beyond = int(np.sum(np.abs(judged(best, problem).residual) > problem.loss.f_scale))
+        return f"{problem.loss.kind} loss {float(best.loss):.6g}, {beyond} residuals beyond {problem.loss.f_scale:g}"
     known = analysis.criteria(best, problem)
     return ", ".join(f"{name} {known[name]:.6g}" for name in ("R squared", "AIC", "AICc", "BIC"))
 
 
-def _undetermined(freedom: int) -> str:
+def _undetermined(freedom: int, beyond: bool) -> str:
     if freedom == 0:
         return "there are as many parameters as observations, so that nothing is left to tell how well they fit"
+    if beyond:
+        return "too many residuals are beyond f_scale for the loss to be curved; give a larger one"
     return (
         "here the data do not determine every parameter, or the model gives no number; try other starts, or fix "
         "a parameter"

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple, final
 
+import jax
 import numpy as np
 
-from thalweg.chain.losses import SquaredError
+from thalweg.chain.losses import OfTarget
 from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
 
@@ -15,7 +16,7 @@ DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which resid
 def is_regression(problem: Problem) -> bool:
     """Whether L is a sum of more squares than x has components, so that there are standard errors, or of a table."""
     many = problem.chain.spaces[-1].size > problem.dimension or model_of(problem) is not None
-    return isinstance(problem.loss, SquaredError) and many
+    return isinstance(problem.loss, OfTarget) and many
 
 
 @final
@@ -29,8 +30,11 @@ class Sameness(NamedTuple):
     def of(cls, problem: Problem, dtype: str) -> "Sameness":
         if not is_regression(problem):
             return cls(0.0, False)
-        origin = np.zeros(problem.chain.spaces[-1].size)
-        return cls(DIGITS[dtype] * float(np.linalg.norm(problem.residual_at(origin))) / np.sqrt(2), True)
+        shape = problem.chain.spaces[-1].shapes[0]
+        with jax.enable_x64(True):
+            target = problem.loss.weighted(problem.loss.goal(float, shape), shape)
+            size = float(np.linalg.norm(target))
+        return cls(DIGITS[dtype] * np.sqrt(problem.loss.factor) * size, True)
 
     def ceiling(self, lowest: float) -> float:
         """The highest loss that is the same as the lowest."""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from thalweg.chain.losses import SquaredError
+from thalweg.chain.losses import OfTarget
 from thalweg.chain.problem import Problem
 from thalweg.formula import Formula
 from thalweg.numerics.arithmetic import Operation
@@ -68,7 +68,7 @@ def guesses(problem: Problem, n: int = 4096, key: int = 0) -> np.ndarray:
 
 def _weights(problem: Problem, model: Model) -> np.ndarray:
     """1/sigma of each observation."""
-    sigma = problem.loss.sigma if isinstance(problem.loss, SquaredError) else None
+    sigma = problem.loss.sigma if isinstance(problem.loss, OfTarget) else None
     return np.broadcast_to(1.0 if sigma is None else 1 / np.asarray(sigma), model.observed.shape)
 
 

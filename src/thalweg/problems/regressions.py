@@ -12,12 +12,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg import formula
-from thalweg.chain.losses import SquaredError
+from thalweg.chain.losses import OfTarget, SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.formula import Formula
-from thalweg.numerics.reading import nearest, real, shown
-from thalweg.problems import conditions, naming, parameters
+from thalweg.numerics.reading import nearest
+from thalweg.problems import conditions, naming, observations, parameters
 from thalweg.problems.tables import Table, read_table, renamed
 
 
@@ -77,7 +77,7 @@ class Model:
         start: np.ndarray,
         domain: tuple[np.ndarray, np.ndarray] | None,
         minima: Sequence[np.ndarray] = (),
-        loss: SquaredError | None = None,
+        loss: OfTarget | None = None,
     ) -> Problem:
         """The sum of squares of observed minus predicted, from vectors of d parameters."""
         return Problem(
@@ -106,6 +106,8 @@ def regression(
     fixed: Mapping[str, float] | None = None,
     sigma: str | ArrayLike | None = None,
     absolute_sigma: bool = False,
+    loss: str | None = None,
+    f_scale: float | None = None,
     where: str | None = None,
     rename: Mapping[str, str] | None = None,
     missing: Sequence[str | float] = (),
@@ -116,7 +118,8 @@ def regression(
 
     Names in the model that are columns are predictors; every other name is one of the d parameters. x is the dict of
     the parameters, b2 before b10, each in its own [x], and y the predictions, shape (m,), in the [y] of the column;
-    [L] = [y]^2 without sigma, and else a pure number. No minimum is stated.
+    [L] = [y]^2 without sigma, and else a pure number. With a robust loss it is a ``RobustError`` of the same
+    residuals. No minimum is stated.
 
     Args:
         data: the path of a file, as ``read_table`` reads it: separated by commas, semicolons, tabs or blanks, with
@@ -139,6 +142,10 @@ def regression(
             all; without it all are equal.
         absolute_sigma: whether standard errors take sigma as it is. Else it is relative, weights 1/sigma^2: the errors
             are those for sigma times the residual standard deviation, as of ``scipy.optimize.curve_fit``.
+        loss: "soft_l1", "huber", "cauchy" or "arctan", with which outliers count less (``RobustError``), as of
+            ``scipy.optimize.least_squares``, whose cost is half of L; "linear" or None for squares.
+        f_scale: the size of a residual from which on an observation counts less, in [y], or with a sigma a pure
+            number; 1 if None. Of a robust loss alone.
         where: which rows to use: comparisons of formulas of the columns, such as "0<x<5 and site=='north'".
         rename: other names of columns: {"t": "decimal date"}.
         missing: marks of missing cells of a file, beside the usual ones: [-200].
@@ -150,9 +157,10 @@ def regression(
             numbers; where the formula cannot be read, has no parameter, names y, or names no column of several; for a
             start, range, bound or fixed value of what is no parameter, a range that is not finite, empty or without its
             start, bounds with nothing between them or in the range; where all parameters are fixed; for a sigma that is
-            not positive, or absolute without being given; with fewer than d observations; and where a name that is not
-            a column looks like a column that the model leaves out and has neither start nor range, bounds or fixed
-            value: given one of these, it is a parameter.
+            not positive, or absolute without being given; for a loss that is none, an f_scale that is not positive or
+            without a robust loss, and an absolute sigma with one; with fewer than d observations; and where a name that
+            is not a column looks like a column that the model leaves out and has neither start nor range, bounds or
+            fixed value: given one of these, it is a parameter.
     Source:
         None: the table is yours. As tables, the regressions of ``nist`` are the same problems.
     Example:
@@ -186,18 +194,18 @@ def regression(
     if isinstance(table, Table):
         table = table.complete((y, *predictors, *([weights] if weights in columns else [])))
         told = str(table)
-    values = {name: _column(table, name) for name in (y, *predictors)}
+    values = {name: observations.column(table, name) for name in (y, *predictors)}
     _check_counts({name: len(column) for name, column in values.items()}, y, free)
     response, places = values.pop(y), about.places(free)
-    deviations = _deviations(sigma, absolute_sigma, table, columns, len(response))
+    deviations = observations.deviations(sigma, absolute_sigma, table, columns, len(response))
     name = Path(table.path).stem if isinstance(table, Table) else "regression"
     said = weights or ("" if sigma is None else "sigma")
     given = frozenset(about.start), frozenset(about.ranges)
     fitted = Model(
         parsed, free, values, y, response, about.fixed, bool(about.bounds), places.ranges, said, told, *given
     )
-    loss = SquaredError(response, sigma=deviations, absolute_sigma=absolute_sigma)
-    return fitted.problem(name, places.start, places.domain, loss=loss)
+    error = observations.loss_of(response, deviations, absolute_sigma, loss, f_scale)
+    return fitted.problem(name, places.start, places.domain, loss=error)
 
 
 def model_of(problem: Problem) -> Model | None:
@@ -276,47 +284,3 @@ def _chosen(data: Any, where: str | None, rename: Mapping[str, str] | None, file
     held = conditions.rows(where, conditions.Arrays(columns))
     told = f"{int((~held).sum())} of {len(held)} rows left out, not being where {where}"
     return {name: np.asarray(column)[held] for name, column in columns.items()}, told
-
-
-def _deviations(sigma: Any, absolute: Any, table: Any, columns: list[str], m: int) -> np.ndarray | None:
-    """The standard deviation of each observation, (m,), or None; ValueError for what cannot be one."""
-    if not isinstance(absolute, bool):
-        raise ValueError(f"absolute_sigma is {absolute!r}, but it is a flag; give True or False.")
-    if sigma is None and absolute:
-        raise ValueError("absolute_sigma was given without sigma, of which it says what it means; give sigma, too.")
-    if sigma is None:
-        return None
-    if isinstance(sigma, str) and sigma not in columns:
-        raise ValueError(nearest(sigma, columns, "a column of the table"))
-    what = f"column {sigma!r}" if isinstance(sigma, str) else "sigma"
-    try:
-        values = _column(table, sigma) if isinstance(sigma, str) else real(sigma)
-    except TypeError as error:
-        raise ValueError(f"sigma is {shown(sigma)}, but it must be a column or real numbers; give (m,).") from error
-    if values.shape not in ((), (m,)):
-        raise ValueError(f"{what} has shape {values.shape}, but there are {m} observations; give one number for each.")
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
-    if bad.size:
-        raise ValueError(
-            f"{what} has {np.ravel(values)[bad[0]]:g} at index {bad[0]}, but a standard deviation is positive and "
-            "finite; leave out the observation, or give its error."
-        )
-    return np.full(m, values) if values.ndim == 0 else values
-
-
-def _column(table: Any, name: str) -> np.ndarray:
-    """A column in float64, shape (m,)."""
-    found = table[name]
-    try:
-        values = real(found)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"column {name!r} is not of real numbers; give a vector of them.") from error
-    if values.ndim != 1:
-        raise ValueError(f"column {name!r} has shape {values.shape}, but it must be a vector; give shape (m,).")
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        raise ValueError(
-            f"column {name!r} has {values[bad[0]]} at index {bad[0]}, but a fit needs finite numbers; "
-            "leave out the observation."
-        )
-    return values

@@ -1,0 +1,77 @@
+"""Observations of a fit: columns of numbers, their standard deviations, and the loss of what a model leaves."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from thalweg.chain import robust_errors
+from thalweg.chain.losses import RobustError, SquaredError
+from thalweg.numerics.reading import nearest, real, shown
+
+LOSSES: Final = ("linear", *robust_errors.KINDS)  # as scipy.optimize.least_squares has them
+
+
+def loss_of(
+    observed: np.ndarray, deviations: np.ndarray | None, absolute: bool, kind: str | None, f_scale: float | None
+) -> SquaredError | RobustError:
+    """The loss of what a model leaves of m observations; ValueError for a kind that is none, or what does not go with
+    it."""
+    if kind is not None and kind not in LOSSES:
+        raise ValueError(nearest(str(kind), LOSSES, "a loss"))
+    if kind in (None, "linear"):
+        if f_scale is not None:
+            raise ValueError(
+                "f_scale was given, but only a robust loss has one; give loss='soft_l1', 'huber', 'cauchy' or "
+                "'arctan', too."
+            )
+        return SquaredError(observed, sigma=deviations, absolute_sigma=absolute)
+    if absolute:
+        raise ValueError(
+            f"absolute_sigma was given with the loss {kind!r}, but outliers are errors that no sigma knows, so that "
+            "standard errors come from the residuals; leave it out."
+        )
+    return RobustError(observed, str(kind), 1.0 if f_scale is None else f_scale, sigma=deviations)
+
+
+def deviations(sigma: Any, absolute: Any, table: Any, columns: list[str], m: int) -> np.ndarray | None:
+    """The standard deviation of each observation, (m,), or None; ValueError for what cannot be one."""
+    if not isinstance(absolute, bool):
+        raise ValueError(f"absolute_sigma is {absolute!r}, but it is a flag; give True or False.")
+    if sigma is None and absolute:
+        raise ValueError("absolute_sigma was given without sigma, of which it says what it means; give sigma, too.")
+    if sigma is None:
+        return None
+    if isinstance(sigma, str) and sigma not in columns:
+        raise ValueError(nearest(sigma, columns, "a column of the table"))
+    what = f"column {sigma!r}" if isinstance(sigma, str) else "sigma"
+    try:
+        values = column(table, sigma) if isinstance(sigma, str) else real(sigma)
+    except TypeError as error:
+        raise ValueError(f"sigma is {shown(sigma)}, but it must be a column or real numbers; give (m,).") from error
+    if values.shape not in ((), (m,)):
+        raise ValueError(f"{what} has shape {values.shape}, but there are {m} observations; give one number for each.")
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if bad.size:
+        raise ValueError(
+            f"{what} has {np.ravel(values)[bad[0]]:g} at index {bad[0]}, but a standard deviation is positive and "
+            "finite; leave out the observation, or give its error."
+        )
+    return np.full(m, values) if values.ndim == 0 else values
+
+
+def column(table: Any, name: str) -> np.ndarray:
+    """A column in float64, shape (m,)."""
+    found = table[name]
+    try:
+        values = real(found)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"column {name!r} is not of real numbers; give a vector of them.") from error
+    if values.ndim != 1:
+        raise ValueError(f"column {name!r} has shape {values.shape}, but it must be a vector; give shape (m,).")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise ValueError(
+            f"column {name!r} has {values[bad[0]]} at index {bad[0]}, but a fit needs finite numbers; "
+            "leave out the observation."
+        )
+    return values
