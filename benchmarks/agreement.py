@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 import others  # which lies beside its numbers
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "agreement.md"
-COLUMNS = ("parameters", "standard errors", "bands", "profile intervals")
+COLUMNS = ("parameters", "standard errors", "derived quantities", "bands", "profile intervals")
 WORDS = """
 ## Where they differ, and why
 
@@ -39,7 +39,8 @@ WORDS = """
 - **Parameters of drc** stop at its tolerance, 1e-7 of the sum of squares: 5 digits.
 - **Standard errors of lmfit and `curve_fit`** come from differences: 4 to 6 digits. Ours come from derivatives.
 - **The quantile**: with an absolute sigma, intervals are of the normal distribution, as MINOS's; else of Student's t
-  with m - d degrees of freedom, as those of R and lmfit. `confint.default` of R takes the normal one always.
+  with m - d degrees of freedom, as those of R and lmfit. `confint.default` of R and `deltaMethod` of car always take
+  the normal one.
 """
 
 
@@ -68,12 +69,19 @@ def compared(row: dict[str, Any]) -> list[float | None]:
         digits(ours.sel(x_dim=names).values / np.array(row[key]) - 1)
         for ours, key in ((best.x, "value"), (errors, "standard_error"))
     ]
+    found.append(_derived(row, fits, problem) if "derived" in row else None)
     found.append(_bands(row, fits, problem) if "at" in row else None)
     if "profile_low" not in row:
         return [*found, None]
     ends = profiles(row["fit"], row.get("sigma")).loc[names, ["lower", "upper"]].to_numpy().T
     theirs = np.array([row["profile_low"], row["profile_high"]])
     return [*found, digits((ends - theirs) / (theirs[1] - theirs[0]))]
+
+
+def _derived(row: dict[str, Any], fits: xr.Dataset, problem: tw.Problem) -> float:
+    names = {f"q{i}": formula for i, formula in enumerate(row["derived"])}
+    ours = tw.analysis.derived(fits, problem, names)[["value", "standard_error"]].to_numpy()
+    return digits(ours / np.array(list(row["derived"].values())) - 1)
 
 
 def _bands(row: dict[str, Any], fits: xr.Dataset, problem: tw.Problem) -> float:
@@ -92,8 +100,7 @@ def scipys(name: str) -> list[float | None]:
     return [
         digits(values / best.x.sel(x_dim=names).values - 1),
         digits(np.sqrt(np.diag(covariance)) / errors.sel(x_dim=names).values - 1),
-        None,
-        None,
+        *(None for _ in COLUMNS[2:]),
     ]
 
 
@@ -120,9 +127,10 @@ def _cells(found: list[float | None]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fits", nargs="+", help="names of fits")
     parser.add_argument("--page", type=Path, help=f"a file to write, such as {PAGE.name}; else the page is printed")
     options = parser.parse_args()
-    every, plain = others.rows(), []
+    every, plain = [row for row in others.rows() if not options.fits or row["fit"] in options.fits], []
     for row in every:
         name = row["fit"] + (f", sigma = {row['sigma']}" if "sigma" in row else "")
         plain.append((row["program"], name, compared(row)))

@@ -10,8 +10,6 @@ from scipy.optimize import curve_fit
 import thalweg as tw
 from thalweg import analysis
 
-profiled = pytest.mark.skipif("profile_intervals" not in analysis.__all__, reason="there are no profile intervals yet")
-
 
 def label(row):
     return f"{row['program']}-{row['fit']}"
@@ -97,7 +95,6 @@ def test_errors_that_differ_are_those_of_second_derivatives(row):
 
 
 @pytest.mark.slow
-@profiled
 def test_profile_intervals_of_nls_and_lmfit():
     intervals = analysis.profile_intervals(*fitted("puromycin_treated"))
     for program, digits in (("nls", 3e-4), ("lmfit", 1e-6)):  # R's are interpolated
@@ -114,12 +111,20 @@ def test_nls_and_its_bands_of_more_fits(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["puromycin_treated", "ryegrass"])
+def test_delta_method(name):
+    row = others.row(name, "nls")
+    formulas = {f"q{i}": formula for i, formula in enumerate(row["derived"])}
+    quantities = analysis.derived(*fitted(name), formulas)[["value", "standard_error"]].to_numpy()
+    assert quantities == pytest.approx(np.array(list(row["derived"].values())), rel=1e-6)
+
+
+@pytest.mark.slow
 def test_nls_with_weights():
     check_nls("puromycin_treated", "sqrt(rate)")
 
 
 @pytest.mark.slow
-@profiled
 def test_minos():
     row = others.row("puromycin_treated", "iminuit", 11.0)
     intervals = analysis.profile_intervals(*fitted("puromycin_treated", 11.0))
