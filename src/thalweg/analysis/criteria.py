@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import fdtrc
 
 from thalweg.analysis.spread import judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
@@ -120,4 +119,6 @@ def f_test(fits: xr.Dataset, problem: Problem, larger_fits: xr.Dataset, larger: 
     gain, rest = (one["sum of squares"] - two["sum of squares"]) / more, two["sum of squares"] / left
     with np.errstate(all="ignore"):
         f = float(np.divide(gain, rest))
+    from scipy.special import fdtrc  # which takes a while to import
+
     return pd.Series({"F": f, "numerator": more, "denominator": left, "p": float(fdtrc(more, left, max(f, 0.0)))})

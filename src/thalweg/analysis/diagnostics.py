@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from scipy.special import ndtri
 
 from thalweg.analysis.spread import judged, leverages
 from thalweg.analysis.uncertainties import best_fit
@@ -49,6 +48,8 @@ def diagnostics(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     known, shift = np.flatnonzero(np.isfinite(standardized)), 0.375 if m <= 10 else 0.5
     quantile = np.full(m, np.nan)
     ranks = np.argsort(np.argsort(standardized[known], kind="stable"), kind="stable") + 1
+    from scipy.special import ndtri  # which takes a while to import
+
     quantile[known] = ndtri((ranks - shift) / (len(known) + 1 - 2 * shift))
     units = {"units": problem.units.get(problem.chain.spaces[-1].name, "")}
     return xr.Dataset(

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jax import Array
-from scipy.optimize.elementwise import bracket_root, find_root
 
 from thalweg.analysis.prediction import LEVEL, check_level, quantile_of
 from thalweg.analysis.refits import is_bounded, refit
@@ -126,6 +125,8 @@ def _ends(profiles: "_Profiles") -> tuple[np.ndarray, np.ndarray]:
     """Where tau is the quantile, to both sides of each parameter, (d, 2), and what is to be said where it is not."""
     lanes = np.arange(len(profiles.each))
     found, why = np.full(len(lanes), np.inf), np.where(np.isfinite(profiles.reach), BOUND, OPEN).astype(object)
+    from scipy.optimize.elementwise import bracket_root, find_root  # which takes a while to import
+
     within = bracket_root(profiles.off, 0.0 * lanes, profiles.q + 0.0 * lanes, xmin=0.0, args=(lanes,), **STRIDES)
     held = lanes[within.success]
     if held.size:

@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 from jax import Array
 from jax.typing import ArrayLike
-from scipy.special import ndtri, stdtrit
 
 from thalweg.analysis.spread import Spread, in_errors, judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
@@ -115,6 +114,8 @@ def errors_of(g: np.ndarray, spread: Spread) -> np.ndarray:
 
 def quantile_of(problem: Problem, spread: Spread, level: float) -> float:
     """Half the width of an interval, in standard errors; NaN where no degree of freedom is left."""
+    from scipy.special import ndtri, stdtrit  # which take a while to import
+
     if problem.loss.absolute_sigma:
         return float(ndtri(0.5 + level / 2))
     return float(stdtrit(int(spread.freedom), 0.5 + level / 2)) if spread.freedom > 0 else np.nan
