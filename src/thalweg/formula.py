@@ -152,7 +152,7 @@ def parse(text: str, variables: Collection[str], quoted: Collection[str] = ()) -
         raise ValueError("The formula is empty at column 1; write one such as 2*x0 + sin(x1).")
     _check_words(line, variables, quoted)
     steps = _steps(line, _tree(line), names | {name: name for name in quoted})
-    return Formula(text, tuple(sorted({s for s in steps if isinstance(s, str)}, key=_natural)), steps)
+    return Formula(text, tuple(sorted({s for s in steps if isinstance(s, str)}, key=natural)), steps)
 
 
 def compile(text: str, variables: Sequence[str] | None = None) -> VectorFormula:
@@ -345,6 +345,6 @@ def _listing(names: Collection[str]) -> str:
     return ", ".join(shown) or "none"
 
 
-def _natural(name: str) -> tuple[list[str | int], str]:
+def natural(name: str) -> tuple[list[str | int], str]:
     parts = re.split(r"(\d+)", name)
     return [int(part) if part.isdigit() else part for part in parts], name

@@ -76,8 +76,13 @@ def fit_report(fits: xr.Dataset, problem: Problem, level: float = LEVEL) -> dict
     every |= {} if (weights := weights_of(problem, residual)) is None else {"weight": weights}
     every |= rest
     said["level"] = float(level)
-    said["observations"] = {name: [_plain(value) for value in values] for name, values in every.items()}
+    said["observations"] = {name: [_cell(value) for value in values] for name, values in every.items()}
     return said
+
+
+def _cell(value: Any) -> str | int | float | None:
+    """A number, or the word of a group."""
+    return str(value) if isinstance(value, str) else _plain(value)
 
 
 def _plain(value: Any) -> int | float | None:

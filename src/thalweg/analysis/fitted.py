@@ -1,5 +1,6 @@
 """The best fit beside its data: what was observed, what the model predicts, and its curve."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from thalweg.analysis.spread import judged, sigma_of, weights_of
 from thalweg.analysis.uncertainties import best_fit, uncertainty
 from thalweg.chain.losses import RobustError
 from thalweg.chain.problem import Problem
+from thalweg.problems.groups import texts
 from thalweg.problems.regressions import Model, model_of
 
 BANDS = ("confidence_low", "confidence_high", "prediction_low", "prediction_high")
@@ -29,9 +31,11 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
         - ``observed`` and ``predicted`` (observation) in [y];
         - where the loss has a sigma, ``sigma`` (observation) in [y];
         - where the loss is robust, ``weight`` (observation), how much each counts, 1 for what is well within f_scale;
+        - where parameters go by groups, ``group`` (observation), in words;
         - where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor: ``predictor``
-          (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range, with the bands
-          of ``prediction`` (point) in [y], that of new observations only where the loss has no sigma and is not robust.
+          (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range, or of that of
+          each group, one after the other, named by ``curve`` (point), with the bands of ``prediction`` (point) in [y],
+          that of new observations only where the loss has no sigma and is not robust.
 
         Attributes: ``problem``, ``response``, the name of what is observed with its units, ``predictor``, ``formula``
         and ``sigma``, the name of the standard deviations, each "" where there is none, ``absolute_sigma``, 0 or 1,
@@ -46,7 +50,6 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     space, model = problem.chain.spaces[-1], model_of(problem)
     predicted, _, observed, residual, _ = judged(best, problem)
     predictor = _only_predictor(model)
-    known = model.predictors[predictor] if model and predictor else np.empty(0)
     units = problem.units.get(space.name, "")
     columns: dict[str, Any] = {
         "x": best["x"].variable,
@@ -59,10 +62,13 @@ def fitted(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     if isinstance(problem.loss, RobustError):
         columns["weight"] = ("observation", weights_of(problem, residual))
         robust = {"loss": problem.loss.kind, "f_scale": float(problem.loss.f_scale)}
-    if known.size:
-        grid = np.linspace(known.min(), known.max(), CURVE)
-        bands = prediction(best, problem, {predictor: grid})
-        columns |= {"predictor": ("observation", known), "grid": ("point", grid)}
+    if model and model.groups:
+        columns["group"] = ("observation", _joined(model, model.predictors))
+    if model and predictor:
+        at = _curves(model, predictor)
+        bands = prediction(best, problem, at)
+        columns |= {"predictor": ("observation", model.predictors[predictor]), "grid": ("point", at[predictor])}
+        columns |= {"curve": ("point", _joined(model, at))} if model.groups else {}
         columns["model"] = ("point", bands["predicted"].values)
         columns |= {name: bands[name].variable for name in BANDS if np.isfinite(bands[name]).any()}
     return spread.assign(columns).assign_attrs(
@@ -80,3 +86,22 @@ def _only_predictor(model: Model | None) -> str:
     """The predictor in the formula where there is exactly one, else ""."""
     used = [name for name in model.formula.names if name in model.predictors] if model else []
     return used[0] if len(used) == 1 else ""
+
+
+def _joined(model: Model, at: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The group of each value of the predictors in words, of several groupings together: "A, north"."""
+    words = [texts(at[column]) for column in dict.fromkeys(group.column for group in model.groups)]
+    return np.array([", ".join(row) for row in zip(*words, strict=True)])
+
+
+def _curves(model: Model, predictor: str) -> dict[str, np.ndarray]:
+    """Values of the predictor over its range, in each group over its own, and these groups."""
+    known = model.predictors[predictor]
+    if not model.groups:
+        return {predictor: np.linspace(known.min(), known.max(), CURVE)}
+    names = _joined(model, model.predictors)
+    first = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
+    grids = [np.linspace(known[rows].min(), known[rows].max(), CURVE) for rows in first.values()]
+    columns = {group.column for group in model.groups}
+    rows = np.repeat([rows[0] for rows in first.values()], CURVE)
+    return {name: model.predictors[name][rows] for name in columns} | {predictor: np.concatenate(grids)}
