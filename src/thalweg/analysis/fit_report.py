@@ -93,7 +93,7 @@ def fit_report(
     every |= {} if (weights := weights_of(problem, residual)) is None else {"weight": weights}
     every |= rest
     said["level"] = float(level)
-    said["observations"] = {name: [_plain(value) for value in values] for name, values in every.items()}
+    said["observations"] = {name: [_cell(value) for value in values] for name, values in every.items()}
     return said | _more(said["parameters"], profile, bootstrap, derived, predicted)
 
 
@@ -120,6 +120,11 @@ def _more(parameters: dict[str, Any], profile: Any, bootstrap: Any, derived: Any
         columns = predicted.data_vars.items()
         said["predictions"] = {str(name): [_plain(value) for value in column.values] for name, column in columns}
     return said
+
+
+def _cell(value: Any) -> str | int | float | None:
+    """A number, or the word of a group."""
+    return str(value) if isinstance(value, str) else _plain(value)
 
 
 def _plain(value: Any) -> int | float | None:

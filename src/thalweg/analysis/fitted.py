@@ -1,5 +1,6 @@
 """The best fit beside its data: what was observed, what the model predicts, and its curve."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from thalweg.analysis.spread import judged, sigma_of, weights_of
 from thalweg.analysis.uncertainties import best_fit, uncertainty
 from thalweg.chain.losses import RobustError
 from thalweg.chain.problem import Problem
+from thalweg.problems.groups import texts
 from thalweg.problems.regressions import Model, model_of
 
 BANDS = ("confidence_low", "confidence_high", "prediction_low", "prediction_high")
@@ -30,9 +32,11 @@ def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
         - ``observed`` and ``predicted`` (observation) in [y];
         - where the loss has a sigma, ``sigma`` (observation) in [y];
         - where the loss is robust, ``weight`` (observation), how much each counts, 1 for what is well within f_scale;
+        - where parameters go by groups, ``group`` (observation), in words;
         - where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor: ``predictor``
-          (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range, with the bands
-          of ``prediction`` (point) in [y], that of new observations only where the loss has no sigma and is not robust.
+          (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range, or of that of
+          each group, one after the other, named by ``curve`` (point), with the bands of ``prediction`` (point) in [y],
+          that of new observations only where the loss has no sigma and is not robust.
 
         Attributes: ``problem``, ``response``, the name of what is observed with its units, ``predictor``, ``formula``
         and ``sigma``, the name of the standard deviations, each "" where there is none, ``absolute_sigma``, 0 or 1,
@@ -47,7 +51,6 @@ def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
     space, model = problem.chain.spaces[-1], model_of(problem)
     predicted, _, observed, residual, _ = judged(best, problem)
     predictor = _only_predictor(model)
-    known = model.predictors[predictor] if model and predictor else np.empty(0)
     units = problem.units.get(space.name, "")
     columns: dict[str, Any] = {
         "x": best["x"].variable,
@@ -60,11 +63,13 @@ def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
     if isinstance(problem.loss, RobustError):
         columns["weight"] = ("observation", weights_of(problem, residual))
         robust = {"loss": problem.loss.kind, "f_scale": float(problem.loss.f_scale)}
-    if known.size:
-        shown = known[known > 0] if log and known.max() > 0 else known
-        grid = (np.geomspace if log and shown.min() > 0 else np.linspace)(shown.min(), shown.max(), CURVE)
-        bands = prediction(best, problem, {predictor: grid})
-        columns |= {"predictor": ("observation", known), "grid": ("point", grid)}
+    if model and model.groups:
+        columns["group"] = ("observation", _joined(model, model.predictors))
+    if model and predictor:
+        at = _curves(model, predictor, log)
+        bands = prediction(best, problem, at)
+        columns |= {"predictor": ("observation", model.predictors[predictor]), "grid": ("point", at[predictor])}
+        columns |= {"curve": ("point", _joined(model, at))} if model.groups else {}
         columns["model"] = ("point", bands["predicted"].values)
         columns |= {name: bands[name].variable for name in BANDS if np.isfinite(bands[name]).any()}
     return spread.assign(columns).assign_attrs(
@@ -82,3 +87,28 @@ def _only_predictor(model: Model | None) -> str:
     """The predictor in the formula where there is exactly one, else ""."""
     used = [name for name in model.formula.names if name in model.predictors] if model else []
     return used[0] if len(used) == 1 else ""
+
+
+def _joined(model: Model, at: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The group of each value of the predictors in words, of several groupings together: "A, north"."""
+    words = [texts(at[column]) for column in dict.fromkeys(group.column for group in model.groups)]
+    return np.array([", ".join(row) for row in zip(*words, strict=True)])
+
+
+def _along(known: np.ndarray, log: bool) -> np.ndarray:
+    """Values over the range of these, even in their logarithm where that is asked for and they are positive."""
+    shown = known[known > 0] if log and known.max() > 0 else known
+    return (np.geomspace if log and shown.min() > 0 else np.linspace)(shown.min(), shown.max(), CURVE)
+
+
+def _curves(model: Model, predictor: str, log: bool) -> dict[str, np.ndarray]:
+    """Values of the predictor over its range, in each group over its own, and these groups."""
+    known = model.predictors[predictor]
+    if not model.groups:
+        return {predictor: _along(known, log)}
+    names = _joined(model, model.predictors)
+    first = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
+    grids = [_along(known[rows], log) for rows in first.values()]
+    columns = {group.column for group in model.groups}
+    rows = np.repeat([rows[0] for rows in first.values()], CURVE)
+    return {name: model.predictors[name][rows] for name in columns} | {predictor: np.concatenate(grids)}

@@ -14,6 +14,7 @@ from thalweg.analysis.uncertainties import best_fit
 from thalweg.chain.losses import RobustError
 from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import nearest, real
+from thalweg.problems import groups as grouping
 from thalweg.problems.regressions import Model, model_of
 
 LEVEL = 0.95
@@ -38,8 +39,8 @@ def prediction(
     Args:
         fits: what ``solve`` returned, or a selection of it.
         problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
-        at: values of each predictor, in its own units, numbers or arrays of n; of a ``problems.regression`` or
-            ``problems.nist`` alone. Without it, at the data.
+        at: values of each predictor, in its own units, numbers or arrays of n, and the group of each where parameters
+            go by groups; of a ``problems.regression`` or ``problems.nist`` alone. Without it, at the data.
         level: of the bands, a pure number between 0 and 1.
         sigma: the standard deviation of new observations, in [y], a number or n of them; at the data it is that of
             the loss. None where that is robust.
@@ -145,12 +146,17 @@ def _points(model: Model | None, at: Any) -> dict[str, np.ndarray]:
     for name in model.predictors:
         if name not in at:
             raise ValueError(f"at has no values of {name!r}, which the model predicts from; give one for each point.")
+        if model.predictors[name].dtype.kind == "U":
+            values[name] = grouping.texts(at[name])
+            continue
         try:
             values[name] = np.atleast_1d(real(at[name]))
         except TypeError as error:
             raise ValueError(f"at has values of {name!r} that are no real numbers; give some.") from error
         if values[name].ndim != 1 or not np.isfinite(values[name]).all():
             raise ValueError(f"at has values of {name!r} that are no vector of finite numbers; give shape (n,).")
+    for group in model.groups:
+        group.codes(values[group.column])
     counts = {name: column.size for name, column in values.items()}
     n = max(counts.values(), default=1)
     if any(count not in (1, n) for count in counts.values()):

@@ -84,7 +84,7 @@ class RobustError:
         >>> robust = tw.RobustError([1.0, 1.2, 0.8, 9.0], "cauchy", f_scale=0.1)
         >>> mean = tw.Problem(lambda x: x * jnp.ones(4), loss=robust, start=[1.0])
         >>> print(tw.solve(mean, tw.methods.LevenbergMarquardt()).x.values.round(3))
-        [[[1.]]]
+        [[[1.002]]]
     """
 
     target: ArrayLike | Callable[[Any], Any] = 0.0

@@ -22,6 +22,7 @@ from thalweg.problems import guesses, start_ranges
 from thalweg.problems.regressions import model_of
 
 Box = tuple[np.ndarray, np.ndarray]
+_GROUP = re.compile(r"""(?:(['"`])(?P<quoted>.+)\1|(?P<column>[^:'"`][^:]*?))\s*(?::(?P<names>.*))?""")
 _WORD = re.compile(r"[^\W\d]\w*")  # that may be the name of a parameter
 
 
@@ -50,7 +51,14 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
 
 
 def fitted(
-    word: str, model: str, y: str, begin: Beginning, sigma: str | None = None, others: Sequence[str] = (), **more: Any
+    word: str,
+    model: str,
+    y: str,
+    begin: Beginning,
+    sigma: str | None = None,
+    groups: Sequence[str] = (),
+    others: Sequence[str] = (),
+    **more: Any,
 ) -> tuple[Problem, Any]:
     """The regression of a table, and its starts; --start beside --starts says where these are drawn. ``more`` as
     ``problems.regression`` has it. What is said of a parameter that only ``others`` have is theirs."""
@@ -61,8 +69,10 @@ def fitted(
         )
     theirs = set(_WORD.findall(" ".join(others))).difference(_WORD.findall(model))
     said = given or {}, read_ranges(begin.ranges), read_bounds(begin.bounds), read_fixed(begin.fixed)
-    given, boxes, limits, fixed = ({name: at for name, at in one.items() if name not in theirs} for one in said)
-    more |= {"bounds": limits, "fixed": fixed, "sigma": read_sigma(sigma)}
+    given, boxes, limits, fixed = (
+        {name: at for name, at in one.items() if name.partition("[")[0] not in theirs} for one in said
+    )
+    more |= {"bounds": limits, "fixed": fixed, "sigma": read_sigma(sigma), "groups": read_groups(groups, theirs)}
     problem = words.regression(word, model, y, given, boxes, **more)
     if begin.starts is None:
         return problem, None
@@ -101,12 +111,18 @@ def read_start(text: str | None) -> list[float] | dict[str, float] | None:
     return _by_name("--start", words.split(text, ","), "--start b1=500,b2=1e-4")
 
 
+def _parted(text: str) -> tuple[str, str | None]:
+    """name and what is said of it, None where nothing is; a name may have the sign within brackets, as k[T=5]."""
+    name, *rest = words.split(text, "=")
+    return name.strip(), "=".join(rest).strip() if rest else None
+
+
 def _by_name(option: str, given: Sequence[str], example: str) -> dict[str, float]:
     """Numbers by name, each given once."""
     numbers: dict[str, float] = {}
     for word in given:
-        name, equals, value = (part.strip() for part in word.partition("="))
-        if not name or not equals:
+        name, value = _parted(word)
+        if not name or value is None:
             raise ValueError(f"{option} has {word!r} where name=number is due; write e.g. {example}.")
         if name in numbers:
             raise ValueError(f"{option} has {name} twice; give it once.")
@@ -118,8 +134,8 @@ def _sides(option: str, texts: Sequence[str], example: str) -> dict[str, tuple[s
     """What stands on both sides of the colon, by name, each given once."""
     sides: dict[str, tuple[str, str]] = {}
     for text in texts:
-        name, _, ends = (part.strip() for part in text.partition("="))
-        low, colon, high = (part.strip() for part in ends.partition(":"))
+        name, ends = _parted(text)
+        low, colon, high = (part.strip() for part in (ends or "").partition(":"))
         if not name or not colon:
             raise ValueError(f"{option} is {text!r}, but it must be name=low:high; write e.g. {option} {example}.")
         if name in sides:
@@ -165,6 +181,24 @@ def read_sigma(text: str | None) -> str | float | None:
         return None if text is None else float(text)
     except ValueError:
         return text
+
+
+def read_groups(texts: Sequence[str], theirs: Collection[str] = ()) -> dict[str, list[str] | None]:
+    """Each ``--group``: the parameters that go by a column, or None for all, without ``theirs``."""
+    groups: dict[str, list[str] | None] = {}
+    for text in texts:
+        found = _GROUP.fullmatch(text.strip())
+        listed = found and found["names"]
+        names = None if listed is None else [word.strip() for word in listed.split(",")]
+        if found is None or (names is not None and not all(names)):
+            raise ValueError(f"--group is {text!r}, but it must be column or column:name,…; write e.g. batch:k,a.")
+        column = found["quoted"] or found["column"]
+        if column in groups:
+            raise ValueError(f"--group of {column!r} is given twice; give it once, with commas between parameters.")
+        kept = None if names is None else [name for name in names if name not in theirs]
+        if kept is None or kept:
+            groups[column] = kept
+    return groups
 
 
 def started(problem: Problem, numbers: dict[str, float]) -> list[float]:

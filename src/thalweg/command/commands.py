@@ -133,6 +133,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
     if not words.is_table(word, model):
         of_tables = {f"--{'as' if key == 'rename' else key}": value for key, value in options.table.items()}
         of_tables |= {f"--{key.replace('_', '-')}": value for key, value in options.errors.items()}
+        of_tables["--group"] = options.groups or None
         for option, given in (columns | of_tables).items():
             if given is not None:
                 raise ValueError(
@@ -152,6 +153,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
         options.y,
         options.beginning,
         others=options.models,
+        groups=options.groups,
         **options.errors,
         **options.table,
     )

@@ -120,6 +120,16 @@ class SolveOptions:
     f_scale: Annotated[
         float | None, Parameter(help="The size of a residual from which on it counts less in --loss; else 1.")
     ] = None
+    groups: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--group",
+            negative=(),
+            show_default=False,
+            help="For a table: a column each of whose groups has parameters of its own, all, or those that are named: "
+            "column:name,…",
+        ),
+    ] = ()
     start: Annotated[
         str | None, _start("else the problem's own start, and for a CSV file the middle of each range, or 1.")
     ] = None

@@ -27,6 +27,7 @@ COLOR = PALETTE[0]
 CROWD = 300  # observations from which markers get small
 MOST = 12  # parameters in the legend
 LOG = ("", "x", "y", "xy")
+MOST_GROUPS = 12  # curves in the legend
 LONGEST = 60  # characters of a formula in the title
 
 
@@ -35,11 +36,12 @@ def fit(fits: xr.Dataset, problem: Problem | None = None, log: str = "") -> Figu
 
     Where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor, the horizontal axis is the
     predictor, and the model a curve over all of its range, in its confidence and prediction bands of 95 %
-    (``analysis.prediction``). For every other sum of squares it is the prediction, and a
-    line marks where observed and predicted are equal. The band in the lower panel is the residual standard deviation s,
-    to both sides of zero. Where the loss has a sigma the residuals are over sigma, and observations have bars of sigma
-    to both sides, or of s sigma where it is relative. The legend has up to twelve parameters with standard errors (see
-    ``analysis.uncertainty``). The frame holds the observations, and follows a model that leaves them a little further.
+    (``analysis.prediction``); where parameters go by groups, each has its own. For every other sum of squares it is the
+    prediction, and a line marks where observed and predicted are equal. The band in the lower panel is the residual
+    standard deviation s, to both sides of zero. Where the loss has a sigma the residuals are over sigma, and
+    observations have bars of sigma to both sides, or of s sigma where it is relative. The legend has up to twelve
+    parameters with standard errors (see ``analysis.uncertainty``). The frame holds the observations, and follows a
+    model that leaves them a little further.
 
     Args:
         fits: what ``solve`` returned, or a selection of it such as ``fits.sel(variant=…)``; or what ``analysis.fitted``
@@ -92,22 +94,34 @@ def fit(fits: xr.Dataset, problem: Problem | None = None, log: str = "") -> Figu
     top.set_title("\n".join([*_title(best), *_left_out(log, across, observed)]), fontsize=10)
     figure.align_ylabels([top, below])
     bands = [shade for shade in top.collections if str(shade.get_label()).endswith(("confidence", "prediction"))]
-    handles = [*top.get_lines()[::-1], *bands, *below.patches]
+    lines = [line for line in top.get_lines()[::-1] if not str(line.get_label()).startswith("_")]
+    handles = [*lines[: MOST_GROUPS + 1], *bands, *below.patches]
     entries = [Line2D([], [], linestyle="none", label=text) for text in _parameters(best)]
     figure.legend(handles=[*handles, *entries], loc="outside right upper", fontsize=9, frameon=False)
     return figure
 
 
 def _draw_curve(ax: Axes, best: xr.Dataset) -> None:
-    curve = best["model"].values
-    ax.plot(best["grid"].values, _visible(curve), color=COLOR, label="model", zorder=4)
-    for name, alpha in ("confidence", 0.25), ("prediction", 0.1):
-        if f"{name}_low" in best:
-            low, high = (_visible(best[f"{name}_{side}"].values) for side in ("low", "high"))
-            label = f"{100 * best.attrs['level']:g} % {name}"
-            ax.fill_between(
-                best["grid"].values, low, high, color=COLOR, alpha=alpha, linewidth=0, label=label, zorder=1
-            )
+    across, grid, curve = (best[name].values for name in ("predictor", "grid", "model"))
+    for i, (name, points, rows) in enumerate(_parts(best)):
+        color = PALETTE[i % len(PALETTE)]
+        ax.plot(grid[points], _visible(curve[points]), color=color, label=name or "model", zorder=4)
+        if name and i < MOST_GROUPS:
+            marks = {"color": color, "linestyle": "none", "marker": "o", "markersize": 4, "zorder": 3.5}
+            ax.plot(across[rows], _visible(best["observed"].values[rows]), label="_", **marks)
+        for band, alpha in ("confidence", 0.25), ("prediction", 0.1):
+            if f"{band}_low" in best:
+                low, high = (_visible(best[f"{band}_{side}"].values[points]) for side in ("low", "high"))
+                label = "_" if i else f"{100 * best.attrs['level']:g} % {band}"
+                ax.fill_between(grid[points], low, high, color=color, alpha=alpha, linewidth=0, label=label, zorder=1)
+
+
+def _parts(best: xr.Dataset) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Each curve: its group or "", and which points and observations belong to it."""
+    if "curve" not in best:
+        return [("", np.ones(best.sizes["point"], bool), np.ones(best.sizes["observation"], bool))]
+    points, rows = best["curve"].values, best["group"].values
+    return [(str(name), points == name, rows == name) for name in dict.fromkeys(points.tolist())]
 
 
 def _make_logarithmic(ax: Axes, log: str, across: np.ndarray, observed: np.ndarray) -> None:

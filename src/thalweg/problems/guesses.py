@@ -56,10 +56,11 @@ def guesses(problem: Problem, n: int = 4096, key: int = 0) -> np.ndarray:
         raise ValueError(
             f"{problem.name!r} is no formula of parameters, from which scales of a start could be read; give starts."
         )
-    generator = np.random.default_rng(whole(key, "key", 0))
-    values, best = _drawn(model, _sides(problem, model), whole(n, "n", 1), generator)
+    generator, shared = np.random.default_rng(whole(key, "key", 0)), _Shared.of(problem, model)
+    values, best = _drawn(shared, whole(n, "n", 1), generator)
     rows = np.sort(generator.permutation(len(model.observed))[:MOST_ROWS])
-    points, squares = _completed(model, values, best, rows, _weights(problem, model)[rows], n)
+    points, squares = _completed(shared, values, best, rows, _weights(problem, model)[rows], n)
+    points = points[:, shared.places]
     points = np.clip(points, *problem.domain) if model.bounded and problem.domain is not None else points
     squares = np.where(np.isfinite(points).all(axis=1), squares, np.inf)
     points = np.where(np.isfinite(points), points, problem.start)
@@ -72,51 +73,90 @@ def _weights(problem: Problem, model: Model) -> np.ndarray:
     return np.broadcast_to(1.0 if sigma is None else 1 / np.asarray(sigma), model.observed.shape)
 
 
-def _sides(problem: Problem, model: Model) -> Mapping[str, tuple[float, float]]:
-    """The bounds of each parameter that a person gave."""
-    if not model.bounded or problem.domain is None:
-        return {}
-    return dict(zip(model.parameters, zip(*problem.domain, strict=True), strict=True))
+@final
+class _Shared(NamedTuple):
+    """The parameters of the formula, which groups share to begin with, and what is said of them."""
+
+    formula: Formula
+    names: tuple[str, ...]  # of parameters
+    places: list[int]  # of the components of x among them
+    predictors: dict[str, np.ndarray]  # and what is fixed, each (m,)
+    observed: np.ndarray
+    constants: tuple[str, ...]  # which of these are parameters that are fixed
+    started: dict[str, tuple[float, float]]  # where those begin of which a start was given
+    ranged: dict[str, tuple[float, float]]
+    bounds: dict[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, problem: Problem, model: Model) -> "_Shared":
+        owners = {name: name for name in (*model.parameters, *model.fixed)}
+        owners |= {
+            member: name for group in model.groups for name in group.parameters for member in group.members(name)
+        }
+        names = tuple(dict.fromkeys(owners[name] for name in model.parameters))
+        first = {owners[name]: i for i, name in reversed(list(enumerate(model.parameters)))}
+        columns = {name: column for name, column in model.predictors.items() if name in model.formula.names}
+        fixed = {name: np.full(len(model.observed), value) for name, value in model.fixed.items()}
+        for group in model.groups:  # of which every member is fixed
+            codes = group.codes(model.predictors[group.column])
+            whole = [name for name in group.parameters if name not in names]
+            fixed |= {name: np.array([model.fixed[one] for one in group.members(name)])[codes] for name in whole}
+        fixed = {name: column for name, column in fixed.items() if name in model.formula.names}
+
+        def sides(which: Any, box: Any) -> dict[str, tuple[float, float]]:
+            return {name: (box[0][i], box[1][i]) for name, i in first.items() if model.parameters[i] in which}
+
+        return cls(
+            model.formula,
+            names,
+            [names.index(owners[name]) for name in model.parameters],
+            columns | fixed,
+            model.observed,
+            tuple(fixed),
+            sides(model.started, model.ranges),
+            sides(model.ranged, model.ranges),
+            sides(model.parameters, problem.domain) if model.bounded else {},
+        )
 
 
-def _drawn(
-    model: Model, bounds: Mapping[str, tuple[float, float]], n: int, generator: np.random.Generator
-) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+def _drawn(shared: _Shared, n: int, generator: np.random.Generator) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """n numbers for each parameter, but for those in which the formula is linear and which are named."""
-    best = linear(model.formula, [name for name in model.parameters if name not in model.ranged])
-    free = [name for name in model.parameters if name not in best]
+    best = linear(shared.formula, [name for name in shared.names if name not in shared.ranged])
+    free = [name for name in shared.names if name not in best]
+    said = shared.started | shared.ranged
     wide = generator.uniform(size=n) < WIDE
-    values, scales = {}, _Scales.of(model)
-    for name in free:
-        values[name] = scales.numbers(name, wide, generator)
-    for part, name in _offsets(model.formula, [name for name in free if name not in model.started | model.ranged]):
-        root = _root(part, name, {**model.fixed, **dict.fromkeys(best, 1.0), **values}, model.predictors, generator)
+    scales = _Scales.of(shared)
+    values = {name: scales.numbers(name, wide, generator) for name in free}
+    for part, name in _offsets(shared.formula, [name for name in free if name not in said]):
+        root = _root(part, name, {**dict.fromkeys(best, 1.0), **values}, shared.predictors, generator)
         here = (generator.uniform(size=n) < OFFSETS) & np.isfinite(root)
         values[name] = np.where(here, root, values[name])
-    if model.ranges is not None:
-        for name in model.started | model.ranged:
-            if name in free:
-                at = model.parameters.index(name)
-                values[name] = _between(model.ranges[0][at], model.ranges[1][at], n, generator)
-    for name, (low, high) in bounds.items():
-        if name in free:
-            values[name] = _within(values[name], low, high, generator)
+    for name in free:
+        if name in said:
+            values[name] = _between(*said[name], n, generator)
+        if name in shared.bounds:
+            values[name] = _within(values[name], *shared.bounds[name], generator)
     return values, best
 
 
 def _completed(
-    model: Model, values: Mapping[str, np.ndarray], best: tuple[str, ...], rows: np.ndarray, weights: np.ndarray, n: int
+    shared: _Shared,
+    values: Mapping[str, np.ndarray],
+    best: tuple[str, ...],
+    rows: np.ndarray,
+    weights: np.ndarray,
+    n: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The points with the best of the other parameters, (n, d), and the sums of squares over the rows, (n,)."""
-    known: dict[str, Any] = {name: column[rows] for name, column in model.predictors.items()}
-    known |= {**model.fixed, **{name: column[:, None] for name, column in values.items()}}
+    known: dict[str, Any] = {name: column[rows] for name, column in shared.predictors.items()}
+    known |= {name: column[:, None] for name, column in values.items()}
     if not values:  # the formula is linear in all, and its best point alone
         known[""] = np.zeros((1, 1))
-    coefficients, squares = projected(model.formula, best, known, model.observed[rows], weights)
+    coefficients, squares = projected(shared.formula, best, known, shared.observed[rows], weights)
     if not values:
         coefficients, squares = np.repeat(coefficients, n, axis=0), np.repeat(squares, n)
     columns = {**values, **dict(zip(best, coefficients.T, strict=True))}
-    return np.stack([columns[name] for name in model.parameters], axis=1), squares
+    return np.stack([columns[name] for name in shared.names], axis=1), squares
 
 
 @final
@@ -127,12 +167,13 @@ class _Scales(NamedTuple):
     decades: Sequence[tuple[float, float]]  # log10 of the least and the largest size, k + 1 of them
 
     @classmethod
-    def of(cls, model: Model) -> "_Scales":
-        names = [*model.parameters, *model.fixed]
-        powers = dimensions(model.formula, names, list(model.predictors))
-        known = [_sizes(column) for column in model.predictors.values()]
-        low, high = _sizes(model.observed)
-        span = np.ptp(model.observed)
+    def of(cls, shared: _Shared) -> "_Scales":
+        names = [*shared.names, *shared.constants]
+        predictors = [name for name in shared.predictors if name not in shared.constants]
+        powers = dimensions(shared.formula, names, predictors)
+        known = [_sizes(shared.predictors[name]) for name in predictors]
+        low, high = _sizes(shared.observed)
+        span = np.ptp(shared.observed)
         response = (np.log10(span / 10) if span > 0 else low, high)
         return cls(dict(zip(names, powers, strict=True)), [*known, response])
 

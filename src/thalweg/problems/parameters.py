@@ -1,6 +1,6 @@
 """What a person says of the parameters of a model: where they begin, what bounds them, which are held."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -24,10 +24,30 @@ class Said(NamedTuple):
         return {*self.start, *self.ranges, *self.bounds, *self.fixed}
 
     def check_names(self, parameters: Iterable[str]) -> None:
-        """ValueError where something is said of what is no parameter."""
-        known = list(parameters)
+        """ValueError where something is said of what is no parameter, or no member of one."""
+        known = list(dict.fromkeys(parameters))
         for name in sorted(self.names.difference(known)):
             raise ValueError(nearest(name, known, "a parameter of the model"))
+
+    def of_groups(self, members: Mapping[str, Sequence[str]]) -> "Said":
+        """What is said of k is said of k[A] and k[B], where these are its ``members``, but for what is said of one of
+        them itself; ValueError where one is fixed so and has a start, a range or bounds of its own."""
+        own = {name for names in members.values() for name in names}
+        every: Iterator[dict[str, Any]] = iter(self)
+        start, ranges, bounds, fixed = ({k: v for k, v in one.items() if k in own} for one in every)
+        for parameter, names in members.items():
+            for name in names:
+                if parameter in self.fixed and parameter != name:
+                    if name in start or name in ranges or name in bounds:
+                        raise ValueError(
+                            f"{parameter!r} is fixed, and {name!r} with it, which has a start, a range or bounds; "
+                            "leave one of them out."
+                        )
+                    fixed.setdefault(name, self.fixed[parameter])
+                for mine, of_all in (start, self.start), (ranges, self.ranges), (bounds, self.bounds):
+                    if name not in fixed and parameter in of_all:
+                        mine.setdefault(name, of_all[parameter])
+        return Said(start, ranges, bounds, fixed)
 
     def places(self, parameters: Iterable[str]) -> "Places":
         """Where these begin, and within what."""

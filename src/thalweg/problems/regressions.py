@@ -1,7 +1,7 @@
 """Nonlinear regression: a formula of predictors and parameters, fitted to a table of observations."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
@@ -18,6 +18,8 @@ from thalweg.chain.stages import Stage
 from thalweg.formula import Formula
 from thalweg.numerics.reading import nearest
 from thalweg.problems import conditions, naming, observations, parameters
+from thalweg.problems import groups as grouping
+from thalweg.problems.groups import Group
 from thalweg.problems.tables import Table, read_table, renamed
 
 
@@ -40,7 +42,7 @@ class Model:
 
     formula: Formula
     parameters: tuple[str, ...]
-    predictors: dict[str, np.ndarray]  # each (m,)
+    predictors: dict[str, np.ndarray]  # each (m,), numbers, or words that only groups go by
     response: str  # the name of what is observed
     observed: np.ndarray  # (m,)
     fixed: Mapping[str, float] = field(default_factory=dict)  # parameters that are none, but constants
@@ -48,6 +50,7 @@ class Model:
     ranges: tuple[np.ndarray, np.ndarray] | None = None  # from which random starts are drawn, each (d,)
     sigma: str = ""  # the name of the standard deviations of what is observed, where these are known
     told: str = ""  # what was read of the table and what was left out, in one line
+    groups: tuple[Group, ...] = ()  # of parameters that have several values
     started: frozenset[str] = frozenset()  # parameters of which a person gave a start,
     ranged: frozenset[str] = frozenset()  # or a range
 
@@ -68,8 +71,19 @@ class Model:
         """The response at values of the predictors, in the dtype of the parameters."""
         dtype = jnp.result_type(*parameters.values())
         # As NumPy's they are data to the formula, which by their zeros knows what does not depend on a parameter.
-        known = {name: np.asarray(values, dtype) for name, values in {**self.fixed, **predictors}.items()}
+        names = self.formula.names
+        told = {name: values for name, values in {**self.fixed, **predictors}.items() if name in names}
+        known: dict[str, Any] = {name: np.asarray(values, dtype) for name, values in told.items()}
+        for group in self.groups:
+            codes = group.codes(predictors[group.column])
+            known |= {name: self._members(group.members(name), parameters, dtype)[codes] for name in group.parameters}
         return jnp.broadcast_to(self.formula({**parameters, **known}), shape)
+
+    def _members(self, names: Sequence[str], parameters: Mapping[str, Any], dtype: Any) -> Any:
+        """The values of the members of one parameter: data where all are fixed."""
+        if all(name in self.fixed for name in names):
+            return np.array([self.fixed[name] for name in names], dtype)
+        return jnp.stack([jnp.asarray({**self.fixed, **parameters}[name], dtype) for name in names])
 
     def problem(
         self,
@@ -108,6 +122,7 @@ def regression(
     absolute_sigma: bool = False,
     loss: str | None = None,
     f_scale: float | None = None,
+    groups: str | Mapping[str, str | Sequence[str] | None] | None = None,
     where: str | None = None,
     rename: Mapping[str, str] | None = None,
     missing: Sequence[str | float] = (),
@@ -146,17 +161,21 @@ def regression(
             ``scipy.optimize.least_squares``, whose cost is half of L; "linear" or None for squares.
         f_scale: the size of a residual from which on an observation counts less, in [y], or with a sigma a pure
             number; 1 if None. Of a robust loss alone.
+        groups: parameters that each group of observations has for itself, by the column that tells the groups:
+            {"batch": ["k", "a"]}, or a column by which all parameters go. They are then called k[A], k[B] …, of cells A
+            and B, and what is said of k in start, domain, bounds or fixed is said of each that is not named itself.
         where: which rows to use: comparisons of formulas of the columns, such as "0<x<5 and site=='north'".
         rename: other names of columns: {"t": "decimal date"}.
         missing: marks of missing cells of a file, beside the usual ones: [-200].
         names: of the columns of a file that has none.
         decimal: "." or ",", where the cells of a file leave it open.
     Raises:
-        ValueError: where the file is no table, or a cell can be two numbers; for a name that can be a constant of the
-            language or a parameter, as e, of which nothing is said; for a column that is missing or not of finite
-            numbers; where the formula cannot be read, has no parameter, names y, or names no column of several; for a
-            start, range, bound or fixed value of what is no parameter, a range that is not finite, empty or without its
-            start, bounds with nothing between them or in the range; where all parameters are fixed; for a sigma that is
+        ValueError: where the file is no table, or a cell can be two numbers; for groups by what is no column, or of
+            what is no parameter; for a name that can be a constant of the language or a parameter, as e, of which
+            nothing is said; for a column that is missing or not of finite numbers; where the formula cannot be read,
+            has no parameter, names y, or names no column of several; for a start, range, bound or fixed value of what
+            is no parameter, a range that is not finite, empty or without its start, bounds with nothing between them or
+            in the range; where all parameters are fixed; for a sigma that is
             not positive, or absolute without being given; for a loss that is none, an f_scale that is not positive or
             without a robust loss, and an absolute sigma with one; with fewer than d observations; and where a name that
             is not a column looks like a column that the model leaves out and has neither start nor range, bounds or
@@ -175,37 +194,53 @@ def regression(
     columns = [name for name in table if isinstance(name, str)]
     if y not in columns:
         raise ValueError(nearest(str(y), columns, "a column of the table"))
-    declared, words, quoted = about.names, naming.words(model), naming.quoted(model, columns)
-    predictors = [name for name in columns if name in words or name in quoted]
-    naming.check_constants(model, words, {*declared, *predictors})
-    constants = set(formula.CONSTANTS).difference(declared, predictors)
-    unknown = words.difference(constants, declared, predictors)
+    groups_of = grouping.said(groups)
+    grouping.check_columns(groups_of, columns, y)
     weights = sigma if isinstance(sigma, str) else ""
-    used = {y, weights, *predictors}
-    naming.check_columns(model, unknown, y, predictors, [name for name in columns if name not in used])
-    parsed = formula.parse(model, sorted(words.difference(constants)), quoted)
+    declared = {name.partition("[")[0] if groups_of else name for name in about.names}
+    parsed, predictors = _read(model, y, columns, declared, weights, groups_of)
     found = tuple(name for name in parsed.names if name not in predictors)
     if not found:
         raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
-    about.check_names(found)
+    if isinstance(table, Table):
+        table = table.complete((y, *predictors, *([weights] if weights in columns else [])), list(groups_of))
+        told = str(table)
+    parts = grouping.of(groups_of, found, table)
+    members = grouping.members(parts, found)
+    found = tuple(name for parameter in found for name in members[parameter])
+    about.check_names([*members, *found])
+    about = about.of_groups(members)
     free = tuple(name for name in found if name not in about.fixed)
     if not free:
         raise ValueError(f"all parameters of the model {model!r} are fixed; leave at least one free.")
-    if isinstance(table, Table):
-        table = table.complete((y, *predictors, *([weights] if weights in columns else [])))
-        told = str(table)
     values = {name: observations.column(table, name) for name in (y, *predictors)}
+    values |= {name: grouping.cells(table, name) for name in groups_of if name not in predictors}
     _check_counts({name: len(column) for name, column in values.items()}, y, free)
     response, places = values.pop(y), about.places(free)
     deviations = observations.deviations(sigma, absolute_sigma, table, columns, len(response))
     name = Path(table.path).stem if isinstance(table, Table) else "regression"
     said = weights or ("" if sigma is None else "sigma")
     given = frozenset(about.start), frozenset(about.ranges)
+    ranges = places.ranges
     fitted = Model(
-        parsed, free, values, y, response, about.fixed, bool(about.bounds), places.ranges, said, told, *given
+        parsed, free, values, y, response, about.fixed, bool(about.bounds), ranges, said, told, parts, *given
     )
     error = observations.loss_of(response, deviations, absolute_sigma, loss, f_scale)
     return fitted.problem(name, places.start, places.domain, loss=error)
+
+
+def _read(
+    model: str, y: str, columns: Sequence[str], declared: Collection[str], weights: str, groups_of: Collection[str]
+) -> tuple[Formula, list[str]]:
+    """The formula and the columns that it predicts from; ValueError for a name that may be meant otherwise."""
+    words, quoted = naming.words(model), naming.quoted(model, columns)
+    predictors = [name for name in columns if name in words or name in quoted]
+    naming.check_constants(model, words, {*declared, *predictors})
+    constants = set(formula.CONSTANTS).difference(declared, predictors)
+    used = [*predictors, *groups_of]
+    left = [name for name in columns if name not in {y, weights, *used}]
+    naming.check_columns(model, words.difference(constants, declared, predictors), y, used, left)
+    return formula.parse(model, sorted(words.difference(constants)), quoted), predictors
 
 
 def model_of(problem: Problem) -> Model | None:

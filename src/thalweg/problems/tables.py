@@ -77,10 +77,13 @@ class Table:
                     raise self._refusal(name, row, reason) from None
             raise
 
-    def complete(self, names: Sequence[str]) -> "Table":
-        """The rows that have a cell in each of the named columns; what was left out is said."""
+    def complete(self, names: Sequence[str], words: Sequence[str] = ()) -> "Table":
+        """The rows that have a number in each of the named columns, and a cell in those of words; what was left out is
+        said."""
         read = {name: self.read(name) for name in dict.fromkeys(names)}
         lacking = {name: np.isnan(values[self.used]) for name, (values, _) in read.items()}
+        for name in words:
+            lacking[name] = np.array([cells.is_missing(cell, self.missing) for cell in self.text(name)], bool)
         gone = np.any(list(lacking.values()), axis=0) if lacking else np.zeros(len(self.used), bool)
         said = [f"{name!r} in {meaning}" for name, (_, meaning) in read.items() if meaning]
         if gone.any():
