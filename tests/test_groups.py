@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import thalweg as tw
 from thalweg import analysis, plot, problems
-from thalweg.command.assignments import read_groups, read_start
+from thalweg.command.assignments import read_start
+from thalweg.command.groups import read_groups
 
 LM = tw.methods.LevenbergMarquardt()
 MODEL = "Vm*conc/(K+conc)"

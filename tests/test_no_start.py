@@ -153,6 +153,28 @@ def test_a_start_for_every_parameter_is_where_it_begins():
     assert "no start was given" not in repr(found)
 
 
+def test_groups_begin_together_and_end_apart():
+    x, batch = np.tile(np.linspace(0.2, 8, 12), 2), np.repeat(["A", "B"], 12)
+    k = np.where(batch == "A", 0.3, 1.2)
+    table = {"x": x, "batch": batch, "y": np.where(batch == "A", 3, 30) * np.exp(-k * x) + 0.01 * np.sin(50 * x)}
+    found = tw.fit(table, "a*exp(-k*x)", y="y", groups="batch")
+    for name in "AB":
+        own = batch == name
+        oracle = least_squares(lambda p, own=own: p[0] * np.exp(-p[1] * x[own]) - table["y"][own], [5, 0.5], xtol=1e-15)
+        values = [found.parameters[f"{parameter}[{name}]"] for parameter in "ak"]
+        np.testing.assert_allclose(values, oracle.x, rtol=1e-6)
+
+
+def test_many_observations_race_in_part_and_end_with_all():
+    x = np.linspace(0, 10, 6000)
+    counts = np.random.default_rng(0).poisson(30 * np.exp(-0.4 * x) + 2)
+    found = tw.fit({"x": x, "y": counts}, "a*exp(-k*x) + c", y="y", loss="poisson")
+    assert found.fits.sizes["start"] == 8 and found.problem.chain.spaces[-1].size == 6000
+    gradient = found.problem.gradient(list(found.parameters.values()))
+    assert np.abs(gradient).max() < 1e-2 * 6000**0.5
+    np.testing.assert_allclose(list(found.parameters.values()), [30, 2, 0.4], rtol=0.05)
+
+
 def test_what_was_not_seen():
     """With one minimum in n searches, 2 / (n (n - 1)) (Boender and Rinnooy Kan 1987)."""
     assert Search(0, 0, 5, 5, (1.0,)).unseen == pytest.approx(0.1)

@@ -278,9 +278,9 @@ def test_refusal(name, compiled):
 
 def test_refusal_of_what_a_robust_loss_has_not(fitted):
     problem, fits = fitted["huber"]
-    with pytest.raises(ValueError, match="the loss of 'regression' is robust, but an F-test compares sums of squares"):
+    with pytest.raises(ValueError, match="the loss of 'regression' is no sum of squares, but an F-test"):
         analysis.f_test(fits, problem, fits, problem)
-    with pytest.raises(ValueError, match="sigma was given for a prediction band, but the loss is robust"):
+    with pytest.raises(ValueError, match="sigma was given for a prediction band, but only a sum of squares"):
         analysis.prediction(fits, problem, sigma=0.1)
     with pytest.raises(ValueError, match="is not known to be a sum of squares"):
         problem.residual(problem.start)

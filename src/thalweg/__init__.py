@@ -7,6 +7,7 @@ from thalweg.verbs.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from thalweg import analysis, formula, geometry, methods, plot, problems, roots, starts, tolerances, training
+    from thalweg.chain.counts import PoissonDeviance
     from thalweg.chain.derivatives import AutoDiff
     from thalweg.chain.differences import FiniteDifference
     from thalweg.chain.losses import MeanLoss, SquaredError
@@ -27,6 +28,7 @@ _HOMES = {
     "Problem": "chain.problem",
     "SquaredError": "chain.losses",
     "RobustError": "chain.robust_errors",
+    "PoissonDeviance": "chain.counts",
     "MeanLoss": "chain.losses",
     "AutoDiff": "chain.derivatives",
     "FiniteDifference": "chain.differences",
@@ -52,6 +54,7 @@ __all__ = [
     "AutoDiff",
     "FiniteDifference",
     "MeanLoss",
+    "PoissonDeviance",
     "Problem",
     "RobustError",
     "SquaredError",

@@ -8,7 +8,7 @@ import xarray as xr
 
 from thalweg.analysis.spread import judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
-from thalweg.chain.losses import RobustError
+from thalweg.chain.losses import PoissonDeviance, RobustError, SquaredError
 from thalweg.chain.problem import Problem
 
 
@@ -28,8 +28,9 @@ def criteria(fits: xr.Dataset, problem: Problem) -> pd.Series:
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
-        problem: the problem that was solved, whose loss is a ``SquaredError``, or a ``RobustError``, which is no
-            likelihood: of it R squared and all below are NaN.
+        problem: the problem that was solved, whose loss is a ``SquaredError``; or a ``RobustError``, which is no
+            likelihood, so that R squared and all below are NaN; or a ``PoissonDeviance``, of which l is Poisson's,
+            k = p, RSS is Pearson's chi squared, and R squared is NaN.
     Returns:
         A Series of pure numbers but for what is in [y]: ``observations`` m, ``parameters`` p, ``degrees of freedom``
         m - p, ``sum of squares`` RSS in [y]^2, ``residual standard deviation`` s in [y] (both pure where there is a
@@ -44,7 +45,7 @@ def criteria(fits: xr.Dataset, problem: Problem) -> pd.Series:
         2.2 and 2.4.
     """
     best = best_fit(fits)
-    _, _, observed, residual, spread = judged(best, problem)
+    y, _, observed, residual, spread = judged(best, problem)
     sigma, m, freedom = sigma_of(problem), observed.size, int(spread.freedom)
     p, rss, absolute = m - freedom, float(residual @ residual), problem.loss.absolute_sigma
     k = p if absolute else p + 1
@@ -53,6 +54,8 @@ def criteria(fits: xr.Dataset, problem: Problem) -> pd.Series:
     with np.errstate(all="ignore"):
         if isinstance(problem.loss, RobustError):
             total = deviance = math.nan
+        elif isinstance(problem.loss, PoissonDeviance):
+            total, deviance = math.nan, -2 * problem.loss.log_likelihood(y, observed)
         elif absolute:
             deviance = rss + float(np.sum(np.log(2 * np.pi * sigma**2)))
         else:
@@ -70,7 +73,7 @@ def criteria(fits: xr.Dataset, problem: Problem) -> pd.Series:
             "log likelihood": -deviance / 2,
             "AIC": aic,
             "AICc": aic + 2 * k * (k + 1) / (m - k - 1) if m > k + 1 else math.nan,
-            "BIC": k * math.log(m) + deviance,
+            "BIC": aic + k * (math.log(m) - 2),
         },
         dtype=float,
     )
@@ -100,10 +103,10 @@ def f_test(fits: xr.Dataset, problem: Problem, larger_fits: xr.Dataset, larger: 
         Bates and Watts (1988), section 3.10.
     """
     for model in (problem, larger):
-        if isinstance(model.loss, RobustError):
+        if not isinstance(model.loss, SquaredError):
             raise ValueError(
-                f"the loss of {model.name!r} is robust, but an F-test compares sums of squares; fit both models with "
-                "loss=SquaredError(target)."
+                f"the loss of {model.name!r} is no sum of squares, but an F-test compares such sums; fit both models "
+                "with loss=SquaredError(target), or compare their AIC where there is one."
             )
     one, two = (criteria(*fitted).to_dict() for fitted in ((fits, problem), (larger_fits, larger)))
     target, same = judged(best_fit(fits), problem).target, judged(best_fit(larger_fits), larger).target

@@ -11,7 +11,7 @@ from thalweg.analysis.criteria import criteria
 from thalweg.analysis.prediction import LEVEL, prediction
 from thalweg.analysis.spread import judged, weights_of
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
-from thalweg.chain.losses import RobustError
+from thalweg.chain.losses import PoissonDeviance, RobustError
 from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
 
@@ -30,7 +30,7 @@ def fit_report(
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
-        problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError``, ``RobustError`` or ``PoissonDeviance``.
         level: of the bands, a pure number between 0 and 1.
         profile: what ``profile_intervals`` returned of it.
         bootstrap: what ``bootstrap`` returned of it.
@@ -40,14 +40,15 @@ def fit_report(
         A dict, with None for what is not finite:
 
         - ``problem``, and where it is a formula ``model``, ``response`` and ``sigma``, a name or None;
-          ``absolute_sigma``; of a robust loss its kind as ``loss``, and ``f_scale``;
+          ``absolute_sigma``; of another loss than squares its kind as ``loss``, of a robust one ``f_scale``;
         - ``parameters``, a dict by name of ``value``, ``standard_error`` and ``note`` ("", "at its bound" or "fixed"),
           in [x]; ``correlation``, a list of rows over the parameters that are not constants;
         - ``statistics``: what ``criteria`` says;
         - ``outcome`` and ``reason`` of the fit, its ``variant`` and ``start``, where the fits say so;
         - ``observations``, a dict of columns: the predictors, ``observed``, ``predicted``, ``residual`` (observed minus
-          predicted, over sigma where there is one), of a robust loss ``weight``, how much each counts, and
-          ``standard_error`` and the bands of ``prediction``, in [y], at its ``level``;
+          predicted, over sigma where there is one, or the root of what is predicted of counts), of a robust loss
+          ``weight``, how much each counts, and ``standard_error`` and the bands of ``prediction``, in [y], at its
+          ``level``;
         - where these are given, of each parameter ``profile`` (``lower``, ``upper``, ``note``) and ``bootstrap``
           (``lower``, ``upper``, ``standard_error``, ``bias``); ``derived``, a dict by name of the columns of
           ``derived``; and ``predictions``, a dict of the columns of ``predicted``.
@@ -74,6 +75,8 @@ def fit_report(
     said["absolute_sigma"] = problem.loss.absolute_sigma
     if isinstance(problem.loss, RobustError):
         said |= {"loss": problem.loss.kind, "f_scale": float(problem.loss.f_scale)}
+    if isinstance(problem.loss, PoissonDeviance):
+        said["loss"] = "poisson"
     said["parameters"] = {
         str(name): {"value": _plain(value), "standard_error": _plain(error), "note": note}
         for name, (value, error, note) in zip(table.index, table.itertuples(index=False), strict=True)

@@ -9,7 +9,7 @@ import xarray as xr
 from thalweg.analysis.prediction import LEVEL, prediction
 from thalweg.analysis.spread import judged, sigma_of, weights_of
 from thalweg.analysis.uncertainties import best_fit, uncertainty
-from thalweg.chain.losses import RobustError
+from thalweg.chain.losses import PoissonDeviance, RobustError
 from thalweg.chain.problem import Problem
 from thalweg.problems.groups import texts
 from thalweg.problems.regressions import Model, model_of
@@ -23,24 +23,24 @@ def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
 
     Args:
         fits: what ``solve`` returned, or a selection of it such as ``fits.sel(variant=…)``; of several cases, one.
-        problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError``, ``RobustError`` or ``PoissonDeviance``.
         log: whether the values on the curve are even in the logarithm of the predictor, over its positive ones.
     Returns:
         A Dataset with dims ``observation, x_dim, x_dim_2``, and ``point`` where there is a curve:
 
         - what ``uncertainty`` says of the best fit, and its ``x`` (x_dim) in [x];
         - ``observed`` and ``predicted`` (observation) in [y];
-        - where the loss has a sigma, ``sigma`` (observation) in [y];
+        - where the loss has a sigma, ``sigma`` (observation) in [y]; of counts it is the root of what is predicted;
         - where the loss is robust, ``weight`` (observation), how much each counts, 1 for what is well within f_scale;
         - where parameters go by groups, ``group`` (observation), in words;
         - where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor: ``predictor``
           (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range, or of that of
           each group, one after the other, named by ``curve`` (point), with the bands of ``prediction`` (point) in [y],
-          that of new observations only where the loss has no sigma and is not robust.
+          that of new observations only of a ``SquaredError`` without sigma.
 
         Attributes: ``problem``, ``response``, the name of what is observed with its units, ``predictor``, ``formula``
         and ``sigma``, the name of the standard deviations, each "" where there is none, ``absolute_sigma``, 0 or 1,
-        the ``level`` of the bands, and of a robust loss its kind as ``loss`` and ``f_scale``.
+        the ``level`` of the bands, and of another loss than squares its kind as ``loss``, of a robust one ``f_scale``.
     Raises:
         ValueError: as ``best_fit`` and ``uncertainty`` do.
     Cost:
@@ -59,10 +59,14 @@ def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
     }
     if problem.loss.sigma is not None:
         columns["sigma"] = ("observation", sigma_of(problem), {"units": units})
-    robust: dict[str, Any] = {}
+    said: dict[str, Any] = {}
+    sigma = "" if problem.loss.sigma is None else (model.sigma if model else "sigma")
+    if isinstance(problem.loss, PoissonDeviance):
+        columns["sigma"], sigma = ("observation", np.sqrt(predicted), {"units": units}), "sqrt(predicted)"
+        said = {"loss": "poisson"}
     if isinstance(problem.loss, RobustError):
         columns["weight"] = ("observation", weights_of(problem, residual))
-        robust = {"loss": problem.loss.kind, "f_scale": float(problem.loss.f_scale)}
+        said = {"loss": problem.loss.kind, "f_scale": float(problem.loss.f_scale)}
     if model and model.groups:
         columns["group"] = ("observation", _joined(model, model.predictors))
     if model and predictor:
@@ -76,10 +80,10 @@ def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
         response=model.response if model else " ".join([space.name, *([f"[{units}]"] if units else [])]),
         predictor=predictor,
         formula=model.formula.text if model else "",
-        sigma="" if problem.loss.sigma is None else (model.sigma if model else "sigma"),
+        sigma=sigma,
         absolute_sigma=int(problem.loss.absolute_sigma),
         level=LEVEL,
-        **robust,
+        **said,
     )
 
 

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from thalweg.analysis.spread import Spread, in_errors, judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
-from thalweg.chain.losses import RobustError
+from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import nearest, real
 from thalweg.problems import groups as grouping
@@ -34,25 +34,27 @@ def prediction(
     y -+ q sqrt(u^2 + v^2), v the standard deviation of an observation: s, or s sigma, or sigma where it is absolute. q
     is the quantile (1 + level) / 2 of Student's t with m - d degrees of freedom, and of the normal distribution where
     sigma is absolute. Each band holds point by point, not for the whole curve at once. Parameters at a bound are held.
-    Of a ``RobustError`` there is no prediction band: with outliers no quantile tells where a new observation is.
+    Of a ``RobustError`` there is no prediction band, since with outliers no quantile tells where a new observation is,
+    nor of a ``PoissonDeviance``, whose counts are not normal.
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
-        problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError``, ``RobustError`` or ``PoissonDeviance``.
         at: values of each predictor, in its own units, numbers or arrays of n, and the group of each where parameters
             go by groups; of a ``problems.regression`` or ``problems.nist`` alone. Without it, at the data.
         level: of the bands, a pure number between 0 and 1.
         sigma: the standard deviation of new observations, in [y], a number or n of them; at the data it is that of
-            the loss. None where that is robust.
+            the loss. None where that is no ``SquaredError``.
     Returns:
         A Dataset with the dim ``point``, or ``observation`` at the data: the predictors where they are known, and in
         [y] ``predicted``, ``standard_error`` u, ``confidence_low``, ``confidence_high``, ``prediction_low`` and
         ``prediction_high``. NaN where the data do not determine the parameters or leave no freedom, and for the
-        prediction band at new points of a loss with a sigma where none is given, or of a robust loss. Its
+        prediction band at new points of a loss with a sigma where none is given, or of another loss. Its
         attribute ``level``.
     Raises:
         ValueError: for a level that is none; for values of what is no predictor, or of some of them only, or that are
-            not finite or of several lengths; for a sigma where the loss is robust; and as ``uncertainty`` does.
+            not finite or of several lengths; for a sigma where the loss is no ``SquaredError``; and as ``uncertainty``
+            does.
     Cost:
         One Jacobian at the data, and one of the n predictions.
     Source:
@@ -66,11 +68,11 @@ def prediction(
         [8.55, 9.05, 9.55]
     """
     check_level(level)
-    robust = isinstance(problem.loss, RobustError)
-    if robust and sigma is not None:
+    normal = isinstance(problem.loss, SquaredError)
+    if not normal and sigma is not None:
         raise ValueError(
-            "sigma was given for a prediction band, but the loss is robust, and with outliers no quantile tells where "
-            "a new observation is; leave it out."
+            "sigma was given for a prediction band, but only a sum of squares has one, whose errors may be normal; "
+            "leave it out."
         )
     best, model = best_fit(fits), model_of(problem)
     y, g, *_, spread = judged(best, problem)
@@ -82,7 +84,7 @@ def prediction(
         unknown = 1.0 if problem.loss.sigma is None else np.nan
         y, g = _elsewhere(model, predictors, np.asarray(best["x"], np.float64))
         given = unknown if sigma is None else sigma
-    deviation = np.broadcast_to(real(np.nan if robust else given).ravel(), y.shape) * float(spread.scale)
+    deviation = np.broadcast_to(real(given if normal else np.nan).ravel(), y.shape) * float(spread.scale)
     error, quantile = errors_of(np.asarray(g), spread), quantile_of(problem, spread, level)
     dim = "observation" if at is None else "point"
     units = {"units": problem.units.get(problem.chain.spaces[-1].name, "")}

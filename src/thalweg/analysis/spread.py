@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 from jax import Array
 
-from thalweg.chain.losses import OfTarget, RobustError, SquaredError
+from thalweg.chain import targets
+from thalweg.chain.losses import OfTarget, PoissonDeviance, RobustError, SquaredError
 from thalweg.chain.problem import Problem
 
 FLAT = 1e-8  # the cosine of the residual with a column of J that is rounding: 1e-10 at true minima
@@ -57,7 +58,7 @@ class Judged(NamedTuple):
     y: Array  # predicted, (m,)
     jacobian: Array  # dy/dx, (m, d)
     target: Array  # observed, (m,)
-    residual: Array  # (y - target) / sigma, (m,)
+    residual: Array  # (y - target) / sigma, (m,), of counts over the root of y, as Pearson has it
     spread: Spread
 
 
@@ -80,10 +81,15 @@ def judged_at(problem: Problem, rounding: float, x: Array) -> Judged:
     y, jacobian = problem.forward_and_jacobian(x)
     m, d = jacobian.shape
     target = jnp.ravel(loss.goal(y.dtype, shape))
-    residual, weighted = (loss.weighted(values, shape) for values in (y - target, jacobian))
+
+    def over(values: Array) -> Array:  # sigma, which of counts is the root of their means
+        counts = isinstance(loss, PoissonDeviance)
+        return targets.over(jnp.sqrt(y), values, y.shape) if counts else loss.weighted(values, shape)
+
+    residual, weighted = over(y - target), over(jacobian)
     pull = residual * loss.weights(residual) if isinstance(loss, RobustError) else residual
     lengths, size = jnp.linalg.norm(weighted, axis=0), jnp.linalg.norm(pull)
-    least = jnp.where(size > EXACT * jnp.linalg.norm(loss.weighted(target, shape)), FLAT * size, jnp.inf)
+    least = jnp.where(size > EXACT * jnp.linalg.norm(over(target)), FLAT * size, jnp.inf)
     held = _held(problem, x, rounding, weighted.T @ pull / lengths, least)
     scaled = jnp.where(held, 0, weighted / lengths)
     triangle = jnp.concatenate([jnp.linalg.qr(scaled, mode="r"), jnp.diag(held.astype(x.dtype))])

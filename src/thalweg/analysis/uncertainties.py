@@ -54,6 +54,8 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     computed in float64, whatever the fits are in, by the singular values of J with columns scaled to length one, so
     that neither the units of x nor the square of the condition number cost digits.
 
+    Of a ``PoissonDeviance`` they are those of Fisher's information, (J^T J)^-1 with r = (y - target) / sqrt(y).
+
     Of a ``RobustError`` the standard errors are Huber's, with s^2 replaced by K^2 sum psi_i^2 / (m - d) / mean(c)^2,
     where psi = rho' r is what each residual pulls by, c = dpsi/dr, and K = 1 + d/m var(c) / mean(c)^2. They hold for
     errors that are independent, alike and symmetric, whatever their distribution, with f_scale chosen beforehand.
@@ -63,7 +65,7 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     Args:
         fits: what ``solve`` returned, or a selection of it. Of a problem solved for many cases, give one case at a
             time, ``fits.isel(case=…)`` and ``problem.bind(…)`` to its data.
-        problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError``, ``RobustError`` or ``PoissonDeviance``.
     Returns:
         A Dataset with the dims of the loss, such as (variant, start), and more where said:
 
@@ -78,7 +80,7 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
         so that some combination of parameters is not determined; and, but for the correlation and for absolute sigma,
         where m <= d.
     Raises:
-        ValueError: unless the loss of the problem is a ``SquaredError`` or ``RobustError``.
+        ValueError: unless the loss of the problem is one of these.
     Cost:
         For each fit one Jacobian and O(m d^2).
     Source:
@@ -105,7 +107,7 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
             "residual_standard_deviation": (
                 dims,
                 spread.deviation.reshape(points.shape[:-1]),
-                {"units": ""} if problem.loss.sigma is not None else y_units,
+                y_units if problem.loss.sigma is None and not problem.loss.absolute_sigma else {"units": ""},
             ),
             "degrees_of_freedom": (dims, spread.freedom.reshape(points.shape[:-1])),
         },
@@ -135,7 +137,7 @@ def fit_table(fits: xr.Dataset, problem: Problem) -> pd.DataFrame:
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
-        problem: the problem that was solved, whose loss is a ``SquaredError`` or ``RobustError``.
+        problem: the problem that was solved, whose loss is a ``SquaredError``, ``RobustError`` or ``PoissonDeviance``.
     Returns:
         A DataFrame with a row for each parameter, with ``value`` and ``standard_error`` in [x], and a ``note`` that it
         is "at its bound" or "fixed", where its standard error is NaN. Below them, rows for the residual standard

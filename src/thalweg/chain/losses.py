@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from thalweg.chain import targets
 from thalweg.chain.calls import call
+from thalweg.chain.counts import PoissonDeviance
 from thalweg.chain.examples import count
 from thalweg.chain.robust_errors import RobustError
 from thalweg.chain.signatures import asks, name_of
@@ -82,7 +83,7 @@ class SquaredError:
         return jnp.ravel(self.goal(y.dtype, shape)) - y
 
 
-OfTarget = SquaredError | RobustError  # a sum over components of y, of what each differs from its target
+OfTarget = SquaredError | RobustError | PoissonDeviance  # sums over y, each against its target
 
 
 @final
@@ -92,7 +93,7 @@ class MeanLoss:
 
     Args:
         loss: written for one example: a function of y_i, or of y_i and the example, to a scalar in [L]; or a
-            ``SquaredError`` or ``RobustError``, whose target may be a function of the example.
+            ``SquaredError`` or its like, whose target may be a function of the example.
     Raises:
         ValueError: from ``Problem``, where the loss of one example is no real scalar.
     Cost:

@@ -34,7 +34,7 @@ class Problem:
         *stages: ``Stage``s or plain callables (stages without an inverse), x -> y1 -> … -> y. With no stage at all, y
             is x and the loss is a plain function of x.
         loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares, ``RobustError`` with outliers,
-            ``MeanLoss`` for a loss of one example.
+            ``PoissonDeviance`` of counts, ``MeanLoss`` for a loss of one example.
         start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this
             structure; methods see its ravelled vector of d components.
         minima: known minima of L in [x], a sequence of points like ``start``.
@@ -270,7 +270,7 @@ class Problem:
     def newton_in_y(self, y: ArrayLike) -> Array:
         """The Newton step of the loss in its own space, -(d2L/dy2)^-1 dL/dy, shape (m,), in [y].
 
-        For ``SquaredError`` this is target - y, for ``RobustError`` a step of each component; no Hessian is formed.
+        For ``SquaredError`` and ``PoissonDeviance`` this is target - y, for ``RobustError`` a step of each component.
         """
         y = jnp.asarray(y)
         if isinstance(self.loss, OfTarget):
@@ -294,7 +294,8 @@ class Problem:
         """(r, J) with L(x + h) = |r + J h|^2 / 2 + const to second order in y, shapes (m,) and (m, d).
 
         For ``SquaredError`` r is the residual and J its Jacobian. For another loss, r = C^-1 dL/dy and J = C^T dy/dx
-        with d2L/dy2 = C C^T; not finite where the loss is not convex in y, but for ``RobustError``, which sees to that.
+        with d2L/dy2 = C C^T; not finite where the loss is not convex in y, but for ``RobustError``, which sees to that,
+        and ``PoissonDeviance``, which takes the expectation of d2L/dy2.
 
         Source:
             Schraudolph (2002), Neural Computation 14, for losses that are no squares.

@@ -15,6 +15,7 @@ from thalweg import starts
 from thalweg.analysis.components import names_of
 from thalweg.chain.problem import Problem
 from thalweg.command import words
+from thalweg.command.groups import read_groups
 from thalweg.command.options import Beginning
 from thalweg.command.parameters import number
 from thalweg.numerics.reading import nearest
@@ -22,7 +23,6 @@ from thalweg.problems import guesses, start_ranges
 from thalweg.problems.regressions import model_of
 
 Box = tuple[np.ndarray, np.ndarray]
-_GROUP = re.compile(r"""(?:(['"`])(?P<quoted>.+)\1|(?P<column>[^:'"`][^:]*?))\s*(?::(?P<names>.*))?""")
 _WORD = re.compile(r"[^\W\d]\w*")  # that may be the name of a parameter
 
 
@@ -181,24 +181,6 @@ def read_sigma(text: str | None) -> str | float | None:
         return None if text is None else float(text)
     except ValueError:
         return text
-
-
-def read_groups(texts: Sequence[str], theirs: Collection[str] = ()) -> dict[str, list[str] | None]:
-    """Each ``--group``: the parameters that go by a column, or None for all, without ``theirs``."""
-    groups: dict[str, list[str] | None] = {}
-    for text in texts:
-        found = _GROUP.fullmatch(text.strip())
-        listed = found and found["names"]
-        names = None if listed is None else [word.strip() for word in listed.split(",")]
-        if found is None or (names is not None and not all(names)):
-            raise ValueError(f"--group is {text!r}, but it must be column or column:name,…; write e.g. batch:k,a.")
-        column = found["quoted"] or found["column"]
-        if column in groups:
-            raise ValueError(f"--group of {column!r} is given twice; give it once, with commas between parameters.")
-        kept = None if names is None else [name for name in names if name not in theirs]
-        if kept is None or kept:
-            groups[column] = kept
-    return groups
 
 
 def started(problem: Problem, numbers: dict[str, float]) -> list[float]:

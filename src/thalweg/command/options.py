@@ -114,8 +114,10 @@ class SolveOptions:
         ),
     ] = False
     loss: Annotated[
-        Literal["linear", "soft_l1", "huber", "cauchy", "arctan"] | None,
-        Parameter(help="For a table: a robust loss, with which outliers count less, instead of squares."),
+        Literal["linear", "soft_l1", "huber", "cauchy", "arctan", "poisson"] | None,
+        Parameter(
+            help="For a table, instead of squares: a robust loss, with which outliers count less, or poisson of counts."
+        ),
     ] = None
     f_scale: Annotated[
         float | None, Parameter(help="The size of a residual from which on it counts less in --loss; else 1.")

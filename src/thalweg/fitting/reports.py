@@ -10,7 +10,7 @@ import numpy as np
 from thalweg import analysis
 from thalweg.analysis.components import names_of
 from thalweg.analysis.spread import judged
-from thalweg.chain.losses import RobustError
+from thalweg.chain.losses import PoissonDeviance, RobustError
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending, Outcome, why
 from thalweg.fitting.sameness import Sameness, is_regression
@@ -88,6 +88,8 @@ def searched(seen: Search | None) -> list[str]:
 def comparison(found: Sequence[tuple[Any, Problem]]) -> tuple[int, list[str]]:
     """Which of several models of one table has the lowest AIC, and the lines that compare them, with an F-test of each
     in the next that has more parameters."""
+    from scipy.special import chdtrc  # which takes a while to import
+
     known = [analysis.criteria(fits, problem).to_dict() for fits, problem in found]
     shown = ("parameters", "sum of squares", "R squared", "AIC", "AICc", "BIC")
     formulas = [model.formula.text if (model := model_of(problem)) else problem.name for _, problem in found]
@@ -95,13 +97,18 @@ def comparison(found: Sequence[tuple[Any, Problem]]) -> tuple[int, list[str]]:
     lines = aligned([["model", *shown], *rows])
     for i, j in pairwise(range(len(found))):
         i, j = (i, j) if known[i]["parameters"] < known[j]["parameters"] else (j, i)
-        if known[i]["parameters"] < known[j]["parameters"] and known[j]["degrees of freedom"] > 0:
+        more = known[j]["parameters"] - known[i]["parameters"]
+        if more > 0 and isinstance(found[i][1].loss, PoissonDeviance):
+            fall = 2 * (known[j]["log likelihood"] - known[i]["log likelihood"])
+            told = f"deviance falls by {fall:.5g} on {more:.0f}, p {chdtrc(more, max(fall, 0.0)):.3g}"
+        elif more > 0 and known[j]["degrees of freedom"] > 0:
             f, more, left, p = analysis.f_test(*found[i], *found[j])
-            lines += [
-                "",
-                f"F-test of {formulas[i]} in {formulas[j]}: F {f:.5g} on {more:.0f} and {left:.0f}, p {p:.3g}",
-                "(which holds where the first is a special case of the second)",
-            ]
+            told = f"F {f:.5g} on {more:.0f} and {left:.0f}, p {p:.3g}"
+        else:
+            continue
+        test = "likelihood ratio" if told.startswith("deviance") else "F-test"
+        lines += ["", f"{test} of {formulas[i]} in {formulas[j]}: {told}"]
+        lines.append("(which holds where the first is a special case of the second)")
     best = int(np.argmin(np.nan_to_num([one["AIC"] for one in known], nan=np.inf, neginf=-np.inf)))
     return best, [*lines, "", f"the lowest AIC has {formulas[best]}"]
 
@@ -111,9 +118,11 @@ def _heading(fits: Any, problem: Problem) -> str:
     model = model_of(problem)
     if is_regression(problem):
         loss, errors = problem.loss, model.sigma if model and model.sigma else "sigma"
-        means = f" with errors {errors} ({'absolute' if loss.absolute_sigma else 'relative'})"
-        robust = f" with the loss {loss.kind} beyond {loss.f_scale:g}" if isinstance(loss, RobustError) else ""
-        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{'' if loss.sigma is None else means}{robust}")
+        means = [f" with errors {errors} ({'absolute' if loss.absolute_sigma else 'relative'})"]
+        means = [] if loss.sigma is None else means
+        means += [" of counts"] if isinstance(loss, PoissonDeviance) else []
+        means += [f" with the loss {loss.kind} beyond {loss.f_scale:g}"] if isinstance(loss, RobustError) else []
+        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{''.join(means)}")
     if model:
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"
@@ -131,13 +140,11 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     ]
     outcome, reason = (_meaning(best, name, best[name]) for name in ("outcome", "reason"))
     ended = f"{outcome} ({_why(fits, reason)})"
-    deviation, freedom = float(spread.residual_standard_deviation), int(spread.degrees_of_freedom)
-    squares = analysis.criteria(best, problem)["sum of squares"]
+    freedom = int(spread.degrees_of_freedom)
     lines = [
         *aligned([["parameter", "value", "standard error"], *rows]),
         "",
-        f"residual standard deviation {deviation:.6g}, degrees of freedom {freedom}, sum of squares {squares:.6g}",
-        _criteria(best, problem),
+        *_criteria(best, problem),
         f"the best fit is start {int(best.start)} of {best.variant.item()}, {ended}",
     ]
     free = np.flatnonzero(~spread.at_bound.values)
@@ -150,12 +157,20 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
     return [*lines, ""]
 
 
-def _criteria(best: Any, problem: Problem) -> str:
-    if isinstance(problem.loss, RobustError):
-        beyond = int(np.sum(np.abs(judged(best, problem).residual) > problem.loss.f_scale))
-        return f"{problem.loss.kind} loss {float(best.loss):.6g}, {beyond} residuals beyond {problem.loss.f_scale:g}"
-    known = analysis.criteria(best, problem)
-    return ", ".join(f"{name} {known[name]:.6g}" for name in ("R squared", "AIC", "AICc", "BIC"))
+def _criteria(best: Any, problem: Problem) -> list[str]:
+    """What is left of the data, and how likely they are, as far as the loss has it."""
+    known, loss = analysis.criteria(best, problem).to_dict(), problem.loss
+    freedom, squares = f"degrees of freedom {known['degrees of freedom']:.0f}", f"{known['sum of squares']:.6g}"
+    left = f"residual standard deviation {known['residual standard deviation']:.6g}, {freedom}"
+    likely = ", ".join(f"{name} {known[name]:.6g}" for name in ("R squared", "AIC", "AICc", "BIC"))
+    match loss:
+        case PoissonDeviance():
+            left = f"deviance {best.loss.item() / loss.factor:.6g}, {freedom}"
+            return [f"{left}, Pearson's chi squared {squares}", likely.partition(", ")[2]]
+        case RobustError():
+            beyond = int(np.sum(np.abs(judged(best, problem).residual) > loss.f_scale))
+            likely = f"{loss.kind} loss {best.loss.item():.6g}, {beyond} residuals beyond {loss.f_scale:g}"
+    return [f"{left}, sum of squares {squares}", likely]
 
 
 def _undetermined(freedom: int, beyond: bool) -> str:

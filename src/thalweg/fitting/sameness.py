@@ -5,7 +5,7 @@ from typing import NamedTuple, final
 import jax
 import numpy as np
 
-from thalweg.chain.losses import OfTarget
+from thalweg.chain.losses import OfTarget, PoissonDeviance
 from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
 
@@ -28,7 +28,7 @@ class Sameness(NamedTuple):
 
     @classmethod
     def of(cls, problem: Problem, dtype: str) -> "Sameness":
-        if not is_regression(problem):
+        if not is_regression(problem) or isinstance(problem.loss, PoissonDeviance):
             return cls(0.0, False)
         shape = problem.chain.spaces[-1].shapes[0]
         with jax.enable_x64(True):

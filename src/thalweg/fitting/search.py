@@ -89,7 +89,8 @@ def _thinned(problem: Problem, key: int) -> Problem:
         return problem
     rows = np.sort(np.random.default_rng(key).permutation(len(model.observed))[:MOST_ROWS])
     some, sigma = model.rows(rows), problem.loss.sigma
-    loss = replace(problem.loss, target=some.observed, sigma=None if sigma is None else np.asarray(sigma)[rows])
+    errors = {} if sigma is None else {"sigma": np.asarray(sigma)[rows]}
+    loss = replace(problem.loss, target=some.observed, **errors)
     return some.problem(problem.name, problem.start, problem.domain, loss=loss)
 
 

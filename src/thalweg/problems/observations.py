@@ -5,25 +5,37 @@ from typing import Any, Final
 import numpy as np
 
 from thalweg.chain import robust_errors
-from thalweg.chain.losses import RobustError, SquaredError
+from thalweg.chain.counts import check_counts
+from thalweg.chain.losses import OfTarget, PoissonDeviance, RobustError, SquaredError
 from thalweg.numerics.reading import nearest, real, shown
 
-LOSSES: Final = ("linear", *robust_errors.KINDS)  # as scipy.optimize.least_squares has them
+LOSSES: Final = ("linear", *robust_errors.KINDS, "poisson")  # but for the last as scipy.optimize.least_squares has them
 
 
 def loss_of(
-    observed: np.ndarray, deviations: np.ndarray | None, absolute: bool, kind: str | None, f_scale: float | None
-) -> SquaredError | RobustError:
+    observed: np.ndarray,
+    name: str,
+    deviations: np.ndarray | None,
+    absolute: bool,
+    kind: str | None,
+    f_scale: float | None,
+) -> OfTarget:
     """The loss of what a model leaves of m observations; ValueError for a kind that is none, or what does not go with
     it."""
     if kind is not None and kind not in LOSSES:
         raise ValueError(nearest(str(kind), LOSSES, "a loss"))
-    if kind in (None, "linear"):
-        if f_scale is not None:
+    if kind in (None, "linear", "poisson") and f_scale is not None:
+        raise ValueError(
+            "f_scale was given, but only a robust loss has one; give loss='soft_l1', 'huber', 'cauchy' or 'arctan'."
+        )
+    if kind == "poisson":
+        if deviations is not None:
             raise ValueError(
-                "f_scale was given, but only a robust loss has one; give loss='soft_l1', 'huber', 'cauchy' or "
-                "'arctan', too."
+                "sigma was given with the loss 'poisson', but the variance of counts is their mean; leave it out."
             )
+        check_counts(observed, f"column {name!r}")
+        return PoissonDeviance(observed)
+    if kind in (None, "linear"):
         return SquaredError(observed, sigma=deviations, absolute_sigma=absolute)
     if absolute:
         raise ValueError(

@@ -134,7 +134,7 @@ def regression(
     Names in the model that are columns are predictors; every other name is one of the d parameters. x is the dict of
     the parameters, b2 before b10, each in its own [x], and y the predictions, shape (m,), in the [y] of the column;
     [L] = [y]^2 without sigma, and else a pure number. With a robust loss it is a ``RobustError`` of the same
-    residuals. No minimum is stated.
+    residuals, and of counts a ``PoissonDeviance``. No minimum is stated.
 
     Args:
         data: the path of a file, as ``read_table`` reads it: separated by commas, semicolons, tabs or blanks, with
@@ -158,7 +158,8 @@ def regression(
         absolute_sigma: whether standard errors take sigma as it is. Else it is relative, weights 1/sigma^2: the errors
             are those for sigma times the residual standard deviation, as of ``scipy.optimize.curve_fit``.
         loss: "soft_l1", "huber", "cauchy" or "arctan", with which outliers count less (``RobustError``), as of
-            ``scipy.optimize.least_squares``, whose cost is half of L; "linear" or None for squares.
+            ``scipy.optimize.least_squares``, whose cost is half of L; "poisson" for counts, of which L is the deviance
+            (``PoissonDeviance``); "linear" or None for squares.
         f_scale: the size of a residual from which on an observation counts less, in [y], or with a sigma a pure
             number; 1 if None. Of a robust loss alone.
         groups: parameters that each group of observations has for itself, by the column that tells the groups:
@@ -175,11 +176,11 @@ def regression(
             nothing is said; for a column that is missing or not of finite numbers; where the formula cannot be read,
             has no parameter, names y, or names no column of several; for a start, range, bound or fixed value of what
             is no parameter, a range that is not finite, empty or without its start, bounds with nothing between them or
-            in the range; where all parameters are fixed; for a sigma that is
-            not positive, or absolute without being given; for a loss that is none, an f_scale that is not positive or
-            without a robust loss, and an absolute sigma with one; with fewer than d observations; and where a name that
-            is not a column looks like a column that the model leaves out and has neither start nor range, bounds or
-            fixed value: given one of these, it is a parameter.
+            in the range; where all parameters are fixed; for a sigma that is not positive, or absolute without being
+            given; for a loss that is none, an f_scale that is not positive or without a robust loss, an absolute sigma
+            with one, and a sigma or what is no count with that of counts; with fewer than d observations; and where a
+            name that is not a column looks like a column that the model leaves out and has neither start nor range,
+            bounds or fixed value: given one of these, it is a parameter.
     Source:
         None: the table is yours. As tables, the regressions of ``nist`` are the same problems.
     Example:
@@ -225,7 +226,7 @@ def regression(
     fitted = Model(
         parsed, free, values, y, response, about.fixed, bool(about.bounds), ranges, said, told, parts, *given
     )
-    error = observations.loss_of(response, deviations, absolute_sigma, loss, f_scale)
+    error = observations.loss_of(response, y, deviations, absolute_sigma, loss, f_scale)
     return fitted.problem(name, places.start, places.domain, loss=error)
 
 
