@@ -28,7 +28,7 @@ MOST_ROWS = 4000  # observations; of more, as many take part in the race
 
 @final
 class Search(NamedTuple):
-    """What a search did and saw."""
+    """What a search did and saw, of the observations that took part in its rounds."""
 
     drawn: int  # points
     fitted: int  # of them
@@ -74,12 +74,11 @@ def search(
         fits = _joined(rounds)
         if _seen(fits, race).reached >= min(ENOUGH, len(points)) or "interrupted" in fits.attrs:
             break
+    seen = _seen(fits, race)._replace(drawn=DRAWN * len(rounds), fitted=sum(part.sizes["start"] for part in rounds))
     if race is not problem:
         best = np.argsort(_losses(fits).min(axis=0), kind="stable")[:LAST]
         fits = solve(problem, methods, fits.x.values[0, best], max_steps=max_steps, **settings)
-    return fits, _seen(fits, problem)._replace(
-        drawn=DRAWN * len(rounds), fitted=sum(part.sizes["start"] for part in rounds)
-    )
+    return fits, seen
 
 
 def _thinned(problem: Problem, key: int) -> Problem:
