@@ -586,6 +586,11 @@ def test_help_tells_a_stranger_what_to_type(call, request_of):
         "--range",
         "--bound",
         "--fix",
+        "--profile",
+        "--bootstrap",
+        "--derive",
+        "--at",
+        "--diagnostics",
         "--gtol",
         "1e-10",
         "Ctrl-C",
@@ -595,7 +600,7 @@ def test_help_tells_a_stranger_what_to_type(call, request_of):
     ):
         assert told in call("solve --help")[1]
     examples = re.findall(r"^thalweg (.*)", cli.MORE_SOLVE, re.MULTILINE)
-    assert len(examples) == 5 and all(request_of(example)[0] for example in examples)
+    assert len(examples) == 6 and all(request_of(example)[0] for example in examples)
 
 
 def test_ctrl_c_prints_what_is_done(folder, cut_short):

@@ -10,6 +10,7 @@ from thalweg.command import reports
 from thalweg.command.answers import Answers
 
 OF_A_FIT = (".csv", ".json")
+NOTHING = Answers()  # asked beyond the fit
 
 
 def check_fits(file: Path | None, problem: Problem) -> None:
@@ -21,7 +22,7 @@ def check_fits(file: Path | None, problem: Problem) -> None:
         )
 
 
-def write_fits(fits: Any, problem: Problem, file: Path, known: Answers) -> None:
+def write_fits(fits: Any, problem: Problem, file: Path, known: Answers = NOTHING) -> None:
     """``.csv``: the table of the best fit; ``.json``: all that is known of it; else every fit as NetCDF."""
     match file.suffix.lower():
         case ".csv":
