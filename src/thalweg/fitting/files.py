@@ -10,7 +10,7 @@ from thalweg.fitting.answers import Answers
 from thalweg.fitting.sameness import is_regression
 
 OF_A_FIT = (".csv", ".json")
-NOTHING = Answers()
+NOTHING = Answers()  # asked beyond the fit
 
 
 def check_fits(file: Path | None, problem: Problem) -> None:
