@@ -67,7 +67,9 @@ The table has a row for each method and value: the lowest loss; how many starts 
 met, stalled where no step improves in this precision (often at a minimum, to the last digits), diverged where loss or \
 gradient is not finite, and is exhausted where steps or time ran out.
 
-A regression stops by default at --xtol 1e-10 or after 10000 steps, every other problem at --gtol 1e-6 or after 1000.
+Without --gtol, --ftol or --xtol a regression stops where the whole step of the method's model would change each \
+parameter by less than 1e-10 of itself, or the sum of squares by less than 1e-20 of itself, or after 10000 steps; any \
+other problem where that step is below 1e-6 and no |dL/dx_i| above 1e-6, or the step below 4e-11, or after 1000.
 
 Random starts are drawn evenly from --range, else from the problem's own box; that of a CSV file is from a tenth of \
 --start to ten times it, within the bounds. --bound k=0: keeps the fit itself where k is at least 0, and bounds no \

@@ -14,14 +14,17 @@ from thalweg.command import assignments, files, reports, words
 from thalweg.command.options import DONE, FAILED, INTERRUPTED, RunOptions, SolveOptions
 from thalweg.command.parameters import REQUIRED, Parameter, parameters
 from thalweg.problems.regressions import model_of
+from thalweg.tolerances import decrement, step
 from thalweg.verbs.run import run as run_all
 from thalweg.verbs.solve import solve as solve_all
 
 FORMATS = (".jpg", ".pdf", ".png", ".svg")
 WIDTH, INDENT = 120, "    "  # of a listing
-# A regression's parameters differ in units, so that no bound of the gradient means the same to all of them. With these
-# each of NIST's reaches its certified parameters from both starts.
-REGRESSION = {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000}
+# A regression's parameters and residuals may have any units, so that no bound of the gradient means the same to all.
+# With these each of NIST's reaches its certified parameters from both starts, and a search that is stuck on the way
+# does not count as one that has arrived.
+REGRESSION = decrement(1e-20) | step(1e-10)
+REGRESSION_STEPS = 10_000
 
 
 def run(problem: str, methods: Sequence[str], options: RunOptions) -> bool:
@@ -57,7 +60,7 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
         files.check_fits(options.out, chosen)
         words_of = methods or words.finishing(chosen)
         named = words.chosen_methods(words.bounded(words_of) if _bounds(problem, options) else words_of)
-        limits = (REGRESSION if reports.is_regression(chosen) else {}) | options.budget
+        limits = (_regression(options) if reports.is_regression(chosen) else {}) | options.budget
         fits = solve_all(chosen, named, points, key=options.seed, dtype=options.dtype, **limits)
         heading, *lines = reports.report(fits, chosen)
         print("\n".join([*([""] if found else []), heading, *_told(chosen), *lines]))
@@ -73,6 +76,12 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     if "interrupted" in found[-1][0].attrs:
         return INTERRUPTED
     return DONE if all(done for *_, done in found) else FAILED
+
+
+def _regression(options: SolveOptions) -> dict[str, Any]:
+    """What ends a regression, but for what was asked."""
+    asked = any(bound is not None for bound in (options.gtol, options.ftol, options.xtol))
+    return {"max_steps": REGRESSION_STEPS, **({"gtol": 0.0} if asked else {"until": REGRESSION})}
 
 
 def _write(fits: Any, chosen: Problem, options: SolveOptions) -> None:
