@@ -320,7 +320,7 @@ def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
 
 
 def test_budgets_starts_and_tolerances_are_no_new_compile(compiled):
-    tw.solve(ROSENBROCK, FINISHERS["bfgs"], STARTS, dtype="float64")
+    tw.solve(ROSENBROCK, FINISHERS["bfgs"], STARTS, gtol=1e-6, dtype="float64")
     before, other = len(compiled), tw.methods.BFGS(decrease=1e-3)
     tw.solve(ROSENBROCK, other, 2 * STARTS[:140], gtol=1e-4, max_steps=7, key=4, dtype="float64")
     assert len(compiled) == before

@@ -9,7 +9,11 @@ from jax.tree_util import register_dataclass
 
 from thalweg.numerics.reading import real
 
-__all__ = ["ftol", "gtol", "xtol"]
+__all__ = ["decrement", "ftol", "gtol", "step", "xtol"]
+
+Kind = Literal["gtol", "ftol", "xtol", "step", "decrement"]
+
+GTOL = 1e-6  # of the default
 
 
 def __dir__() -> list[str]:
@@ -28,9 +32,9 @@ def _either(first: "Condition", second: "Condition") -> "Combination":
 @register_dataclass
 @dataclass(frozen=True, repr=False)
 class Tolerance:
-    """One measure of a step and its bound; made by ``gtol``, ``ftol``, ``xtol``, combined with ``&`` and ``|``."""
+    """One measure of a step and its bound; made by ``gtol`` and the others, combined with ``&`` and ``|``."""
 
-    kind: Literal["gtol", "ftol", "xtol"] = field(metadata={"static": True})
+    kind: Kind = field(metadata={"static": True})
     bound: Any
 
     def __repr__(self) -> str:
@@ -48,6 +52,7 @@ class Combination:
     operator: Literal["and", "or"] = field(metadata={"static": True})
     first: "Condition"
     second: "Condition"
+    name: str = field(default="", metadata={"static": True})  # instead of those of both
 
     def __repr__(self) -> str:
         sign = {"and": "&", "or": "|"}[self.operator]
@@ -123,7 +128,71 @@ def xtol(bound: float) -> Tolerance:
     return _tolerance("xtol", bound)
 
 
-def _tolerance(kind: Literal["gtol", "ftol", "xtol"], bound: float) -> Tolerance:
+def step(bound: float) -> Tolerance:
+    """What is left to go is short: max_i |p_i| / |x_i| <= bound, p the whole step of the method's model.
+
+    A Newton-like method knows p at x; a line search measures the last p that it took whole and at once; the model of a
+    method without one, such as gradient descent, is the curvature along its last move. So the bound means the same in
+    any units of x_i and of L, for short steps as for long ones. Where x_i has come near 0, its largest size on the way
+    times eps^(1/4) takes its place, eps the rounding of one in this precision.
+
+    Also met where a method is stuck and p is below eps^(1/4) or promises no more of L than is rounding. Where it is
+    stuck and has no model, p counts as sqrt(eps).
+
+    Args:
+        bound: the largest relative step allowed, a pure number, positive.
+    Returns:
+        A condition for ``solve(until=…)``, which combines with others by ``&`` and ``|``.
+    Raises:
+        ValueError: for a bound that is not a positive number.
+    Cost:
+        O(d) numbers a step, and for trust regions and Levenberg-Marquardt O(d^2); a method without a model also
+        remembers the gradient before.
+    Source:
+        Dennis and Schnabel (1996), Numerical Methods for Unconstrained Optimization, section 7.2, for the sizes.
+    Example:
+        >>> tiny = tw.Problem(loss=lambda x: 1e-20 * jnp.sum((x - 3.0) ** 2), start=[1.0])
+        >>> print(tw.solve(tiny, tw.methods.BFGS(), until=tw.tolerances.step(1e-8)).x.values.ravel().round(6))
+        [3.]
+    """
+    return _tolerance("step", bound)
+
+
+def decrement(bound: float) -> Tolerance:
+    """What is left to win is little: the whole step p of the method's model promises to lower L by at most bound |L|.
+
+    For L = |r|^2 / 2 and a method of least squares that is the squared cosine between r and the columns of its
+    Jacobian: 1 where they could take all of r, 0 at a minimum, in any units of x and of L. For Newton's method it is
+    -g^T p / 2 over |L|, g = dL/dx. What is below the rounding of x counts as 0. Which p that is, and what is met where
+    a method is stuck: as for ``step``.
+
+    Args:
+        bound: the largest relative decrease allowed, a pure number, positive.
+    Returns:
+        A condition for ``solve(until=…)``, which combines with others by ``&`` and ``|``.
+    Raises:
+        ValueError: for a bound that is not a positive number.
+    Cost:
+        As ``step``.
+    Source:
+        Bates and Watts (1981), Technometrics 23, for least squares; Boyd and Vandenberghe (2004), Convex Optimization,
+        section 9.5.1, for Newton's decrement.
+    Example:
+        >>> either = tw.tolerances.decrement(1e-20) | tw.tolerances.step(1e-10)
+        >>> either
+        decrement(1e-20) | step(1e-10)
+    """
+    return _tolerance("decrement", bound)
+
+
+def default(eps: float) -> Condition:
+    """What ``solve`` and ``minimize`` ask for where nothing is given, with the rounding of one in their precision: a
+    short step to go and a small gradient in the units of the loss, or without this one a very short step."""
+    near = Combination("and", gtol(GTOL), step(max(GTOL, eps**0.5)), "gtol")
+    return near | step(min(eps ** (2 / 3), GTOL))
+
+
+def _tolerance(kind: Kind, bound: float) -> Tolerance:
     try:
         number = real(bound)
     except (TypeError, ValueError):
@@ -144,7 +213,7 @@ def label(condition: Condition) -> str:
     """The condition as one word, such as ``gtol_and_xtol``."""
     if isinstance(condition, Tolerance):
         return condition.kind
-    return f"{label(condition.first)}_{condition.operator}_{label(condition.second)}"
+    return condition.name or f"{label(condition.first)}_{condition.operator}_{label(condition.second)}"
 
 
 def kinds(condition: Condition | None) -> set[str]:

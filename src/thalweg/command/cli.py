@@ -71,7 +71,9 @@ The table has a row for each method and value: the lowest loss; how many starts 
 met, stalled where no step improves in this precision (often at a minimum, to the last digits), diverged where loss or \
 gradient is not finite, and is exhausted where steps or time ran out.
 
-A regression stops by default at --xtol 1e-10 or after 10000 steps, every other problem at --gtol 1e-6 or after 1000.
+Without --gtol, --ftol or --xtol a regression stops where the whole step of the method's model would change each \
+parameter by less than 1e-10 of itself, or the sum of squares by less than 1e-20 of itself, or after 10000 steps; any \
+other problem where that step is below 1e-6 and no |dL/dx_i| above 1e-6, or the step below 4e-11, or after 1000.
 
 A table needs no start. Unless every parameter has a --start or a --range, thousands of points are drawn, whose scales \
 come from data and model, and the best of them fitted; a line says how many minima were found, and how sure it is that \

@@ -16,7 +16,7 @@ from thalweg.command.parameters import REQUIRED, Parameter, parameters
 from thalweg.fitting import files, reports
 from thalweg.fitting.answers import Answers
 from thalweg.fitting.sameness import is_regression
-from thalweg.fitting.search import Search, search
+from thalweg.fitting.search import MOST_STEPS, REGRESSION, Search, search
 from thalweg.methods.box import keeps
 from thalweg.problems.regressions import model_of
 from thalweg.verbs.run import run as run_all
@@ -24,9 +24,6 @@ from thalweg.verbs.solve import solve as solve_all
 
 FORMATS = (".jpg", ".pdf", ".png", ".svg")
 WIDTH, INDENT = 120, "    "  # of a listing
-# A regression's parameters differ in units, so that no bound of the gradient means the same to all of them. With these
-# each of NIST's reaches its certified parameters from both starts.
-REGRESSION = {"gtol": 0.0, "xtol": 1e-10, "max_steps": 10_000}
 
 
 def run(problem: str, methods: Sequence[str], options: RunOptions) -> bool:
@@ -67,7 +64,7 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
         files.check_fits(options.out, chosen)
         words_of = methods or words.finishing(chosen)
         named = words.chosen_methods(words.bounded(words_of) if _bounds(problem, options) else words_of)
-        limits = (REGRESSION if is_regression(chosen) else {}) | options.budget
+        limits = (_regression(options) if is_regression(chosen) else {}) | options.budget
         fits, seen = _fits(chosen, named, points, options, limits)
         heading, *lines = reports.report(fits, chosen)
         print("\n".join([*([""] if found else []), heading, *_told(chosen), *reports.searched(seen), *lines]))
@@ -98,6 +95,12 @@ def _fits(
     if options.models and points is None and model is not None and model.unsaid:
         return search(chosen, named, **settings)
     return solve_all(chosen, named, points, **settings), None
+
+
+def _regression(options: SolveOptions) -> dict[str, Any]:
+    """What ends a regression, but for what was asked."""
+    asked = any(bound is not None for bound in (options.gtol, options.ftol, options.xtol))
+    return {"max_steps": MOST_STEPS, **({"gtol": 0.0} if asked else {"until": REGRESSION})}
 
 
 def _write(fits: Any, chosen: Problem, options: SolveOptions, known: Answers) -> None:

@@ -48,7 +48,7 @@ class Hardware:
     least: int = 32  # lanes of a tile, and
     smallest: int = 128  # components of x: XLA compiles smaller loops in another way, with other rounding
     small: int = 1024  # components of all spaces up to which lanes are filled up to these, whatever they compute
-    small_bytes: int = 1 << 12  # likewise in ``solve``: bytes of a lane
+    small_bytes: int = 9 << 9  # likewise in ``solve``: bytes of a lane
     cheap: float = 1e4  # operations of one evaluation up to which lanes are filled up: a tenth of a millisecond for all
     worth: int = 512  # lanes of ``run`` that are worth a second thread
     widest: int = 2048  # lanes of one tile of ``run``

@@ -11,6 +11,7 @@ from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending
 from thalweg.engine.lanes import Lane, Settings, Stepper
+from thalweg.engine.outlook import Outlook
 from thalweg.methods.method import Method, Report
 from thalweg.tolerances import Condition, alternatives, kinds, met
 
@@ -36,6 +37,7 @@ class Memo(NamedTuple):
     best_x: Array
     best_loss: Array
     best_norm: Array  # of its gradient, the largest component
+    outlook: Any  # what is left to go, or None where no tolerance asks
 
 
 @final
@@ -54,7 +56,7 @@ class Finishing:
 
     def memo(self, x: Array) -> Memo:
         number = jnp.full((), jnp.inf, x.dtype)
-        return Memo(number, number, number, number, x, number, number)
+        return Memo(number, number, number, number, x, number, number, None)
 
     def blame(self, problem: Problem, method: Method, dtype: np.dtype) -> None:
         """Nothing is given beside the method."""
@@ -65,18 +67,17 @@ class Finishing:
     def begin(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
         if not stepper.looks:
             lane = lane._replace(memo=lane.memo._replace(norm=None, first=None))
-        if not stepper.reports:
-            return lane
-        report = stepper.report(problem, settings, lane)
-        return self._seen(lane, report, self._judge(settings.rules, lane, report))
+        report = stepper.report(problem, settings, lane) if stepper.reports else None
+        if kinds(self.until) & {"step", "decrement"}:
+            lane = lane._replace(memo=lane.memo._replace(outlook=Outlook.first(lane.x, report, stepper.looks)))
+        return lane if report is None else self._look(settings, lane, report)
 
     def advance(self, stepper: Stepper, problem: Objective, settings: Settings, lane: Lane) -> Lane:
         """A step of a lane that is running, and a look. After the step of a method that reports a look is free; that of
         one that looks shares all with its step; that before the step of another shares the gradient."""
         if stepper.reports:
             lane = self._moved(lane, *stepper.step(problem, settings, lane))
-            report = stepper.report(problem, settings, lane)
-            return self._seen(lane, report, self._judge(settings.rules, lane, report))
+            return self._look(settings, lane, stepper.report(problem, settings, lane))
 
         def step() -> tuple[Array, list[Array]]:
             return stepper.step(problem, settings, lane)
@@ -84,14 +85,26 @@ class Finishing:
         if stepper.looks:
             after, state = step()
             report = stepper.look(problem, settings, lane, after)
+            lane = self._ahead(lane, report)
             code = self._judge(settings.rules, lane, report)
         else:
             report = stepper.report(problem, settings, lane)
+            lane = self._ahead(lane, report)
             code, stay = self._judge(settings.rules, lane, report), lambda: (lane.x, lane.state)
             after, state = jax.lax.cond(code == Ending.RUNNING, step, stay) if stepper.dear else step()
         if not state:
             code = self._still(lane, report, code, after)
         return self._moved(self._seen(lane, report, code), after, state)
+
+    def _look(self, settings: Settings, lane: Lane, report: Report) -> Lane:
+        lane = self._ahead(lane, report)
+        return self._seen(lane, report, self._judge(settings.rules, lane, report))
+
+    def _ahead(self, lane: Lane, report: Report) -> Lane:
+        """What is left to go, where a tolerance asks."""
+        outlook = lane.memo.outlook
+        ahead = None if outlook is None else outlook.seen(lane.x, report)
+        return lane._replace(memo=lane.memo._replace(outlook=ahead))
 
     def _seen(self, lane: Lane, report: Report, code: Array) -> Lane:
         """Is it done here, and is here the best so far?"""
@@ -127,12 +140,10 @@ class Finishing:
         moved, change = jnp.any(after != x), 0.0
         if "xtol" in kinds(self.until):  # a division for each component, so not where nobody asks
             change = jnp.max(jnp.where(after == x, 0, jnp.abs((after - x) / x)))
-        return lane._replace(
-            x=jnp.where(going, after, x),
-            state=state,
-            steps=lane.steps + going,
-            memo=lane.memo._replace(change=jnp.where(moved, change, jnp.inf).astype(x.dtype)),
-        )
+        memo = lane.memo._replace(change=jnp.where(moved, change, jnp.inf).astype(x.dtype))
+        if memo.outlook is not None:
+            memo = memo._replace(outlook=memo.outlook.moved(x, after))
+        return lane._replace(x=jnp.where(going, after, x), state=state, steps=lane.steps + going, memo=memo)
 
     def _judge(self, rules: Rules, lane: Lane, report: Report) -> Array:
         """Why a lane is done, the first reason that holds, or ``RUNNING``.
@@ -150,6 +161,8 @@ class Finishing:
             "ftol": jnp.where(moved, fall, jnp.inf),
             "xtol": jnp.where(report.stuck & jnp.logical_not(report.saddle), 0, memo.change),
         }
+        if memo.outlook is not None:
+            measures |= memo.outlook.measures(report)
         arrived = [met(condition, measures) for condition in alternatives(rules.until)]
         resting = []
         if report.rests is not False:

@@ -11,14 +11,12 @@ import xarray as xr
 from thalweg import analysis, tolerances
 from thalweg.chain.problem import Problem
 from thalweg.fitting import files, reports
-from thalweg.fitting.search import Search, search
+from thalweg.fitting.search import MOST_STEPS, REGRESSION, Search, search
 from thalweg.methods.levenberg_marquardt import LevenbergMarquardt
 from thalweg.methods.method import Method
 from thalweg.problems.regressions import model_of, regression
 from thalweg.verbs.solve import solve
 
-UNTIL = tolerances.xtol(1e-10)
-MOST_STEPS = 10_000
 FIGURES = (".jpg", ".pdf", ".png", ".svg")
 
 
@@ -150,7 +148,11 @@ def fit(
     known = model_of(problem)
     assert known is not None
     named = {"levenberg_marquardt": LevenbergMarquardt(bounded=known.bounded) if method is None else method}
-    settings: dict[str, Any] = {"until": UNTIL if until is None else until, "max_seconds": max_seconds, "dtype": dtype}
+    settings: dict[str, Any] = {
+        "until": REGRESSION if until is None else until,
+        "max_seconds": max_seconds,
+        "dtype": dtype,
+    }
     if known.started >= set(known.parameters):
         return Fit(problem, solve(problem, named, key=key, max_steps=max_steps, **settings))
     return Fit(problem, *search(problem, named, key=key, max_steps=max_steps, **settings))

@@ -102,7 +102,7 @@ class Box(NamedTuple):
         return jnp.where(self.held(x, g), 0, g)
 
     def restricted(self, h: Array, x: Array, g: Array) -> Array:
-        """A symmetric matrix with the rows and columns of held components replaced by those of the identity."""
+        """A symmetric matrix with the rows and columns of held components replaced by a multiple of the identity."""
         return restricted(h, self.held(x, g))
 
     def columns(self, x: Array, r: Array, j: Array) -> tuple[Array | None, Array]:
@@ -161,5 +161,8 @@ def begun(problem: Smooth, method: Any, points: np.ndarray) -> np.ndarray:
 
 
 def restricted(a: Array, held: Array) -> Array:
-    """A with the rows and columns of held components replaced by those of the identity."""
-    return jnp.where(held[:, None] | held, jnp.eye(len(held), dtype=a.dtype), a)
+    """A with the rows and columns of held components replaced by those of the identity times the largest of the others,
+    beside which none is small."""
+    out = held[:, None] | held
+    size = jnp.max(jnp.where(out, 0, jnp.abs(a)))
+    return jnp.where(out, jnp.where(size > 0, size, 1) * jnp.eye(len(held), dtype=a.dtype), a)

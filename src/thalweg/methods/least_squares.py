@@ -4,8 +4,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from thalweg.chain.objective import Objective
+from thalweg.methods.line_search import whole
 from thalweg.methods.method import Report, method
 from thalweg.numerics.linalg import lstsq, product, solve
+
+HIDDEN = 64  # roundings of y, below which a step is none
 
 
 @method
@@ -50,9 +53,15 @@ class GaussNewton:
         return 2 * itemsize * rows * columns
 
     def look(self, problem: Objective, x: Array, after: Array) -> Report:
-        """L and dL/dx = J^T r."""
+        """L, dL/dx = J^T r, and how far along the step |J s + r| falls."""
         r, j = problem.least_squares(x)
-        return Report(problem.value(x), product(j.T, r), jnp.zeros((), bool))
+        g, s = product(j.T, r), after - x
+        bent = product(j, s)
+        step, promise = whole(x, s, product(g, s), product(bent, bent), self.learning_rate)
+        lengths, eps = jnp.linalg.norm(j, axis=0), float(jnp.finfo(x.dtype).eps)
+        rounding = HIDDEN * eps * (jnp.linalg.norm(lengths * x) + jnp.linalg.norm(r))
+        step = jnp.where(lengths * jnp.abs(step) <= rounding, 0, step)
+        return Report(problem.value(x), g, jnp.zeros((), bool), step=step, promise=promise, size=jnp.abs(x))
 
 
 @method

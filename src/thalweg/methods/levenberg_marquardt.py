@@ -134,7 +134,21 @@ class LevenbergMarquardt:
         )
 
     def report(self, x: Array, state: LevenbergMarquardtState) -> Report:
-        return Report(state.value, state.free, state.stuck)
+        step, promise = _whole(state.model, x, state.value)
+        return Report(state.value, state.free, state.stuck, step=step, promise=promise, size=jnp.abs(x))
+
+
+def _whole(model: Model, x: Array, value: Array) -> tuple[Array, Array]:
+    """s of the least |J s + r|, and how much lower it makes L. Columns that depend on those before take no part, nor
+    does what y shows by rounding only."""
+    root, along, lengths = model
+    eps = float(jnp.finfo(x.dtype).eps)
+    held = jnp.abs(jnp.diagonal(root)) <= 16 * len(x) * eps * lengths
+    along = jnp.where(held, 0, along)
+    won, rounding = jnp.linalg.norm(along), ROUNDINGS * eps * jnp.linalg.norm(lengths * x)
+    step = -back(jnp.where(held[:, None], jnp.eye(len(x), dtype=x.dtype), root), along)
+    hidden = lengths * jnp.abs(step) <= 8 * (rounding + ROUNDINGS * eps * jnp.sqrt(2 * jnp.abs(value)))
+    return jnp.where(hidden, 0, step), jnp.where(won <= rounding, 0, won**2 / 2)
 
 
 def _within(a: Array, along: Array, radius: Array) -> tuple[Array, Array]:

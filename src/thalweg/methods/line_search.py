@@ -8,6 +8,7 @@ from jax import Array
 from thalweg.numerics.linalg import product
 
 ROUNDINGS = 8  # of L, by which x may rise above the lowest point so far
+SHORT = 16  # roundings of x
 PATIENCE = 100  # moves without progress after which it has arrived where rounding rules
 
 
@@ -60,6 +61,14 @@ class LineSearch(NamedTuple):
         length, high = jnp.where(moves, longer, shorter), jnp.where(moves, left, self.length)
         return moves, serves, self._replace(length=length, high=high)
 
+    def promised(self, before: Array, here: Along, x: Array, s: Array, moves: Array, serves: Array) -> Array:
+        """How much lower a model with this slope has its minimum, where its whole step s served at once; ``before`` as
+        long as x stays, but 0 where s is so short that only rounding can have spoiled it."""
+        first = (self.length == 1) & (self.high == jnp.inf)
+        short = first & jnp.all(jnp.abs(s) <= SHORT * float(jnp.finfo(x.dtype).eps) * jnp.abs(x))
+        moves &= jnp.any(x + s != x)
+        return jnp.where(moves, jnp.where(first & serves, -here.slope / 2, jnp.inf), jnp.where(short, 0, before))
+
     def seen(
         self, before: Array, value: Array, g: Array, moved: Array, patience: int = PATIENCE
     ) -> tuple[Array, "LineSearch"]:
@@ -74,6 +83,13 @@ class LineSearch(NamedTuple):
 def along(value: Array, g: Array, p: Array) -> Along:
     """A point of a line along p."""
     return Along(value, product(g, p))
+
+
+def whole(x: Array, s: Array, slope: Array, bend: Array, rate: float) -> tuple[Array, Array]:
+    """The step along s to where the parabola with this slope and bend, g^T s and s^T H s, is level, and how far away L
+    is there. A step s at this rate that leaves x as it is, is one by rounding."""
+    stays, rounding = jnp.all(s == 0), float(jnp.finfo(x.dtype).eps) * jnp.abs(x) / rate
+    return jnp.where(stays, rounding, -slope / bend * s), jnp.where(stays, jnp.nan, slope**2 / (2 * jnp.abs(bend)))
 
 
 def _rounding(value: Array) -> Array:

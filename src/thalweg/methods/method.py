@@ -57,6 +57,12 @@ class Report(NamedTuple):
         stuck: whether no further step can improve on x in this arithmetic.
         saddle: whether x is known to be no minimum, so that a small gradient is no end.
         rests: whether x is known to be no minimum and the method comes to rest there all the same.
+        step: the whole step from x of the method's model of L, shape (d,), in [x], not finite where there is none. None
+            for a method that tells of a step when it was taken: then the one that led to x.
+        promise: how much lower than at its beginning that model has L at the end of this step, in [L], not finite where
+            there is none. None for a method without a model.
+        size: of x, by which the step is measured, (d,) in [x]; None for |x_i|, or where x_i is near 0 its largest on
+            the way.
     Example:
         >>> method, problem, x = tw.methods.BFGS(), tw.problems.quadratic([1.0, 10.0]), jnp.array([1.0, 1.0])
         >>> print(method.report(x, method.init(problem, x, None)).gradient)
@@ -68,6 +74,9 @@ class Report(NamedTuple):
     stuck: Array
     saddle: Array | bool = False
     rests: Array | bool = False
+    step: Array | None = None
+    promise: Array | None = None
+    size: Array | None = None
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from thalweg.chain.objective import Objective
+from thalweg.methods.line_search import whole
 from thalweg.methods.method import Report, method, static
 from thalweg.numerics.linalg import eigh, indefinite, product, solve
 
@@ -52,9 +53,11 @@ class Newton:
         return x - self.learning_rate * direction, state
 
     def look(self, problem: Objective, x: Array, after: Array) -> Report:
-        negative, no = indefinite(problem.hessian(x), after), jnp.zeros((), bool)
+        (value, g), h, s = problem.value_and_gradient(x), problem.hessian(x), after - x
+        negative, no = indefinite(h, after), jnp.zeros((), bool)
         saddle, rests = (negative, no) if self.saddle_free else (no, negative)
-        return Report(*problem.value_and_gradient(x), no, saddle, rests)
+        step, promise = whole(x, s, product(g, s), product(s, product(h, s)), self.learning_rate)
+        return Report(value, g, no, saddle, rests, step, promise)
 
     def workspace(self, rows: int, columns: int, itemsize: int) -> int:
         """Bytes of H and its factor."""

@@ -10,6 +10,7 @@ from thalweg.methods.branches import pick
 from thalweg.methods.conjugate_gradient import ConjugateGradient, forcing
 from thalweg.methods.line_search import LineSearch, along
 from thalweg.methods.method import Report, method
+from thalweg.numerics.linalg import product
 
 PATIENCE = 20  # moves, each of many products
 
@@ -21,6 +22,7 @@ class NewtonCGState(NamedTuple):
     inner: ConjugateGradient
     search: LineSearch
     searching: Array  # whether the next step is a trial along inner.s, else one of the inner iteration
+    promise: Array  # of the step that led to x, where it was a whole one
     stuck: Array
 
 
@@ -52,10 +54,10 @@ class NewtonCG:
     def init(self, problem: Objective, x: Array, key: Array) -> NewtonCGState:
         value, g = problem.value_and_gradient(x)
         one, no = jnp.ones_like(value), jnp.zeros((), bool)
-        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.first(one), no, no)
+        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.first(one), no, jnp.inf * one, no)
 
     def step(self, problem: Objective, x: Array, state: NewtonCGState) -> tuple[Array, NewtonCGState]:
-        value, g, inner, search, searching, _ = state
+        value, g, inner, search, searching, promise, _ = state
         there = jnp.where(searching, x + search.length * inner.s, x)
         tried, g_there, hp = problem.hessian_product(there, inner.direction)
         here, beyond = (along(*point, inner.s) for point in ((value, g), (tried, g_there)))
@@ -64,11 +66,16 @@ class NewtonCG:
         failed = searching & ~serves & jnp.all(x + following.length * inner.s == x)
 
         further, done, _ = inner.advance(hp, jnp.full_like(value, jnp.inf), forcing(g))
+        solved = product(inner.r, inner.r) <= product(g, g) / 4  # no direction of negative curvature came before
+        solved &= product(inner.r - g, inner.s) > 0
+        known = search.promised(promise, here, x, search.length * inner.s, serves, serves & solved)
+        promise = jnp.where(searching & (solved | serves), known, promise)
         x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
         arrived, following = following.seen(here.value, value, g, serves, PATIENCE)
         inner = pick(serves, ConjugateGradient.begin(g), pick(searching, inner, further))
         search = pick(searching & ~serves, following, following.again(jnp.ones_like(value)))
-        return x, NewtonCGState(value, g, inner, search, jnp.where(searching, ~serves, done), arrived | failed)
+        searching = jnp.where(searching, ~serves, done)
+        return x, NewtonCGState(value, g, inner, search, searching, promise, arrived | failed)
 
     def report(self, x: Array, state: NewtonCGState) -> Report:
-        return Report(state.value, state.gradient, state.stuck)
+        return Report(state.value, state.gradient, state.stuck, promise=state.promise)

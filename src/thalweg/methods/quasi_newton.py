@@ -1,5 +1,6 @@
 """Quasi-Newton methods: curvature from the gradients that the path has seen."""
 
+import math
 from typing import NamedTuple, final
 
 import jax
@@ -22,6 +23,7 @@ class BFGSState(NamedTuple):
     direction: Array
     search: LineSearch
     fresh: Array  # whether ``inverse`` has no update yet
+    promise: Array  # of the step that led to x, where the first trial of a search served
     stuck: Array
 
 
@@ -57,17 +59,19 @@ class BFGS:
 
     def init(self, problem: Smooth, x: Array, key: Array) -> BFGSState:
         value, g = problem.value_and_gradient(x)
-        yes, search = jnp.ones((), bool), LineSearch.first(first_length(g))
-        return BFGSState(value, g, jnp.eye(x.shape[0], dtype=x.dtype), -g, search, yes, ~yes)
+        yes, search = jnp.ones((), bool), LineSearch.first(first_length(g, x))
+        return BFGSState(value, g, jnp.eye(x.shape[0], dtype=x.dtype), -g, search, yes, search.high, ~yes)
 
     def step(self, problem: Smooth, x: Array, state: BFGSState) -> tuple[Array, BFGSState]:
-        value, g, b, p, search, fresh, _ = state
+        value, g, b, p, search, fresh, promise, _ = state
         s = search.length * p
         there = x + s
         tried, g_there = problem.value_and_gradient(there)
         here, beyond = along(value, g, p), along(tried, g_there, p)
         moves, serves, following = search.judge(here, beyond, self.decrease, self.curvature)
 
+        known = search.promised(promise, here, x, s, moves, serves)
+        promise = jnp.where(fresh, jnp.inf, known)
         y, sy = g_there - g, search.length * (beyond.slope - here.slope)
         scale = jnp.where(fresh & serves & (sy > 0), sy / product(y, y), 1)
         rho = jnp.where(serves & (sy > 0), 1 / sy, 0)
@@ -81,17 +85,17 @@ class BFGS:
         again = failed | (serves & ~(product(g_there, p_there) < 0))
         b = jnp.where(again, jnp.eye(len(x), dtype=x.dtype), rank_two(scale * b, s, t))
         p = jnp.where(again, -g, jnp.where(serves, p_there, p))
-        anew = following.again(jnp.where(again, first_length(g), 1))
+        anew = following.again(jnp.where(again, first_length(g, x), 1))
         search = pick(again | serves, anew, following)
         stuck = arrived | (failed & fresh & ~moves)
-        return x, BFGSState(value, g, b, p, search, again | (fresh & ~serves), stuck)
+        return x, BFGSState(value, g, b, p, search, again | (fresh & ~serves), promise, stuck)
 
     def workspace(self, rows: int, columns: int, itemsize: int) -> int:
         """Bytes of B."""
         return itemsize * columns**2
 
     def report(self, x: Array, state: BFGSState) -> Report:
-        return Report(state.value, state.gradient, state.stuck)
+        return Report(state.value, state.gradient, state.stuck, promise=state.promise)
 
 
 @final
@@ -104,6 +108,7 @@ class LBFGSState(NamedTuple):
     direction: Array
     search: LineSearch
     free: Array  # the gradient without components that are held
+    promise: Array  # of the step that led to x, where the first trial of a search served
     stuck: Array
 
 
@@ -143,11 +148,11 @@ class LBFGS:
         value, g = problem.value_and_gradient(x)
         box, no = Box.of(problem, self.bounded, x), jnp.zeros((), bool)
         none, free = jnp.zeros((self.memory, len(x)), x.dtype), box.free(x, g)
-        search = LineSearch.first(jnp.where(box.finite, 1, first_length(free)))
-        return LBFGSState(value, g, box.open(x), none, none, -free, search, free, no)
+        search = LineSearch.first(jnp.maximum(first_length(free, x), jnp.where(box.finite, 1, 0)))
+        return LBFGSState(value, g, box.open(x), none, none, -free, search, free, search.high, no)
 
     def step(self, problem: Smooth, x: Array, state: LBFGSState) -> tuple[Array, LBFGSState]:
-        value, g, ends, steps, changes, p, search, free, _ = state
+        value, g, ends, steps, changes, p, search, free, promise, _ = state
         box = Box.of(problem, self.bounded, x)
         there = box.short(ends, x, x + search.length * p)
         tried, g_there = problem.value_and_gradient(there)
@@ -162,6 +167,8 @@ class LBFGS:
         held = box.held(x, g) | box.held(there, g_there)
         s, y = jnp.where(held, 0, s), jnp.where(held, 0, g_there - g)
         newer, fresh = serves & (product(s, y) > 0), jnp.all(steps[-1] == 0)
+        known = search.promised(promise, here, x, s, moves, serves)
+        promise = jnp.where(fresh, jnp.inf, known)
         steps, changes = (
             jnp.where(failed, 0, jnp.where(newer, jnp.concatenate([old[1:], new[None]]), old))
             for old, new in ((steps, s), (changes, y))
@@ -171,13 +178,14 @@ class LBFGS:
         arrived, following = following.seen(here.value, value, free, moves)
         anew = serves | failed
         p = jnp.where(anew, _two_loops(free, jnp.where(held, 0, steps), jnp.where(held, 0, changes)), p)
-        first = following.again(jnp.where(jnp.all(steps[-1] == 0), first_length(free), 1))
+        first = following.again(jnp.where(jnp.all(steps[-1] == 0), first_length(free, x), 1))
         search = pick(anew, first, pick(jnp.any(new_ends), search, following))
         stuck = arrived | (failed & fresh & ~moves)
-        return x, LBFGSState(value, g, ~anew & (ends | new_ends), steps, changes, p, search, free, stuck)
+        ends = ~anew & (ends | new_ends)
+        return x, LBFGSState(value, g, ends, steps, changes, p, search, free, promise, stuck)
 
     def report(self, x: Array, state: LBFGSState) -> Report:
-        return Report(state.value, state.free, state.stuck)
+        return Report(state.value, state.free, state.stuck, promise=state.promise)
 
 
 def _two_loops(g: Array, steps: Array, changes: Array) -> Array:
@@ -199,6 +207,9 @@ def _two_loops(g: Array, steps: Array, changes: Array) -> Array:
     return -jax.lax.scan(forth, scale * q, (steps, changes, rho, weights))[0]
 
 
-def first_length(g: Array) -> Array:
-    """Of a trial along -g: not further than 1 in any component."""
-    return 1 / jnp.maximum(1, jnp.max(jnp.abs(g)))
+def first_length(g: Array, x: Array) -> Array:
+    """Of a trial along -g: not further than 1 in any component, and as far as x can show, or 1 where x is 0."""
+    steepness, size = jnp.max(jnp.abs(g)), jnp.max(jnp.abs(x))
+    least = math.sqrt(jnp.finfo(x.dtype).eps) * jnp.where(size > 0, size, 1)
+    length = jnp.clip(steepness, least, jnp.maximum(least, 1)) / jnp.where(steepness == 0, 1, steepness)
+    return jnp.where(steepness == 0, 1, length)

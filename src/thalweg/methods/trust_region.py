@@ -1,5 +1,6 @@
 """Newton's method in a region where its model is trusted."""
 
+import math
 from typing import Any, NamedTuple, final
 
 import jax
@@ -54,7 +55,7 @@ class TrustRegion:
     0, trials end short of that bound, and other components go on. Invariant to orthogonal maps of x.
 
     Args:
-        radius: the first, > 0, in [x].
+        radius: the first, > 0, in [x]; larger where x would show no such step.
         bounded: whether x stays in the domain; structure.
     Raises:
         ValueError: from ``run`` and ``solve``, where it is bounded and the problem has no domain.
@@ -82,7 +83,8 @@ class TrustRegion:
             model, saddle = _spectrum(box, x, g, problem.hessian(x))
         else:
             model, saddle = Inner(ConjugateGradient.begin(_slopes(box, x, g)), no), jnp.all(g == 0)
-        radius = jnp.asarray(self.radius, x.dtype)
+        visible = math.sqrt(jnp.finfo(x.dtype).eps) * jnp.max(jnp.abs(x))
+        radius = jnp.maximum(jnp.asarray(self.radius, x.dtype), visible)
         return TrustRegionState(value, g, model, radius, box.open(x), box.free(x, g), saddle, no)
 
     def step(self, problem: Objective, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:
@@ -90,7 +92,26 @@ class TrustRegion:
         return one(problem, Box.of(problem, self.bounded, x), x, state)
 
     def report(self, x: Array, state: TrustRegionState) -> Report:
-        return Report(state.value, state.free, state.stuck, state.saddle)
+        step, promise = _exact_whole(x, state) if len(x) <= EXACT else _inner_whole(state)
+        return Report(state.value, state.free, state.stuck, state.saddle, step=step, promise=promise)
+
+
+def _exact_whole(x: Array, state: TrustRegionState) -> tuple[Array, Array]:
+    """The minimum s of the model over all of space and -m(s), but for directions in which slope and curvature are
+    rounding; not finite where there is none."""
+    eigenvalues, vectors = state.model
+    along = product(vectors.T, state.free)
+    rounding = 16 * len(x) * float(jnp.finfo(x.dtype).eps) * jnp.max(jnp.abs(eigenvalues))
+    flat = (jnp.abs(eigenvalues) <= rounding) & (jnp.abs(along) <= rounding * _size(x))
+    u = jnp.where(flat, 0, along / eigenvalues)
+    return -product(vectors, u), jnp.where(jnp.all(flat | (eigenvalues > 0)), product(along, u) / 2, jnp.inf)
+
+
+def _inner_whole(state: TrustRegionState) -> tuple[Array, Array]:
+    """The same to the goal of the inner iteration, where that is done and inside of the region."""
+    (s, r, _, _), trying = state.model
+    inside = trying & (_size(s) < 0.99 * state.radius)
+    return jnp.where(inside, s, jnp.inf), jnp.where(inside, -(product(state.free, s) + product(r, s)) / 2, jnp.inf)
 
 
 def _exact_step(problem: Objective, box: Region, x: Array, state: TrustRegionState) -> tuple[Array, TrustRegionState]:

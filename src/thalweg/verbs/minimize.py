@@ -58,8 +58,8 @@ def minimize(
             "trust-region" up to 50 components, else "L-BFGS".
         bounds: d pairs (low, high), None or infinite where x is free, equal where it is fixed, or
             ``scipy.optimize.Bounds``. For methods that keep to them, which "BFGS" and "Newton-CG" do not.
-        tol: ``gtol`` where options give none.
-        options: "maxiter" (15000 steps), "gtol" (1e-6), "ftol" and "xtol" (0, which is off), as ``solve`` takes them.
+        tol: ``gtol`` where options give none; where neither is given, what ``solve`` asks for, in any units.
+        options: "maxiter" (15000 steps), "gtol" (tol), "ftol" and "xtol" (0, which is off), as ``solve`` takes them.
 
     Returns:
         A ``scipy.optimize.OptimizeResult`` with x, the best point, (d,) in [x]; fun and jac, the loss in [L] and its
@@ -200,7 +200,7 @@ def _method(method: Any, d: int, bounded: bool) -> Method:
 
 def _settings(tol: float | None, options: Any) -> dict[str, Any]:
     """What ``solve`` takes."""
-    settings = {"maxiter": MAX_STEPS, "gtol": 1e-6 if tol is None else tol, "ftol": 0.0, "xtol": 0.0}
+    settings = {"maxiter": MAX_STEPS, "gtol": tol, "ftol": 0.0, "xtol": 0.0}
     if not isinstance(options, Mapping | None):
         raise ValueError(f"options are {options!r}, but they go by name; give e.g. options={{'maxiter': 100}}.")
     for name in options or ():

@@ -26,7 +26,6 @@ from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import task
 from thalweg.verbs.trace import assemble_fits, history
 
-GTOL = 1e-6  # where nothing else is given
 KIND = {"gtol": tolerances.gtol, "ftol": tolerances.ftol, "xtol": tolerances.xtol}
 
 
@@ -57,8 +56,10 @@ def solve(
             if None. With cases also (cases, n, d), where each has starts of its own.
         cases: data sets, a pytree of arrays with one leading axis: the same problem is solved with each as its
             ``data``, from every start.
-        gtol, ftol, xtol: a start has converged where one of them is met; 0 switches one off (see ``tolerances``). If
-            None, gtol is 1e-6 in [L]/[x], and ftol and xtol, pure numbers, are off.
+        gtol, ftol, xtol: a start has converged where one of them is met; 0 switches one off (see ``tolerances``). A
+            gtol that is given, in [L]/[x], is met by the gradient alone. If None, it is 1e-6 together with a short step
+            to go, ``tolerances.step`` of 1e-6 (3.5e-4 in float32), and a very short one is enough alone, of 3.7e-11
+            (1e-6): so small and large units of L and x end alike. ftol and xtol, pure numbers, are off if None.
         until: instead of these, tolerances combined by ``&`` and ``|``.
         max_steps: steps of one start, 0 or more.
         max_seconds: time for all in s, positive, after which the present steps are the last; None for no limit.
@@ -106,9 +107,12 @@ def solve(
         ['converged', 'converged']
     """
     max_steps = whole(max_steps, "max_steps", 0)
-    condition, seconds = _condition(gtol, ftol, xtol, until), _seconds(max_seconds)
+    bounds, seconds = {"gtol": gtol, "ftol": ftol, "xtol": xtol}, _seconds(max_seconds)
+    conditions = _conditions(bounds, until)
     given = task("solve", problem, methods, starts, cases=cases, key=key, dtype=dtype, double=True)
-    return _finish(given, condition, max_steps, seconds, progress)
+    if gtol is None and until is None:
+        conditions = [tolerances.default(float(np.finfo(given.dtype).eps)), *conditions]
+    return _finish(given, reduce(or_, conditions) if conditions else None, max_steps, seconds, progress)
 
 
 def _finish(
@@ -155,13 +159,11 @@ def _tell(raised: list[Exception], total: int) -> None:
         warnings.warn(lost, RuntimeWarning, stacklevel=4)
 
 
-def _condition(gtol: Any, ftol: Any, xtol: Any, until: Any) -> tolerances.Condition | None:
-    """One condition from the three bounds, of which 0 switches one off, or the person's own."""
-    bounds = {"gtol": gtol, "ftol": ftol, "xtol": xtol}
+def _conditions(bounds: dict[str, Any], until: Any) -> list[tolerances.Condition]:
+    """Those that were given: bounds, of which 0 switches one off, or the person's own condition."""
     if until is None:
-        bounds["gtol"] = GTOL if gtol is None else gtol
-        given = [KIND[name](bound) for name, bound in bounds.items() if bound is not None and not _is_zero(bound)]
-        return reduce(or_, given) if given else None
+        given = [(name, bound) for name, bound in bounds.items() if bound is not None]
+        return [KIND[name](bound) for name, bound in given if not _is_zero(bound)]
     if not isinstance(until, tolerances.Condition):
         raise ValueError(
             f"until is {until!r}, but it must combine tolerances; write e.g. tolerances.gtol(1e-8) & "
@@ -171,7 +173,7 @@ def _condition(gtol: Any, ftol: Any, xtol: Any, until: Any) -> tolerances.Condit
         raise ValueError(
             f"until was given beside {' and '.join(beside)}, but it takes their place; leave out one or the other."
         )
-    return until
+    return [until]
 
 
 def _is_zero(bound: Any) -> bool:
