@@ -107,6 +107,18 @@ def test_the_table_of_a_fit_has_what_was_asked_beside_it(call, folder, solved):
     assert_allclose([float(words[i]) for i in (5, 7)], [band.prediction_low[1], band.prediction_high[1]], rtol=1e-4)
 
 
+@pytest.mark.slow
+def test_of_several_models_the_best_is_asked(call, folder):
+    line = f'{DECAY} --model "a*exp(-k*x)+c" --out fit.json'
+    status, out, err = call(f"{line} --derive half=log(2)/k")
+    assert (status, err) == (0, "") and "half" in out.partition("the lowest AIC has a*exp(-k*x)\n")[2]
+    status, out, err = call(f"{line} --derive u=2*c")  # which the best of them has not
+    assert (status, err) == (0, "") and "\n'u' cannot be derived: 'c' at column 3" in out
+    assert "derived" not in json.loads((folder / "fit.json").read_text())
+    status, out, err = call(f"{line} --derive u=2*q")
+    assert (status, out) == (2, "") and "'u' cannot be derived: 'q' at column 3" in err
+
+
 def test_figures_of_a_fit(call, folder):
     status, out, err = call(f"{DECAY} --figure fit.png --log y --diagnostics left.svg")
     assert (status, err) == (0, "") and out.endswith("\nfigure: fit.png\ndiagnostics: left.svg\n")
@@ -131,6 +143,7 @@ REFUSED = {
     "--at x=0:1:1:1": "--at of x is '0:1:1:1', but it must be low:high:step; write e.g. x=0:10:0.5.",
     "--at x=a": "--at of x is 'a', but it must be a finite number",
     "--at x=1 --at x=2": "--at of x is given twice; give it once.",
+    "--at -": "--at is '-', but it reads no standard input; give a file, or values by predictor.",
     "--at none.csv": "'none.csv' cannot be read as a table: no such file",
     "--at new.csv --at x=1": "--at has the table new.csv beside others; give it alone, or values by predictor.",
     "--at short.csv": "short.csv has no column 'x', which the model predicts from; add it.",

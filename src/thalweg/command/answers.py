@@ -35,8 +35,18 @@ def check(questions: Questions, problems: Sequence[Problem], table: Mapping[str,
         raise ValueError(f"{questions.predict} is no .csv file, but predictions are written so; let it end in .csv.")
     if questions.log is not None and not figure:
         raise ValueError("--log was given without --figure, whose axes it names; give --figure, too.")
-    if len(problems) == 1:  # of several models each has its own parameters
-        _read(questions, problems[0], table)
+    refusals = [refusal for problem in problems if (refusal := _refusal(questions, problem, table))]
+    if len(refusals) == len(problems):  # of several models each has its own parameters
+        raise ValueError(refusals[0])
+
+
+def _refusal(questions: Questions, problem: Problem, table: Mapping[str, Any]) -> str:
+    """Why these cannot be asked of a fit of this problem, or nothing."""
+    try:
+        _read(questions, problem, table)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _read(questions: Questions, problem: Problem, table: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
@@ -61,7 +71,9 @@ def answers(fits: Any, problem: Problem, questions: Questions, key: int, bounded
     """What is asked of the best of the fits, which is ``bounded`` by the domain or not."""
     level = questions.level
     if not _is_finite(fits):
-        return Answers(level=level)
+        return Answers(level=level, refused="no fit is finite, so that there is nothing to ask of the best one")
+    if refusal := _refusal(questions, problem, table):
+        return Answers(level=level, refused=refusal)
     formulas, points = _read(questions, problem, table)
     n, kind = questions.bootstrap, questions.resample
     return Answers(
@@ -91,8 +103,8 @@ def _predicted(fits: Any, problem: Problem, points: Any, level: float) -> Any:
 
 def lines(known: Answers, fits: Any, problem: Problem) -> list[str]:
     """What is printed of it."""
-    if not _is_finite(fits):
-        return ["", "no fit is finite, so that there is nothing to ask of the best one"]
+    if known.refused:
+        return ["", known.refused]
     parts = [_intervals(known, fits, problem), _derived(known), _predictions(known)]
     return [line for part in parts if part for line in ["", *part]]
 

@@ -14,7 +14,7 @@ from thalweg.command import words
 from thalweg.command.parameters import number
 from thalweg.numerics.reading import nearest
 from thalweg.problems.regressions import Model
-from thalweg.problems.tables import read_table
+from thalweg.problems.tables import STANDARD_INPUT, read_table
 
 POINTS = 21  # of a range without a step
 MOST = 1_000_000  # points in all
@@ -26,6 +26,8 @@ def read_points(given: Sequence[str], model: Model, table: Mapping[str, Any]) ->
     read."""
     values: dict[str, np.ndarray] = {}
     for text in given:
+        if text == STANDARD_INPUT:
+            raise ValueError("--at is '-', but it reads no standard input; give a file, or values by predictor.")
         named = NAMED.fullmatch(text)
         name = next((part for part in named.groups()[:3] if part), "") if named else ""
         if named is None or (name not in model.predictors and words.is_table(text, "")):

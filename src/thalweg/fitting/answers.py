@@ -12,3 +12,4 @@ class Answers(NamedTuple):
     derived: Any = None
     predicted: Any = None
     level: float = 0.95
+    refused: str = ""  # why nothing was found out

@@ -28,7 +28,8 @@ def write_fits(fits: Any, problem: Problem, file: Path, known: Answers = NOTHING
         case ".csv":
             _table(fits, problem, known).to_csv(file)
         case ".json":
-            report = analysis.fit_report(fits, problem, **known._asdict())
+            found = {name: value for name, value in known._asdict().items() if name != "refused"}
+            report = analysis.fit_report(fits, problem, **found)
             file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
         case _:
             fits.to_netcdf(file, engine="h5netcdf")
