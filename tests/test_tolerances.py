@@ -40,7 +40,9 @@ NEWTONIAN = {"trust": M.TrustRegion(), "BFGS": M.BFGS(), "LBFGS": M.LBFGS(), "CG
 SQUARES = {"marquardt": M.LevenbergMarquardt(), "gauss": M.GaussNewton()}
 
 
-@pytest.mark.parametrize("name", ["trust", "BFGS", *(pytest.param(n, marks=pytest.mark.slow) for n in NEWTONIAN)])
+@pytest.mark.parametrize(
+    "name", ["trust", "BFGS", *(pytest.param(n, marks=pytest.mark.slow) for n in ("LBFGS", "CG", "Newton"))]
+)
 @pytest.mark.parametrize(("f", "start", "right"), [(quartic, [0.0, 0.0], QUARTIC), (valley, [-1.2, 1.0], 1.0)])
 def test_the_unit_of_the_loss_changes_nothing(name, f, start, right):
     """With a minimum above zero, and with one at zero, where no share of L is small."""
@@ -145,7 +147,6 @@ def test_a_start_of_one_is_far_from_small_and_large_data(scale):
     ("model", "start"),
     [
         ("a*exp(b*x+c)", {"a": 1.0, "b": 0.1, "c": -190.0}),
-        pytest.param("a*exp(b*x+c)+d", {"a": 1.0, "b": 0.1, "c": -190.0, "d": 1.0}, marks=pytest.mark.slow),
         pytest.param("exp(b*x+c)", {"b": 0.1, "c": -190.0}, marks=pytest.mark.slow),
         pytest.param("a*2**(b*x+c)", {"a": 1.0, "b": 0.15, "c": -275.0}, marks=pytest.mark.slow),
     ],
@@ -155,8 +156,7 @@ def test_a_search_that_is_stuck_on_its_way_has_not_converged(model, start):
     x, y = np.arange(2011.0, 2016.0), np.array([255.0, 349, 449, 554, 658])
     problem = tw.problems.regression({"x": x, "y": y}, model, "y", start)
     fits = tw.solve(problem, M.LevenbergMarquardt(), until=FIT, max_steps=2000)
-    best = 1238.3327757 if "+d" not in model else 0.0
-    assert said(fits, "outcome") != ["converged"] or best == 0 or fits.loss.item() < best * (1 + 1e-6)
+    assert said(fits, "outcome") != ["converged"] or fits.loss.item() < 1238.3327757 * (1 + 1e-6)
 
 
 def test_exact_data_and_parameters_of_zero_converge():
