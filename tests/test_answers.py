@@ -191,3 +191,11 @@ def test_points_of_predictors(words):
     found = read_points(words, model, {})
     for name, right in zip("xu", POINTS[words], strict=True):
         assert_allclose(found[name], right, rtol=1e-12)
+
+
+@pytest.mark.parametrize("asked", ["--profile", "--bootstrap 100", "--diagnostics d.png"])
+@pytest.mark.parametrize("loss", ["soft_l1", "poisson"])
+def test_what_is_known_of_squares_alone_is_refused_before_work(asked, loss, call, workplace):
+    (workplace / "counts.csv").write_text("x,n\n" + "\n".join(f"{x},{9 - x}" for x in range(9)))
+    status, out, err = call(f'solve counts.csv --model "a*exp(-k*x)" --y n --loss {loss} {asked}')
+    assert (status, out) == (2, "") and "ask them of a fit by squares" in err

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from thalweg.analysis.spread import judged, leverages
+from thalweg.analysis.spread import check_plain, judged, leverages
 from thalweg.analysis.uncertainties import best_fit
 from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
@@ -38,6 +38,7 @@ def diagnostics(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
         >>> print(found.leverage.values.round(2))
         [0.38 0.28 0.22 0.2  0.92]
     """
+    check_plain(problem, "diagnostics")
     fit = judged(best_fit(fits), problem)
     residual, h, model = -np.asarray(fit.residual), leverages(fit, problem), model_of(problem)
     m, p = residual.size, residual.size - int(fit.spread.freedom)

@@ -12,7 +12,7 @@ from jax import Array
 
 from thalweg.analysis.prediction import LEVEL, check_level, quantile_of
 from thalweg.analysis.refits import is_bounded, refit
-from thalweg.analysis.spread import Judged, judged, sigma_of
+from thalweg.analysis.spread import Judged, check_plain, judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
 from thalweg.analysis.whole import Table
 from thalweg.chain.losses import SquaredError
@@ -78,6 +78,7 @@ def profile_intervals(
     check_level(level)
     bounded, d = is_bounded(problem, bounded), problem.dimension
     best = best_fit(fits)
+    check_plain(problem, "profile intervals")
     judged(best, problem)  # refuses what is no sum of squares
     profiled, nobody = _profiled(problem), np.zeros((2 * d, d), bool)
     here = {"held": nobody, "value": np.zeros(2 * d), "scale": np.ones(2 * d)}  # as many as later: one program

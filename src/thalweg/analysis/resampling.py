@@ -9,7 +9,7 @@ from jax import Array
 
 from thalweg.analysis.prediction import LEVEL, check_level
 from thalweg.analysis.refits import is_bounded, refit
-from thalweg.analysis.spread import Judged, judged, leverages, sigma_of
+from thalweg.analysis.spread import Judged, check_plain, judged, leverages, sigma_of
 from thalweg.analysis.uncertainties import best_fit
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
@@ -75,6 +75,7 @@ def bootstrap(
     if kind not in KINDS:
         raise ValueError(nearest(str(kind), KINDS, "a kind of bootstrap"))
     best = best_fit(fits)
+    check_plain(problem, "bootstrap intervals")
     fit = judged(best, problem)
     m = fit.target.size
     rows = np.random.default_rng(key).integers(m, size=(n, m))

@@ -28,6 +28,15 @@ def check_squares(problem: Problem) -> None:
         )
 
 
+def check_plain(problem: Problem, what: str) -> None:
+    """ValueError for what is known of sums of squares only, where the loss is robust or of counts."""
+    if isinstance(problem.loss, OfTarget) and not isinstance(problem.loss, SquaredError):
+        raise ValueError(
+            f"{what} were asked of {problem.name!r}, whose loss is a {type(problem.loss).__name__}, but they are made "
+            "of residuals of equal weight; ask them of a fit by squares."
+        )
+
+
 def check_residuals(problem: Problem) -> None:
     """ValueError unless the loss of the problem is known to be a sum over residuals."""
     if not isinstance(problem.loss, OfTarget):

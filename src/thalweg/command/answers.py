@@ -9,6 +9,7 @@ from thalweg import analysis
 from thalweg.analysis.components import names_of
 from thalweg.analysis.derivation import read_derived
 from thalweg.analysis.prediction import check_level
+from thalweg.analysis.spread import check_plain
 from thalweg.chain.problem import Problem
 from thalweg.command.points import read_points
 from thalweg.command.questions import Questions
@@ -42,7 +43,14 @@ def check(questions: Questions, problems: Sequence[Problem], table: Mapping[str,
 
 def _refusal(questions: Questions, problem: Problem, table: Mapping[str, Any]) -> str:
     """Why these cannot be asked of a fit of this problem, or nothing."""
+    asked = {
+        "profile intervals": questions.profile,
+        "bootstrap intervals": questions.bootstrap,
+        "diagnostics": questions.diagnostics,
+    }
     try:
+        for what in (what for what, given in asked.items() if given):
+            check_plain(problem, what)
         _read(questions, problem, table)
     except ValueError as error:
         return str(error)
