@@ -168,7 +168,7 @@ def test_models_of_counts_are_compared_by_their_likelihood(call):
         f'solve dobson.csv --y counts --loss poisson --model "{SMALL}" --model "exp(b0 + b1*o2 + b2*o3)"'
     )
     assert (status, err) == (0, "")
-    assert "dobson: counts = exp(b0 + 0*o2), 9 observations of counts, 1 start\n" in out
+    assert "dobson: counts = exp(b0 + 0*o2), 9 observations of counts, 64 starts\n" in out
     assert "deviance 10.5814, degrees of freedom 8, Pearson's chi squared " in out
     assert "R squared" not in out.partition("model")[0]
     assert f"likelihood ratio of {SMALL} in exp(b0 + b1*o2 + b2*o3): deviance falls by 5.4523 on 2, p 0.0655\n" in out

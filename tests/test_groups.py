@@ -29,8 +29,8 @@ TREATED = np.array([state == "treated" for state in DATA["state"]])
 START = {"Vm": 160.0, "K": 0.05}
 
 
-def regressed(groups, **more):
-    return problems.regression(DATA, MODEL, "rate", **{"start": START} | more, groups=groups)
+def regressed(groups, model=MODEL, **more):
+    return problems.regression(DATA, model, "rate", **{"start": START} | more, groups=groups)
 
 
 def solved(problem):
@@ -190,6 +190,11 @@ def test_means_of_groups_need_no_predictor():
     with jax.enable_x64(True):
         means = [DATA["rate"][TREATED].mean(), DATA["rate"][~TREATED].mean()]
         assert_allclose(problem.gradient(means), 0, atol=1e-10)
+
+
+def test_a_name_that_goes_by_groups_is_a_parameter():
+    labels = regressed({"state": ["e"]}, model="Vm*conc/(e+conc)", start={"Vm": 160.0}).chain.spaces[0].labels
+    assert labels == ("Vm", "e[treated]", "e[untreated]")
 
 
 def test_rows_without_a_group_are_left_out_and_said(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from thalweg.analysis.spread import judged, sigma_of
+from thalweg.analysis.spread import judged, priors_of, sigma_of
 from thalweg.analysis.uncertainties import best_fit
 from thalweg.chain.losses import PoissonDeviance, RobustError, SquaredError
 from thalweg.chain.problem import Problem
@@ -24,7 +24,8 @@ def criteria(fits: xr.Dataset, problem: Problem) -> pd.Series:
     - R^2 = 1 - RSS / sum ((target_i - mean) / sigma_i)^2, the mean weighted by 1/sigma^2.
 
     So has R's ``AIC``; programs that leave out what is the same for all models of the same data, or count p for k, have
-    other numbers, and the same differences but for the penalty.
+    other numbers, and the same differences but for the penalty. With priors, which are no observations, the likelihood
+    is not the largest, and AIC, AICc and BIC are NaN.
 
     Args:
         fits: what ``solve`` returned, or a selection of it.
@@ -62,6 +63,8 @@ def criteria(fits: xr.Dataset, problem: Problem) -> pd.Series:
             deviance = float(m * np.log(2 * np.pi * np.float64(rss) / m) + m + 2 * np.sum(np.log(sigma)))
         squared = float(1 - np.float64(rss) / total)
     aic = 2 * k + deviance
+    if priors_of(problem):
+        aic = math.nan  # the likelihood is not the largest
     return pd.Series(
         {
             "observations": m,
@@ -103,6 +106,8 @@ def f_test(fits: xr.Dataset, problem: Problem, larger_fits: xr.Dataset, larger: 
         Bates and Watts (1988), section 3.10.
     """
     for model in (problem, larger):
+        if priors_of(model):
+            raise ValueError(f"{model.name!r} has priors, but an F-test is of observations alone; fit without them.")
         if not isinstance(model.loss, SquaredError):
             raise ValueError(
                 f"the loss of {model.name!r} is no sum of squares, but an F-test compares such sums; fit both models "

@@ -9,7 +9,7 @@ import xarray as xr
 
 from thalweg.analysis.criteria import criteria
 from thalweg.analysis.prediction import LEVEL, prediction
-from thalweg.analysis.spread import judged, weights_of
+from thalweg.analysis.spread import judged, priors_of, weights_of
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
 from thalweg.chain.losses import PoissonDeviance, RobustError
 from thalweg.chain.problem import Problem
@@ -41,6 +41,7 @@ def fit_report(
 
         - ``problem``, and where it is a formula ``model``, ``response`` and ``sigma``, a name or None;
           ``absolute_sigma``; of another loss than squares its kind as ``loss``, of a robust one ``f_scale``;
+          ``priors``, mean and standard deviation by name, where there are some;
         - ``parameters``, a dict by name of ``value``, ``standard_error`` and ``note`` ("", "at its bound" or "fixed"),
           in [x]; ``correlation``, a list of rows over the parameters that are not constants;
         - ``statistics``: what ``criteria`` says;
@@ -75,6 +76,8 @@ def fit_report(
     said["absolute_sigma"] = problem.loss.absolute_sigma
     if isinstance(problem.loss, RobustError):
         said |= {"loss": problem.loss.kind, "f_scale": float(problem.loss.f_scale)}
+    if priors := priors_of(problem):
+        said["priors"] = {name: list(pair) for name, pair in priors.items()}
     if isinstance(problem.loss, PoissonDeviance):
         said["loss"] = "poisson"
     said["parameters"] = {

@@ -13,6 +13,8 @@ from jax import Array
 from thalweg.chain import targets
 from thalweg.chain.losses import OfTarget, PoissonDeviance, RobustError, SquaredError
 from thalweg.chain.problem import Problem
+from thalweg.problems.priors import Priors
+from thalweg.problems.regressions import model_of
 
 FLAT = 1e-8  # the cosine of the residual with a column of J that is rounding: 1e-10 at true minima
 EXACT = 1e-13  # parts of the target to which residuals are rounding, whose cosines say nothing
@@ -34,6 +36,11 @@ def check_plain(problem: Problem, what: str) -> None:
         raise ValueError(
             f"{what} were asked of {problem.name!r}, whose loss is a {type(problem.loss).__name__}, but they are made "
             "of residuals of equal weight; ask them of a fit by squares."
+        )
+    if priors_of(problem):
+        raise ValueError(
+            f"{what} were asked of {problem.name!r}, which has priors, but they are made of observations alone; ask "
+            "them of a fit without priors."
         )
 
 
@@ -103,18 +110,29 @@ def judged_at(problem: Problem, rounding: float, x: Array) -> Judged:
     scaled = jnp.where(held, 0, weighted / lengths)
     triangle = jnp.concatenate([jnp.linalg.qr(scaled, mode="r"), jnp.diag(held.astype(x.dtype))])
     _, s, vt = jnp.linalg.svd(triangle, full_matrices=False)
-    freedom = m - d + jnp.sum(held)
-    determined = (freedom >= 0) & (s[-1] > DEPENDENT * d * eps * s[0])
+    observed = observations_of(problem)
+    freedom = observed - d + jnp.sum(held)  # priors are none
+    determined = (m - d + jnp.sum(held) >= 0) & (s[-1] > DEPENDENT * d * eps * s[0])
     root = jnp.where(determined & ~held[:, None], vt.T / s, jnp.nan)  # (J^T J)^-1 = root root^T in scaled columns
     spread = jnp.linalg.norm(root, axis=1)
     degrees = jnp.where(freedom > 0, freedom, jnp.nan)
-    deviation = jnp.linalg.norm(residual) / jnp.sqrt(degrees)
+    deviation = jnp.linalg.norm(residual[:observed]) / jnp.sqrt(degrees)
     scale = jnp.ones(()) if loss.absolute_sigma else deviation
     if isinstance(loss, RobustError):
         scale = _of_pulls(size / jnp.sqrt(degrees), loss.curvatures(residual), m - freedom)
-    return Judged(
-        y, jacobian, target, residual, Spread(deviation, scale, spread / lengths, root / spread[:, None], held, freedom)
-    )
+    known = Spread(deviation, scale, spread / lengths, root / spread[:, None], held, freedom)
+    return Judged(y[:observed], jacobian[:observed], target[:observed], residual[:observed], known)
+
+
+def priors_of(problem: Problem) -> Priors:
+    """Mean and standard deviation of parameters of which they are known beforehand."""
+    model = model_of(problem)
+    return model.priors if model else {}
+
+
+def observations_of(problem: Problem) -> int:
+    """m, the components of y but for those that have a prior."""
+    return problem.chain.spaces[-1].size - len(priors_of(problem))
 
 
 def _of_pulls(deviation: Array, curvatures: Array, parameters: Array) -> Array:
@@ -137,7 +155,7 @@ def weights_of(problem: Problem, residual: Any) -> np.ndarray | None:
 def sigma_of(problem: Problem) -> np.ndarray:
     """The standard deviations of the target, (m,), which are 1 where the loss has none."""
     sigma = 1.0 if problem.loss.sigma is None else np.asarray(problem.loss.sigma, float)
-    return np.broadcast_to(sigma, problem.chain.spaces[-1].shapes[0]).ravel()
+    return np.broadcast_to(sigma, problem.chain.spaces[-1].shapes[0]).ravel()[: observations_of(problem)]
 
 
 def in_errors(g: np.ndarray, spread: Spread) -> np.ndarray:

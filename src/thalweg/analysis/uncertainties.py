@@ -54,6 +54,9 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
     computed in float64, whatever the fits are in, by the singular values of J with columns scaled to length one, so
     that neither the units of x nor the square of the condition number cost digits.
 
+    Priors of a ``problems.regression`` are rows of J, so that C is the covariance of the posterior, but are not counted
+    by m, nor in s.
+
     Of a ``PoissonDeviance`` they are those of Fisher's information, (J^T J)^-1 with r = (y - target) / sqrt(y).
 
     Of a ``RobustError`` the standard errors are Huber's, with s^2 replaced by K^2 sum psi_i^2 / (m - d) / mean(c)^2,

@@ -57,6 +57,7 @@ def fitted(
     begin: Beginning,
     sigma: str | None = None,
     groups: Sequence[str] = (),
+    priors: Sequence[str] = (),
     others: Sequence[str] = (),
     **more: Any,
 ) -> tuple[Problem, Any]:
@@ -68,10 +69,17 @@ def fitted(
             "--start is without names, but parameters of a model have some; write e.g. --start b1=500,b2=1e-4."
         )
     theirs = set(_WORD.findall(" ".join(others))).difference(_WORD.findall(model))
-    said = given or {}, read_ranges(begin.ranges), read_bounds(begin.bounds), read_fixed(begin.fixed)
-    given, boxes, limits, fixed = (
+    said = (
+        given or {},
+        read_ranges(begin.ranges),
+        read_bounds(begin.bounds),
+        read_fixed(begin.fixed),
+        read_priors(priors),
+    )
+    given, boxes, limits, fixed, known = (
         {name: at for name, at in one.items() if name.partition("[")[0] not in theirs} for one in said
     )
+    more |= {"priors": known} if known else {}
     more |= {"bounds": limits, "fixed": fixed, "sigma": read_sigma(sigma), "groups": read_groups(groups, theirs)}
     problem = words.regression(word, model, y, given, boxes, **more)
     if begin.starts is None:
@@ -173,6 +181,23 @@ def read_bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 def read_fixed(texts: Sequence[str]) -> dict[str, float]:
     """Each ``--fix``, of one name or several."""
     return _by_name("--fix", [word for text in texts for word in words.split(text, ",")], "--fix b1=0")
+
+
+def read_priors(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Each ``--prior``: mean and standard deviation by name."""
+    priors: dict[str, tuple[float, float]] = {}
+    for text in texts:
+        name, pair = _parted(text)
+        ends = re.split(r"\s*(?:\+/?-|±)\s*(?=[\d.])", pair or "")
+        if not name or len(ends) != 2:
+            raise ValueError(
+                f"--prior is {text!r}, but it must be name=mean+-deviation; write e.g. --prior k=0.1+-0.02."
+            )
+        if name in priors:
+            raise ValueError(f"--prior of {name} is given twice; give it once.")
+        mean, deviation = (number(end, f"--prior of {name}") for end in ends)
+        priors[name] = mean, deviation
+    return priors
 
 
 def read_sigma(text: str | None) -> str | float | None:

@@ -136,7 +136,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
     if not words.is_table(word, model):
         of_tables = {f"--{'as' if key == 'rename' else key}": value for key, value in options.table.items()}
         of_tables |= {f"--{key.replace('_', '-')}": value for key, value in options.errors.items()}
-        of_tables["--group"] = options.groups or None
+        of_tables |= {"--group": options.groups or None, "--prior": options.priors or None}
         for option, given in (columns | of_tables).items():
             if given is not None:
                 raise ValueError(
@@ -157,6 +157,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
         options.beginning,
         others=options.models,
         groups=options.groups,
+        priors=options.priors,
         **options.errors,
         **options.table,
     )

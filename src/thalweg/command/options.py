@@ -122,6 +122,15 @@ class SolveOptions:
     f_scale: Annotated[
         float | None, Parameter(help="The size of a residual from which on it counts less in --loss; else 1.")
     ] = None
+    priors: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--prior",
+            negative=(),
+            show_default=False,
+            help="What is known of a parameter beforehand: name=mean+-deviation, with --absolute-sigma.",
+        ),
+    ] = ()
     groups: Annotated[
         tuple[str, ...],
         Parameter(

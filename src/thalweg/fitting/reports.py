@@ -9,7 +9,7 @@ import numpy as np
 
 from thalweg import analysis
 from thalweg.analysis.components import names_of
-from thalweg.analysis.spread import judged
+from thalweg.analysis.spread import judged, observations_of, priors_of
 from thalweg.chain.losses import PoissonDeviance, RobustError
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending, Outcome, why
@@ -26,6 +26,11 @@ ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or 
 
 def check_comparable(models: Sequence[Problem]) -> None:
     """ValueError for several fits, one of which has no likelihood by which they could be compared."""
+    if len(models) > 1 and any(priors_of(model) for model in models):
+        raise ValueError(
+            f"{len(models)} models were given with priors, but models are compared by AIC, which is of observations "
+            "alone; fit one --model at a time."
+        )
     if len(models) > 1 and (robust := [m.loss.kind for m in models if isinstance(m.loss, RobustError)]):
         raise ValueError(
             f"{len(models)} models were given with the loss {robust[0]!r}, but models are compared by AIC, which a "
@@ -122,7 +127,8 @@ def _heading(fits: Any, problem: Problem) -> str:
         means = [] if loss.sigma is None else means
         means += [" of counts"] if isinstance(loss, PoissonDeviance) else []
         means += [f" with the loss {loss.kind} beyond {loss.f_scale:g}"] if isinstance(loss, RobustError) else []
-        parts.insert(0, f"{problem.chain.spaces[-1].size} observations{''.join(means)}")
+        means += [f" and priors of {', '.join(priors_of(problem))}"] if priors_of(problem) else []
+        parts.insert(0, f"{observations_of(problem)} observations{''.join(means)}")
     if model:
         parts.insert(0, f"{model.response} = {model.formula.text}")
     return f"{problem.name}: {', '.join(parts)}"
@@ -163,6 +169,7 @@ def _criteria(best: Any, problem: Problem) -> list[str]:
     freedom, squares = f"degrees of freedom {known['degrees of freedom']:.0f}", f"{known['sum of squares']:.6g}"
     left = f"residual standard deviation {known['residual standard deviation']:.6g}, {freedom}"
     likely = ", ".join(f"{name} {known[name]:.6g}" for name in ("R squared", "AIC", "AICc", "BIC"))
+    likely = likely.partition(", ")[0] if priors_of(problem) else likely
     match loss:
         case PoissonDeviance():
             left = f"deviance {best.loss.item() / loss.factor:.6g}, {freedom}"

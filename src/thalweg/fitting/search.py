@@ -93,9 +93,10 @@ def _thinned(problem: Problem, key: int) -> Problem:
     if model is None or len(model.observed) <= MOST_ROWS:
         return problem
     rows = np.sort(np.random.default_rng(key).permutation(len(model.observed))[:MOST_ROWS])
-    some, sigma = model.rows(rows), problem.loss.sigma
-    errors = {} if sigma is None else {"sigma": np.asarray(sigma)[rows]}
-    loss = replace(problem.loss, target=some.observed, **errors)
+    some, loss = model.rows(rows), problem.loss
+    kept = np.concatenate([rows, np.arange(len(model.observed), np.size(loss.target))])  # and the priors, which follow
+    errors = {} if loss.sigma is None else {"sigma": np.asarray(loss.sigma)[kept]}
+    loss = replace(loss, target=np.asarray(loss.target)[kept], **errors)
     return some.problem(problem.name, problem.start, problem.domain, loss=loss)
 
 

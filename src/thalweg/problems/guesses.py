@@ -70,7 +70,9 @@ def guesses(problem: Problem, n: int = 4096, key: int = 0) -> np.ndarray:
 def _weights(problem: Problem, model: Model) -> np.ndarray:
     """1/sigma of each observation."""
     sigma = problem.loss.sigma if isinstance(problem.loss, OfTarget) else None
-    return np.broadcast_to(1.0 if sigma is None else 1 / np.asarray(sigma), model.observed.shape)
+    if sigma is None or np.ndim(sigma) == 0:
+        return np.full(model.observed.shape, 1.0 if sigma is None else 1 / float(np.asarray(sigma)))
+    return 1 / np.asarray(sigma)[: len(model.observed)]  # without priors, which come after
 
 
 @final

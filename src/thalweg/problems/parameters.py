@@ -23,11 +23,23 @@ class Said(NamedTuple):
     def names(self) -> set[str]:
         return {*self.start, *self.ranges, *self.bounds, *self.fixed}
 
-    def check_names(self, parameters: Iterable[str]) -> None:
+    def starting(self, points: Mapping[str, float]) -> "Said":
+        """The same with starts of parameters of which neither a start nor a range is said."""
+        free = {name: at for name, at in points.items() if name not in {*self.ranges, *self.fixed}}
+        return self._replace(start=free | self.start)
+
+    def check_names(self, parameters: Iterable[str], more: Iterable[str] = ()) -> None:
         """ValueError where something is said of what is no parameter, or no member of one."""
         known = list(dict.fromkeys(parameters))
-        for name in sorted(self.names.difference(known)):
+        for name in sorted({*self.names, *more}.difference(known)):
             raise ValueError(nearest(name, known, "a parameter of the model"))
+
+    def free(self, parameters: Iterable[str], model: str) -> tuple[str, ...]:
+        """Those that are not fixed; ValueError where all are."""
+        names = tuple(name for name in parameters if name not in self.fixed)
+        if not names:
+            raise ValueError(f"all parameters of the model {model!r} are fixed; leave at least one free.")
+        return names
 
     def of_groups(self, members: Mapping[str, Sequence[str]]) -> "Said":
         """What is said of k is said of k[A] and k[B], where these are its ``members``, but for what is said of one of

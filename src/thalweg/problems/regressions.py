@@ -1,7 +1,7 @@
 """Nonlinear regression: a formula of predictors and parameters, fitted to a table of observations."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
@@ -19,7 +19,9 @@ from thalweg.formula import Formula
 from thalweg.numerics.reading import nearest
 from thalweg.problems import conditions, naming, observations, parameters
 from thalweg.problems import groups as grouping
+from thalweg.problems import priors as prior_knowledge
 from thalweg.problems.groups import Group
+from thalweg.problems.priors import Priors
 from thalweg.problems.tables import Table, read_table, renamed
 
 
@@ -35,7 +37,8 @@ class Columns(Protocol):
 @final
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What a formula predicts for m observations: a function of the dict of its d parameters, with the data.
+    """What a formula predicts for m observations: a function of the dict of its d parameters, with the data. Those that
+    have a prior follow.
 
     The data are kept in float64, and the prediction, shape (m,), is in the dtype of the parameters.
     """
@@ -51,6 +54,7 @@ class Model:
     sigma: str = ""  # the name of the standard deviations of what is observed, where these are known
     told: str = ""  # what was read of the table and what was left out, in one line
     groups: tuple[Group, ...] = ()  # of parameters that have several values
+    priors: Priors = field(default_factory=dict)  # of parameters, whose values follow the predictions
     started: frozenset[str] = frozenset()  # parameters of which a person gave a start,
     ranged: frozenset[str] = frozenset()  # or a range
 
@@ -65,7 +69,8 @@ class Model:
         return replace(self, predictors=predictors, observed=self.observed[which])
 
     def __call__(self, parameters: Mapping[str, Array]) -> Array:
-        return self.predict(parameters, self.predictors, self.observed.shape)
+        y = self.predict(parameters, self.predictors, self.observed.shape)
+        return jnp.append(y, jnp.stack([parameters[name] for name in self.priors])) if self.priors else y
 
     def predict(self, parameters: Mapping[str, Any], predictors: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
         """The response at values of the predictors, in the dtype of the parameters."""
@@ -118,6 +123,7 @@ def regression(
     *,
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     fixed: Mapping[str, float] | None = None,
+    priors: Mapping[str, tuple[float, float]] | None = None,
     sigma: str | ArrayLike | None = None,
     absolute_sigma: bool = False,
     loss: str | None = None,
@@ -153,6 +159,9 @@ def regression(
             the nearest point where the start lies outside; the domain of the problem is made of them, and infinite for
             what has none. Where no bounds are given, the ranges in domain are these bounds.
         fixed: parameters by name that are held at these values, in [x]: constants of the model, no components of x.
+        priors: (mean, standard deviation) of parameters by name, in [x], known beforehand: (k - mean) / deviation is a
+            residual more for each, of L, and of no statistic of the observations. They start at the mean. With an
+            absolute sigma alone, since nothing else tells how they weigh beside the observations.
         sigma: the standard deviation of each observation, in [y]: a column, an array of shape (m,), or one number for
             all; without it all are equal.
         absolute_sigma: whether standard errors take sigma as it is. Else it is relative, weights 1/sigma^2: the errors
@@ -195,11 +204,10 @@ def regression(
     columns = [name for name in table if isinstance(name, str)]
     if y not in columns:
         raise ValueError(nearest(str(y), columns, "a column of the table"))
-    groups_of = grouping.said(groups)
+    groups_of, known = grouping.said(groups), prior_knowledge.said(priors)
     grouping.check_columns(groups_of, columns, y)
     weights = sigma if isinstance(sigma, str) else ""
-    declared = {name.partition("[")[0] if groups_of else name for name in about.names}
-    parsed, predictors = _read(model, y, columns, declared, weights, groups_of)
+    parsed, predictors = _read(model, y, columns, about.names | {*known}, weights, groups_of)
     found = tuple(name for name in parsed.names if name not in predictors)
     if not found:
         raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
@@ -209,31 +217,34 @@ def regression(
     parts = grouping.of(groups_of, found, table)
     members = grouping.members(parts, found)
     found = tuple(name for parameter in found for name in members[parameter])
-    about.check_names([*members, *found])
+    about.check_names([*members, *found], known)
     about = about.of_groups(members)
-    free = tuple(name for name in found if name not in about.fixed)
-    if not free:
-        raise ValueError(f"all parameters of the model {model!r} are fixed; leave at least one free.")
+    known = prior_knowledge.of_groups(known, members, about.fixed)
+    about = about.starting({name: mean for name, (mean, _) in known.items()})
+    free = about.free(found, model)
+    prior_knowledge.check_free(known, free)
     values = {name: observations.column(table, name) for name in (y, *predictors)}
     values |= {name: grouping.cells(table, name) for name in groups_of if name not in predictors}
-    _check_counts({name: len(column) for name, column in values.items()}, y, free)
+    _check_counts({name: len(column) for name, column in values.items()}, y, free, len(known))
     response, places = values.pop(y), about.places(free)
     deviations = observations.deviations(sigma, absolute_sigma, table, columns, len(response))
     name = Path(table.path).stem if isinstance(table, Table) else "regression"
     said = weights or ("" if sigma is None else "sigma")
     given = frozenset(about.start), frozenset(about.ranges)
-    ranges = places.ranges
-    fitted = Model(
-        parsed, free, values, y, response, about.fixed, bool(about.bounds), ranges, said, told, parts, *given
-    )
+    more = (places.ranges, said, told, parts, known, *given)
+    fitted = Model(parsed, free, values, y, response, about.fixed, bool(about.bounds), *more)
     error = observations.loss_of(response, y, deviations, absolute_sigma, loss, f_scale)
+    error = prior_knowledge.beside(error, known)
     return fitted.problem(name, places.start, places.domain, loss=error)
 
 
 def _read(
-    model: str, y: str, columns: Sequence[str], declared: Collection[str], weights: str, groups_of: Collection[str]
+    model: str, y: str, columns: Sequence[str], declared: set[str], weights: str, groups_of: Mapping[str, Any]
 ) -> tuple[Formula, list[str]]:
-    """The formula and the columns that it predicts from; ValueError for a name that may be meant otherwise."""
+    """The formula and the columns that it predicts from; ValueError for a name that may be meant otherwise, and is none
+    of the parameters that are ``declared``."""
+    if groups_of:
+        declared = {name.partition("[")[0] for name in declared}.union(*(names or () for names in groups_of.values()))
     words, quoted = naming.words(model), naming.quoted(model, columns)
     predictors = [name for name in columns if name in words or name in quoted]
     naming.check_constants(model, words, {*declared, *predictors})
@@ -278,13 +289,13 @@ def start_ranges(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return problem.domain
 
 
-def _check_counts(counts: Mapping[str, int], y: str, free: Sequence[str]) -> None:
-    """ValueError for columns of several lengths, and for too few observations."""
+def _check_counts(counts: Mapping[str, int], y: str, free: Sequence[str], priors: int) -> None:
+    """ValueError for columns of several lengths, and for too few observations and priors."""
     if len(set(counts.values())) > 1:
         raise ValueError(
             f"the columns have the lengths {counts}, but observations need one of each; give equal lengths."
         )
-    if counts[y] < len(free):
+    if counts[y] + priors < len(free):
         raise ValueError(
             f"there are {counts[y]} observations for {len(free)} parameters ({', '.join(free)}), but a fit "
             f"needs at least {len(free)}; give more observations or a simpler model, or fix a parameter."
