@@ -130,6 +130,148 @@ def test_durand_kerner_finds_the_roots_of_numpy():
     assert roots.durand_kerner([1.0, 0.0, 1.0]).root.dtype == np.complex64
 
 
+def away(found, expected):
+    """The largest distance between roots and the nearest expected ones, as a share of the smallest of these."""
+    apart = np.abs(found.root[:, None] - np.asarray(expected))
+    return max(apart.min(axis=0).max(), apart.min(axis=1).max()) / np.min(np.abs(expected))
+
+
+@pytest.mark.parametrize("n", [10, 16, 18, 20, 22])
+def test_durand_kerner_finds_wilkinsons_roots_as_well_as_numpy(n):
+    coefficients, integers = np.poly(np.arange(1, n + 1.0)), np.arange(1, n + 1)
+    found, by_numpy = roots.durand_kerner(coefficients, dtype="float64"), np.sort(np.roots(coefficients).real)
+    assert found.converged
+    assert np.abs(np.sort(found.root.real) - integers).max() <= 3 * np.abs(by_numpy - integers).max()
+
+
+def test_durand_kerner_begins_where_the_roots_are_whatever_their_size():
+    for size, n in ((1e4, 10), (1e-4, 10), (1e-20, 10), (1e30, 10), (1e300, 1)):
+        for dtype in ("float64", "float32")[: 1 if size > 1e30 else 2]:
+            found = roots.durand_kerner([1.0, *[0.0] * (n - 1), -(size**n)], dtype=dtype)
+            assert found.converged and found.steps < 20
+            np.testing.assert_allclose(np.abs(found.root) / size, 1, rtol=1e-13 if dtype == "float64" else 1e-6)
+    found = roots.durand_kerner([1e-300, 1.0, 1e300], dtype="float64")  # z^2 + z + 1 in z = x / 1e300
+    assert found.converged and np.abs(found.root / 1e300 - np.exp([[2j * np.pi / 3], [-2j * np.pi / 3]])).min() < 1e-15
+
+
+@pytest.mark.parametrize(
+    "wide",
+    [[1e8, 1.0, 1e-8], 10.0 ** np.arange(-8, 9), [1e150, 1e-150], 0.5 ** np.arange(20), [1 + 2j, 3e4j, -2e-3, 5]],
+)
+def test_durand_kerner_finds_small_roots_beside_large_ones(wide):
+    found = roots.durand_kerner(np.poly(wide), dtype="float64")
+    assert found.converged and found.steps < 40
+    nearest = np.abs(found.root - np.asarray(wide)[:, None]).min(axis=1)  # each by its own size
+    np.testing.assert_array_less(nearest, 1e-9 * np.abs(wide))
+
+
+def test_durand_kerner_of_many_and_of_multiple_roots():
+    noise = np.random.default_rng(0).normal(size=301)
+    found = roots.durand_kerner(noise, dtype="float64")
+    assert found.converged and away(found, np.roots(noise)) < 1e-11
+    for multiple, digits in (([1.0] * 9, 0.05), ([1e5] * 4, 1e-3), ([1.0, 1.0, 2.0, 3.0], 1e-6)):  # eps^(1/m)
+        found = roots.durand_kerner(np.poly(multiple), dtype="float64")
+        assert found.converged and away(found, multiple) < digits
+    found = roots.durand_kerner([[1.0, -3.0, 2.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0]], dtype="float64")
+    np.testing.assert_allclose(np.sort(np.abs(found.root)), [[0, 0, 1, 2], [0, 0, 0, 0]], rtol=1e-14)
+    assert found.converged.all()
+    found = roots.durand_kerner([1e-20, 1.0, -3.0, 2.0], dtype="float64")  # a leading coefficient next to 0
+    np.testing.assert_allclose(np.sort(np.abs(found.root)), [1, 2, 1e20], rtol=1e-14)
+
+
+THIRD = 1 / 3
+NO_ROOTS = {
+    "1 / (x - 0.3)": lambda x: 1 / (x - 0.3),
+    "its cube": lambda x: 1 / (x - 0.3) ** 3,
+    "its root": lambda x: jnp.sign(x - 0.3) / jnp.sqrt(jnp.abs(x - 0.3)),
+    "a small pole": lambda x: 1e-9 / (x - 0.3),
+    "a pole on a slope": lambda x: 1 / (x - 0.3) - 5 * (x - 0.3),
+    "tan": lambda x: jnp.tan(x + np.pi / 2 - 0.3),
+    "a logarithm": lambda x: jnp.sign(x - 0.3) * jnp.log(jnp.abs(x - 0.3)),
+    "sign": lambda x: jnp.sign(x - THIRD),
+    "a tiny jump": lambda x: 1e-30 * jnp.sign(x - THIRD),
+    "a jump on a slope": lambda x: 3 * (x - THIRD) + jnp.where(x < THIRD, -1.0, 2.0),
+    "a jump from 0": lambda x: jnp.where(x < THIRD, x - THIRD, 2.0),
+}
+
+
+@pytest.mark.parametrize("name", NO_ROOTS)
+def test_a_change_of_sign_that_is_no_root_has_not_converged(name):
+    low, high = np.array([0.0, 0.29, 0.2999]), np.array([0.7, 0.6, 0.334])
+    found = roots.bisection(NO_ROOTS[name], low, high, dtype="float64")
+    assert not found.converged.any(), found.value
+
+
+def test_an_end_where_the_value_is_infinite_is_no_root():
+    assert not roots.bisection(lambda x: 1 / (x - 0.25), -1.0, 0.25, dtype="float64").converged  # inf at the pole
+    found = roots.bisection(lambda x: jnp.log(x) + 1, 0.0, 1.0, dtype="float64")  # -inf, and a root beyond
+    assert found.converged and found.root == pytest.approx(math.exp(-1), abs=1e-12)
+    assert not roots.bisection(jnp.tan, 1.0, 2.0).converged  # in float32
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x - THIRD,
+        lambda x: (x - THIRD) ** 9,
+        lambda x: jnp.cbrt(x - THIRD),
+        lambda x: jnp.sign(x - THIRD) * jnp.abs(x - THIRD) ** (1 / 99),
+        lambda x: 1e12 * (x - THIRD),
+        lambda x: 1e-20 * (x - THIRD),
+        lambda x: jnp.tanh(1e4 * (x - THIRD)),
+        lambda x: jnp.exp(100 * (x - THIRD)) - 1,
+        lambda x: jnp.where(x < THIRD, 1e-6, 1.0) * (x - THIRD),
+        lambda x: (x - THIRD) / (x + 1.7),  # a pole elsewhere
+        lambda x: x**3 - x**2 + x / 3 - 1 / 27,  # a triple root in noise
+        lambda x: (x + 1e3) - 1e3 - THIRD,  # in steps of 1e-13
+    ],
+)
+def test_a_root_of_any_steepness_has_converged(f):
+    low, high = np.array([0.0, 0.1, -1.6]), np.array([1.0, 0.35, 0.5])
+    for tolerance in (1e-3, 1e-12, 1e-300):
+        found = roots.bisection(f, low, high, tolerance, dtype="float64")
+        assert found.converged.all()
+        np.testing.assert_allclose(found.root, THIRD, atol=max(tolerance, 1e-5))
+
+
+def test_newton_and_secants_that_leave_a_pole_have_not_converged():
+    by = np.array([0.0, 1e-16, 1e-14, 1e-13, -1e-13, 1e-12, 1e-10])
+    poles = [(lambda x: 1 / x, 0.0), (lambda x: 1 / (x - 0.3) ** 3, 0.3), (lambda x: 1 / x**2, 0.0)]
+    poles += [(jnp.tan, np.pi / 2), (lambda x: jnp.exp(-1e14 * x), 0.0), (lambda x: jnp.sign(x - THIRD), THIRD)]
+    one, two = (np.outer(pair, by[3:]).ravel() for pair in ((1, 2, 9, 1, 1), (2, 1, 1, 9, 0.01)))
+    for f, pole in poles:
+        for found in (
+            roots.newton(f, pole + by, dtype="float64"),
+            roots.newton(f, pole + by, dtype="float64", steps=4),
+            roots.secant(f, pole + one, pole + two, dtype="float64"),
+        ):
+            assert not (found.converged & (np.abs(found.value) > 1e-12)).any()
+
+
+def test_newton_goes_on_from_a_pole_to_the_root():
+    found = roots.newton(lambda x: 1 / x - 1, 1e-13, dtype="float64", steps=60)
+    assert found.converged and found.root == pytest.approx(1, rel=1e-15)
+
+
+def test_newton_and_secants_that_begin_at_a_root_have_converged():
+    start = THIRD + np.array([0.0, 1e-16, 1e-13, -1e-10, 1e-6, 0.1])
+    functions = [lambda x: x**2 - THIRD**2, lambda x: (x - THIRD) ** 3, lambda x: 1e12 * jnp.tanh(x - THIRD)]
+    functions += [lambda x: 1e-20 * (x - THIRD), lambda x: (x + 1e3) - 1e3 - THIRD, lambda x: jnp.sqrt(x) - THIRD**0.5]
+    for f in functions:
+        for tolerance in (1e-3, 1e-12):
+            found = roots.newton(f, start, tolerance=tolerance, dtype="float64", steps=100)
+            assert found.converged.all() and np.abs(found.root - THIRD).max() <= 2 * tolerance
+            second = start + np.array([1e-3, 1e-3, 1e-3, 1e-9, 1e-5, 0.1])
+            assert roots.secant(f, start, second, tolerance=tolerance, dtype="float64", steps=100).converged.all()
+
+
+def test_any_tolerance_and_any_bracket_will_do():
+    found = roots.bisection(lambda x: x**2 - 2, 1.0, 2.0, tolerance=5e-324, dtype="float64")
+    assert found.converged and found.root == pytest.approx(2**0.5, rel=3e-16) and found.steps <= 53
+    found = roots.bisection(lambda x: jnp.sign(x - 1) * jnp.abs(x - 1), -1.7e308, 1.6e308, 5e-324, dtype="float64")
+    assert found.converged and abs(found.root - 1) < 1e-15
+
+
 def test_many_elements_go_their_own_ways():
     starts = np.array([[1.0, 2.0, 50.0], [-1.0, -3.0, 1e-2]])
     found = roots.newton(lambda x: x**2 - 2, starts, dtype="float64")

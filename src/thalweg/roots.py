@@ -1,6 +1,7 @@
 """Roots of functions of one number and of polynomials, for many brackets, starts or polynomials at once."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import jax
@@ -10,6 +11,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg.chain.space import abstract
+from thalweg.numerics.brackets import Bracket, holds_root
+from thalweg.numerics.iteration import at_root, iterated, near, short
+from thalweg.numerics.polynomials import Scaled, sweep, unscaled
 from thalweg.numerics.precision import precision
 from thalweg.numerics.reading import real, whole
 
@@ -47,12 +51,14 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
         dtype: "float32" or "float64"; JAX's default if None.
     Returns:
         ``Roots`` of shape (…): ``root`` in [x], ``value`` in the units of f, ``steps`` a pure number, ``converged``
-        where f is finite at the root, ``path`` (most steps + 1, …).
+        where f is finite at the root and falls towards it, as it does not at a pole or a jump, ``path``
+        (most steps + 1, …).
     Raises:
         ValueError: where f has the same sign at both ends, where low is not below high, where f does not map a number
             to a number, and for ends, a tolerance or a dtype that are no such numbers.
     Cost:
-        One value of f per step and element, and one compilation per call.
+        One value of f per step and element and three more, or up to 67 where f did not fall to the end, to see whether
+        there is a root; one compilation per call.
     Source:
         Dahlquist and Björck (1974), Numerical Methods, section 6.2.
     Example:
@@ -65,7 +71,6 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
     if not np.all(low < high):
         i = np.unravel_index(np.argmin(low < high), low.shape)
         raise ValueError(f"{_bracket(i, low, high)} is empty, but low must be below high; exchange the ends.")
-    halvings = np.ceil(np.log2((high.astype(float) - low.astype(float)) / within)).clip(0).astype(int)
     with jax.enable_x64(kind == np.float64):
         f = _elementwise(f, kind)
         at_low, at_high = (np.asarray(jax.jit(f)(end)) for end in (low, high))
@@ -77,24 +82,20 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
                 "has values of different sign there; give ends between which f crosses zero."
             )
 
-        def middle(low: Any, high: Any) -> Any:
-            return low + (high - low) / 2
+        def halve(x: Array, state: tuple[Bracket, Array]) -> tuple[Array, tuple[Bracket, Array], Array]:
+            bracket, left = state
+            bracket = bracket.halved(f(x), True)
+            return bracket.middle, (bracket, left - 1), (left <= 1) | ~bracket.open
 
-        def halve(state: tuple[Array, Array, Array], i: Array) -> tuple[tuple[Array, Array, Array], Array]:
-            low, high, steps = state
-            x = middle(low, high)
-            there = jnp.sign(f(x))
-            going = (i < halvings) & (low < x) & (x < high)
-            up, down = going & (there != -np.sign(at_low)), going & (there != np.sign(at_low))
-            low, high = jnp.where(up & (at_low != 0), x, low), jnp.where(down, x, high)
-            return (low, high, steps + going), middle(low, high)
+        def judged(begin: Bracket, steps: Array, end: Bracket) -> tuple[Array, Array]:
+            return f(end.middle), holds_root(f, begin, steps, end)
 
-        low, high = np.where((at_high == 0) & (at_low != 0), high, low), np.where(at_low == 0, low, high)
-        state = low, high, np.zeros(low.shape, np.int32)
-        (_, _, steps), path = jax.jit(lambda state: jax.lax.scan(halve, state, jnp.arange(halvings.max())))(state)
-        path = np.concatenate([np.asarray(middle(low, high))[None], path])
-        value = np.asarray(jax.jit(f)(path[-1]))
-    return _result(path, value, steps, np.isfinite(value))
+        halvings = _halvings(high.astype(float) / 2 - low.astype(float) / 2, within)
+        begin = Bracket.of(low, high, at_low, at_high)
+        done = (halvings == 0) | ~begin.open
+        path, (end, _), steps, _ = iterated(halve, begin.middle, (begin, halvings), int(np.max(halvings)), done)
+        value, root = (np.asarray(seen) for seen in jax.jit(judged)(begin, steps, end))
+    return _result(path, value, steps, np.isfinite(value) & root)
 
 
 def newton(
@@ -105,7 +106,8 @@ def newton(
     steps: int = 50,
     dtype: Any = None,
 ) -> Roots:
-    """A root of f by Newton's method, x <- x - f(x) / f'(x), until a step is short or x is as exact as it gets.
+    """A root of f by Newton's method, x <- x - f(x) / f'(x), until a step is short, and shorter than the
+    one before, or x is as exact as it gets.
 
     Of order 2 near a simple root, and linear with ratio 1 - 1/m near an m-fold one.
 
@@ -118,12 +120,13 @@ def newton(
         dtype: "float32" or "float64"; JAX's default if None.
     Returns:
         ``Roots`` of shape (…): ``root`` in [x], ``value`` in the units of f, ``steps`` a pure number, ``converged``
-        false where there was no end within ``steps`` or the path is not finite, ``path`` (most steps + 1, …).
+        false where there was no end within ``steps``, the path is not finite or |f| is not smaller at its end than on
+        both sides, ``path`` (most steps + 1, …).
     Raises:
         ValueError: where f or its derivative does not map a number to a number, and for a start, tolerance, steps or
             dtype that are no such numbers.
     Cost:
-        One value of f and one of f' per step and element, and one compilation per call.
+        One value of f and one of f' per step and element, three more values of f, one compilation per call.
     Source:
         Dahlquist and Björck (1974), Numerical Methods, section 6.3.
     Example:
@@ -137,11 +140,15 @@ def newton(
         function = _elementwise(f, kind)
         slope = _elementwise(jax.grad(f) if derivative is None else derivative, kind)
 
-        def step(x: Array, _: Array) -> tuple[Array, Array]:
+        def step(x: Array, before: Array) -> tuple[Array, Array, Array]:
             value = function(x)
-            return x - jnp.where(value == 0, 0, value / slope(x)), x
+            after = x - jnp.where(value == 0, 0, value / slope(x))
+            size = jnp.abs(after - x)
+            return after, size, short(after, size, before, within)
 
-        return _iterated(step, start, start, within, whole(steps, "steps", 1), function)
+        none, going = np.zeros_like(start), np.zeros(start.shape, bool)
+        ended = iterated(step, start, none, whole(steps, "steps", 1), going)
+        return _at_root(function, *ended, within)
 
 
 def secant(
@@ -152,7 +159,7 @@ def secant(
     steps: int = 50,
     dtype: Any = None,
 ) -> Roots:
-    """A root of f by secants, until a step is short or x is as exact as it gets.
+    """A root of f by secants, until two steps are short, the second one shorter, or x is as exact as it gets.
 
     x_(i+1) = x_i - f(x_i) (x_i - x_(i-1)) / (f(x_i) - f(x_(i-1))), of order (1 + sqrt 5) / 2 near a simple
     root.
@@ -166,12 +173,13 @@ def secant(
         dtype: "float32" or "float64"; JAX's default if None.
     Returns:
         ``Roots`` of shape (…): ``root`` in [x], ``value`` in the units of f, ``steps`` a pure number, ``converged``
-        false where there was no end within ``steps`` or the path is not finite, ``path`` (most steps + 1, …).
+        false where there was no end within ``steps``, the path is not finite or |f| is not smaller at its end than on
+        both sides, ``path`` (most steps + 1, …).
     Raises:
         ValueError: where both points are the same, where f does not map a number to a number, and for points,
             tolerance, steps or dtype that are no such numbers.
     Cost:
-        Two values of f per step and element (the last one is taken again), and one compilation per call.
+        One value of f per step and element and four more, and one compilation per call.
     Source:
         Dahlquist and Björck (1974), Numerical Methods, section 6.4.
     Example:
@@ -189,27 +197,38 @@ def secant(
     with jax.enable_x64(kind == np.float64):
         function = _elementwise(f, kind)
 
-        def step(x: Array, before: Array) -> tuple[Array, Array]:
+        def step(x: Array, memo: tuple[Array, Array, Array]) -> tuple[Array, tuple[Array, Array, Array], Array]:
+            last, at_last, before = memo
             value = function(x)
-            return x - jnp.where(value == 0, 0, value * (x - before) / (value - function(before))), x
+            level = (value == 0) | ((value == at_last) & near(x, jnp.abs(x - last), within))
+            after = x - jnp.where(level, 0, value * (x - last) / (value - at_last))
+            size = jnp.abs(after - x)
+            ends = short(after, size, before, within) & near(after, before, within)
+            return after, (x, value, size), ends
 
-        return _iterated(step, second, start, within, whole(steps, "steps", 1), function)
+        memo, going = (start, jax.jit(function)(start), np.zeros_like(start)), np.zeros(start.shape, bool)
+        path, (_, _, size), taken, done = iterated(step, second, memo, whole(steps, "steps", 1), going)
+        return _at_root(function, path, size, taken, done, within)
 
 
 def durand_kerner(coefficients: ArrayLike, tolerance: float = 1e-12, steps: int = 500, dtype: Any = None) -> Roots:
     """All n roots of polynomials of degree n at once, real or complex.
 
-    z_k <- z_k - p(z_k) / prod over j != k of (z_k - z_j), where p has been divided by its leading coefficient, from
-    z_k = (0.4 + 0.9 i)^k for k = 0 … n - 1, each with the latest values of the others. A step is a sweep over all k; it
-    ends where no root moves by more than ``tolerance`` or its rounding. Where all roots are simple it is of order 1 + s
-    with s^n = s + 1, a little over 2; multiple ones are approached linearly and to fewer digits.
+    z_k <- z_k - p(z_k) / prod over j != k of (z_k - z_j), where p has been divided by its leading coefficient, each
+    with the latest values of the others. A step is a sweep over all k; it ends where each root moves by no more than
+    ``tolerance`` of it, or p there is the rounding of its terms. Where all roots are simple it is of order 1 + s with
+    s^n = s + 1, a little over 2; multiple ones are approached linearly and to fewer digits.
+
+    It begins at z_k = (0.4 + 0.9 i)^k, k = 0 … n - 1, for degrees up to 20 whose roots have sizes between 1/8 and 8 by
+    the Newton polygon of the coefficients, else on the circles that it gives; every root is computed in a unit of its
+    own, so that sizes may differ by any factor. All arithmetic is in float64.
 
     Args:
         coefficients: the highest power first as in numpy.polyval, shape (…, n + 1) with n >= 1, finite, real or
             complex; that of [x]^k is in the units of p over [x]^k.
-        tolerance: the length of a move that is small enough, in [x], positive.
+        tolerance: the length of a move that is small enough, as a share of the root, a pure number, positive.
         steps: the most sweeps, a pure number, 1 or more.
-        dtype: of the real parts, "float32" or "float64"; JAX's default if None.
+        dtype: of the real parts of what is returned, "float32" or "float64"; JAX's default if None.
     Returns:
         ``Roots``: ``root`` and ``value`` complex, of shape (…, n), in [x] and in the units of p; ``steps`` and
         ``converged`` of shape (…); ``path`` (most steps + 1, …, n).
@@ -217,9 +236,10 @@ def durand_kerner(coefficients: ArrayLike, tolerance: float = 1e-12, steps: int 
         ValueError: where a leading coefficient is 0, and for coefficients, tolerance, steps or dtype that are no such
             numbers.
     Cost:
-        2 n^2 complex multiplications per sweep and polynomial, and one compilation per call.
+        4 n^2 complex multiplications per sweep and polynomial, and one compilation per call.
     Source:
-        Durand (1960) and Kerner (1966), Numer. Math. 8; Alefeld and Herzberger (1974) for the order.
+        Durand (1960) and Kerner (1966), Numer. Math. 8; Alefeld and Herzberger (1974) for the order; Bini (1996),
+        Numer. Algorithms 13, for the circles.
     Example:
         >>> found = tw.roots.durand_kerner([1.0, 0.0, 0.0, -1.0])  # z^3 = 1
         >>> np.sort(found.root.real.astype(float).round(4)).tolist()
@@ -244,62 +264,34 @@ def durand_kerner(coefficients: ArrayLike, tolerance: float = 1e-12, steps: int 
         )
     n = given.shape[-1] - 1
     rows = given.reshape(-1, n + 1)
-    with jax.enable_x64(kind == np.float64):
-        monic = jnp.asarray(rows / rows[:, :1], complexes)
+    scaled = Scaled.of(rows)
+    with jax.enable_x64(True):
 
-        def sweep(p: Array, z: Array) -> Array:
-            def move(k: Array, z: Array) -> Array:
-                there = jnp.polyval(p, z[k])
-                away = jnp.prod(jnp.where(jnp.arange(n) == k, 1, z[k] - z))
-                return z.at[k].add(-jnp.where(there == 0, 0, there / away))
+        def step(w: Array, scaled: Scaled) -> tuple[Array, Scaled, Array]:
+            w, ended = jax.vmap(partial(sweep, within=within))(scaled, w)
+            return w, scaled, ended
 
-            return jax.lax.fori_loop(0, n, move, z)
-
-        def step(z: Array, _: Array) -> tuple[Array, Array]:
-            return jax.vmap(sweep)(monic, z), z
-
-        def value(z: Array) -> Array:
-            return jax.vmap(jnp.polyval)(jnp.asarray(rows, complexes), z)
-
-        start = np.broadcast_to((0.4 + 0.9j) ** np.arange(n), (len(rows), n)).astype(complexes)
-        found = _iterated(step, start, start, within, whole(steps, "steps", 1), value, together=True)
+        none = np.zeros(len(rows), bool)
+        path, _, taken, done = iterated(step, scaled.start, scaled, whole(steps, "steps", 1), none)
     shape = given.shape[:-1]
-    return Roots(
-        root=found.root.reshape(*shape, n),
-        value=found.value.reshape(*shape, n),
-        steps=found.steps.reshape(shape),
-        converged=found.converged.reshape(shape),
-        path=found.path.reshape(-1, *shape, n),
-    )
+    with np.errstate(all="ignore"):  # what is too large for this precision is infinite
+        path = unscaled(path, scaled.exponents).astype(complexes)
+        value = np.stack([np.polyval(row, z) for row, z in zip(rows, path[-1].astype(complex), strict=True)])
+        value = value.astype(complexes).reshape(*shape, n)
+    return _result(path.reshape(-1, *shape, n), value, taken.reshape(shape), done.reshape(shape))
 
 
-def _iterated(
-    step: Callable[[Array, Array], tuple[Array, Array]],
-    x: Any,
-    before: Any,
-    within: float,
-    most: int,
-    f: Function,
-    together: bool = False,
+def _at_root(
+    f: Function, path: np.ndarray, size: np.ndarray, steps: np.ndarray, done: np.ndarray, within: float
 ) -> Roots:
-    """Steps (x, before) -> (x, before) of every element until it moves no further; with ``together`` an element is a
-    row of x."""
-    eps = float(jnp.finfo(x.dtype).eps)
+    """The ends of paths, converged where there is a root; ``size`` is that of the last steps."""
 
-    def one(state: tuple[Array, Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array, Array], Array]:
-        x, before, steps, done = state
-        moved, left = step(x, before)
-        still = (jnp.abs(moved - x) <= within + 4 * eps * jnp.abs(moved)) & jnp.isfinite(moved)
-        still = jnp.all(still, axis=-1) if together else still
-        frozen = done[:, None] if together else done
-        x, before = jnp.where(frozen, x, moved), jnp.where(frozen, before, left)
-        return (x, before, steps + ~done, done | still), x
+    def seen(x: Array, size: Array) -> tuple[Array, Array]:
+        value = f(x)
+        return value, at_root(f, x, value, size, within)
 
-    shape = x.shape[:1] if together else x.shape
-    state = jnp.asarray(x), jnp.asarray(before), jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool)
-    (root, _, taken, done), path = jax.jit(lambda state: jax.lax.scan(one, state, length=most))(state)
-    path = np.concatenate([np.asarray(x)[None], path])
-    return _result(path, np.asarray(jax.jit(f)(root)), taken, done)
+    value, root = jax.jit(seen)(path[-1], size)
+    return _result(path, value, steps, done & np.asarray(root))
 
 
 def _result(path: np.ndarray, value: Any, steps: Any, converged: Any) -> Roots:
@@ -337,6 +329,12 @@ def _numbers(kind: np.dtype, **given: Any) -> list[np.ndarray]:
         raise ValueError(
             f"{' and '.join(given)} have the shapes {shapes}, but they go together; give arrays of one shape."
         ) from error
+
+
+def _halvings(half: np.ndarray, within: float) -> np.ndarray:
+    """ceil(log2(2 half / within)), where the ratio may overflow."""
+    (a, i), (b, j) = np.frexp(half), np.frexp(within)
+    return np.ceil(np.log2(a / b) + i - j + 1).clip(0).astype(np.int32)
 
 
 def _positive(tolerance: float) -> float:
