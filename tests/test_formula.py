@@ -18,7 +18,7 @@ from thalweg import formula
 
 deterministic = settings(derandomize=True, deadline=None, max_examples=150, database=None)
 
-NUMPY = {name: getattr(np, name) for name in formula.FUNCTIONS if hasattr(np, name)}
+NUMPY = {name: getattr(np, name) for name in formula.FUNCTIONS if hasattr(np, name)} | {"ln": np.log}
 NUMPY |= {"asin": np.arcsin, "acos": np.arccos, "atan": np.arctan}
 
 

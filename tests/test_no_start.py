@@ -153,6 +153,34 @@ def test_a_start_for_every_parameter_is_where_it_begins():
     assert "no start was given" not in repr(found)
 
 
+def test_waves_come_back_as_the_slowest_ones():
+    """On an even grid a sine of f and one of f + 1/step are the same numbers, and so are mirror images."""
+    t = np.arange(0, 10, 0.05)
+    y = 1.6 * np.exp(-0.3 * t) * np.sin(2 * np.pi * 1.7 * t + 0.6) + 0.05 * np.cos(37 * t**2)
+    for key in (0, 1):
+        found = tw.fit({"t": t, "y": y}, "A*exp(-g*t)*sin(2*pi*f*t + phi)", y="y", key=key)
+        values = [found.parameters[name] for name in ("A", "f", "g", "phi")]
+        np.testing.assert_allclose(values, [1.6, 1.7, 0.3, 0.6], rtol=0.1)
+
+
+def test_of_mirror_images_the_plain_one_is_told():
+    dose = np.repeat([0.0, 0.1, 0.3, 1.0, 3.0, 10.0], 2)
+    y = 0.1 + 1.3 / (1 + (dose / 0.8) ** 1.2) + 0.01 * np.sin(99 * np.arange(12))
+    x = np.linspace(0, 10, 30)
+    peak = 3 * np.exp(-((x - 4) ** 2) / (2 * 1.1**2)) + 0.05 * np.cos(50 * x)
+    for key in (0, 1):
+        found = tw.fit({"dose": dose, "y": y}, "bottom + (top - bottom)/(1 + (dose/EC50)**h)", y="y", key=key)
+        assert found.parameters["h"] > 0 and found.parameters["bottom"] < found.parameters["top"]
+        found = tw.fit({"x": x, "y": peak}, "A*exp(-(x-m)**2/(2*s**2))", y="y", key=key)
+        assert found.parameters["s"] > 0
+
+
+def test_only_what_is_not_said_is_drawn():
+    x = np.arange(8.0)
+    table = {"x": x, "y": 5 * np.exp(-0.3 * x) + 0.1 * np.cos(9 * x)}
+    assert "only k had a start or a range: 4096 points" in repr(tw.fit(table, "a*exp(-k*x)", y="y", start={"k": 0.5}))
+
+
 def test_groups_begin_together_and_end_apart():
     x, batch = np.tile(np.linspace(0.2, 8, 12), 2), np.repeat(["A", "B"], 12)
     k = np.where(batch == "A", 0.3, 1.2)

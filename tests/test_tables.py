@@ -318,3 +318,23 @@ def test_a_large_table_is_read_in_seconds(written):
     start = time.process_time()
     np.testing.assert_array_equal(read_table(path).complete(["a", "d"])["d"], values[:, 3])
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ("1 2 3 4 -999", "one cell of 'y' is -999, far from all others, and used: missing=[-999]"),
+        ("0.1 99 0.2 99 0.3", "2 cells of 'y' are 99, far"),
+        ("0.1 0.2 99 0.4 0.5", None),  # once, and above: as likely a number
+        ("-900 500 -999 700 20", None),
+    ],
+)
+def test_marks_of_nothing_are_told_where_they_are_used(cells, told, workplace):
+    rows = [f"{i},{cell}" for i, cell in enumerate(cells.split())]
+    (workplace / "marks.csv").write_text("\n".join(["x,y", *rows]))
+    model = problems.regression("marks.csv", "a + b*x", "y").stages[0].forward
+    assert (told in model.told) if told else "far from all others" not in model.told
+    if told:
+        mark = "-999" if "-999" in told else "99"
+        left = problems.regression("marks.csv", "a + b*x", "y", missing=[float(mark)]).stages[0].forward
+        assert "far from all others" not in left.told

@@ -14,13 +14,14 @@ from thalweg.analysis.whole import Table
 from thalweg.chain.problem import Problem
 from thalweg.problems.regressions import model_of
 
+SAME = 1e-10  # of a loss, to which fits of the same minimum agree
 BATCH_BYTES = 2**24  # of the Jacobians that are decomposed together
 
 
 def best_fit(fits: xr.Dataset) -> xr.Dataset:
     """The one fit of lowest loss over all variants and starts.
 
-    A loss that is not finite counts as above all others.
+    A loss that is not finite counts as above all others. Of those that agree with the lowest to 1e-10 it is the first.
 
     Args:
         fits: what ``solve`` returned; for the best of one variant ``fits.sel(variant=…)``.
@@ -39,7 +40,7 @@ def best_fit(fits: xr.Dataset) -> xr.Dataset:
                 f"give fits.isel({dim}=0) or another."
             )
     values = np.where(np.isfinite(loss.values), loss.values, np.inf)
-    index = np.unravel_index(np.argmin(values), values.shape)
+    index = np.unravel_index(np.argmax(values <= values.min() + SAME * abs(values.min())), values.shape)
     return fits.isel(dict(zip(loss.dims, index, strict=True)))
 
 

@@ -67,7 +67,7 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
         limits = (_regression(options) if is_regression(chosen) else {}) | options.budget
         fits, seen = _fits(chosen, named, points, options, limits)
         heading, *lines = reports.report(fits, chosen)
-        print("\n".join([*([""] if found else []), heading, *_told(chosen), *reports.searched(seen), *lines]))
+        print("\n".join([*([""] if found else []), heading, *_told(chosen), *reports.searched(seen, chosen), *lines]))
         found.append((fits, chosen, reports.succeeded(fits, named)))
         if "interrupted" in fits.attrs:
             break

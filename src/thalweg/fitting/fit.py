@@ -94,7 +94,7 @@ class Fit:
         heading, *lines = reports.report(self.fits, self.problem)
         model = model_of(self.problem)
         told = [model.told] if model and model.told else []
-        return "\n".join([heading, *told, *reports.searched(self.search), *lines])
+        return "\n".join([heading, *told, *reports.searched(self.search, self.problem), *lines])
 
 
 def fit(

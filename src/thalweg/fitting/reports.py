@@ -72,14 +72,17 @@ def report(fits: Any, problem: Problem) -> list[str]:
     return [*lines, *([""] if endings else []), *endings]
 
 
-def searched(seen: Search | None) -> list[str]:
+def searched(seen: Search | None, problem: Problem) -> list[str]:
     """What a search for a start did, and how sure it is of the best."""
     if seen is None:
         return []
     if seen.fitted == 1:
         return ["no start was needed: the model is linear in its parameters"]
     drawn = f"{seen.drawn} points were drawn by the scales of data and model"
-    lines = [f"no start was given: {drawn}, and {seen.fitted} of them fitted"]
+    model = model_of(problem)
+    given = [name for name in problem.chain.spaces[0].labels if model and name in model.started | model.ranged]
+    what = f"only {', '.join(given)} had a start or a range" if given else "no start was given"
+    lines = [f"{what}: {drawn}, and {seen.fitted} of them fitted"]
     if not seen.minima:
         return [*lines, "none of these fits came to an end; give a start or a range of a parameter"]
     which = "one minimum was" if len(seen.minima) == 1 else f"{len(seen.minima)} minima of different height were"

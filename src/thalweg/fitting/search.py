@@ -27,6 +27,7 @@ SHORT = 300  # steps of a fit in the race
 ENOUGH = 3  # fits that reach the lowest minimum
 ROUNDS = 4  # of points, until so many do
 LAST = 8  # of the fits that are not done in the race, which are taken to their end,
+MIRRORED = 1.0  # what a negative number weighs, beside the logarithm of its size
 NEAR = 100.0  # where their sum of squares is at most so many times the lowest
 SECONDS = ("compile_seconds", "run_seconds")
 MOST_ROWS = 4000  # observations; of more, as many take part in the race
@@ -84,7 +85,21 @@ def search(
     if race is not problem:
         best = np.argsort(_losses(fits).min(axis=0), kind="stable")[:LAST]
         fits = solve(problem, methods, fits.x.values[0, best], max_steps=max_steps, **settings)
-    return fits, seen
+    return _plainest_first(fits, problem), seen
+
+
+def _plainest_first(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
+    """The fits in another order. Of those at the lowest minimum, which may be mirror images or aliases of each other,
+    that of the smallest numbers, and with the fewest negative ones, is the first, and so ``best_fit``."""
+    losses, points = _losses(fits), np.asarray(fits.x.values, np.float64)
+    lowest = losses <= Sameness.of(problem, fits.attrs["dtype"]).ceiling(losses.min())
+    if not np.isfinite(losses.min()) or not lowest.any():
+        return fits
+    sizes = np.abs(points)
+    least = np.maximum(sizes[lowest].min(axis=0), np.finfo(float).tiny)
+    worth = np.log(np.maximum(sizes / least, 1)).sum(axis=2) + MIRRORED * (points < 0).sum(axis=2)
+    worth = np.where(lowest, np.round(worth, 3), np.inf).min(axis=0)
+    return fits.isel(start=np.argsort(worth, kind="stable")).assign_coords(start=fits.start.values)
 
 
 def _thinned(problem: Problem, key: int) -> Problem:

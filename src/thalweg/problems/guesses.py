@@ -18,6 +18,7 @@ MOST_ROWS = 500  # observations by which points are judged
 OFFSETS = 0.5  # the share of points at which sums within functions vanish at an observation
 POSITIVE = 0.75  # the share of positive numbers
 WIDE = 0.25  # the share of points that are drawn from six more decades
+EVEN = 1e-3  # parts of a step by which evenly spaced observations may be off
 DECADES = 6.0  # that the sizes of the data span at most
 
 
@@ -29,8 +30,8 @@ def guesses(problem: Problem, n: int = 4096, key: int = 0) -> np.ndarray:
     has the dimension that makes the terms of the formula agree, a rate 1/[time], say, and is drawn with a random sign
     from the decades that the data cover in it, a pure number around 1, a quarter of the points from six decades more.
     At half of the points sums within functions vanish at one of the observations: x - m puts a peak m at one, exp(a +
-    b*x) is 1 there. A parameter with a start is drawn from a tenth of it to ten times it, one with a range within that;
-    all are within their bounds.
+    b*x) is 1 there. Waves faster than evenly spaced observations can tell are last. A parameter with a start is drawn
+    from a tenth of it to ten times it, one with a range within that; all are within their bounds.
 
     Args:
         problem: a ``regression`` or ``nist``.
@@ -129,9 +130,11 @@ def _drawn(shared: _Shared, n: int, generator: np.random.Generator) -> tuple[dic
     wide = generator.uniform(size=n) < WIDE
     scales = _Scales.of(shared)
     values = {name: scales.numbers(name, wide, generator) for name in free}
+    phases = [part for part, _ in _waves(shared.formula)]
     for part, name in _offsets(shared.formula, [name for name in free if name not in said]):
         root = _root(part, name, {**dict.fromkeys(best, 1.0), **values}, shared.predictors, generator)
         here = (generator.uniform(size=n) < OFFSETS) & np.isfinite(root)
+        root = np.remainder(np.where(here, root, 0), 2 * np.pi) if part in phases else root
         values[name] = np.where(here, root, values[name])
     for name in free:
         if name in said:
@@ -155,6 +158,7 @@ def _completed(
     if not values:  # the formula is linear in all, and its best point alone
         known[""] = np.zeros((1, 1))
     coefficients, squares = projected(shared.formula, best, known, shared.observed[rows], weights)
+    squares = np.where(_aliased(shared, values, best, n), np.inf, squares)
     if not values:
         coefficients, squares = np.repeat(coefficients, n, axis=0), np.repeat(squares, n)
     columns = {**values, **dict(zip(best, coefficients.T, strict=True))}
@@ -247,6 +251,34 @@ def _offsets(formula: Formula, names: Sequence[str]) -> list[tuple[Formula, str]
         and i not in denominators
     ]
     return [(part, name) for part in reversed(sums) for name in names if name in linear(part, [name])]
+
+
+def _waves(formula: Formula) -> list[tuple[Formula, str]]:
+    """The arguments of periodic functions, each with the name of its function."""
+    parts = formula.parts()
+    return [
+        (parts[i + 1], step.name)
+        for i, step in enumerate(formula.steps)
+        if isinstance(step, Operation) and step.name in ("sin", "cos", "tan")
+    ]
+
+
+def _aliased(shared: _Shared, values: Mapping[str, np.ndarray], best: Sequence[str], n: int) -> np.ndarray:
+    """Where a wave is faster than evenly spaced observations can tell from a slow one: over half a turn a step."""
+    aliased = np.zeros(n, bool)
+    if len(shared.predictors) - len(shared.constants) != 1:
+        return aliased
+    name = next(name for name in shared.predictors if name not in shared.constants)
+    steps = np.unique(shared.predictors[name])
+    if len(steps) < 3 or np.ptp(np.diff(steps)) > EVEN * np.diff(steps).min():
+        return aliased
+    known = dict.fromkeys(best, np.ones((n, 1))) | {key: column[:, None] for key, column in values.items()}
+    known |= {key: shared.predictors[key][0] for key in shared.constants}
+    for part, _ in _waves(shared.formula):
+        turns = part.in_numpy(known | {name: steps[:2]})
+        with np.errstate(all="ignore"):
+            aliased |= np.broadcast_to(np.abs(np.diff(turns)) > np.pi, (n, 1))[:, 0] if np.ndim(turns) == 2 else False
+    return aliased
 
 
 def _denominators(formula: Formula) -> set[int]:

@@ -17,6 +17,8 @@ from thalweg.problems.layouts import Layout
 FRAMES = {".xlsx": "read_excel", ".xls": "read_excel", ".xlsm": "read_excel", ".ods": "read_excel",
           ".parquet": "read_parquet", ".pq": "read_parquet", ".feather": "read_feather"}  # fmt: skip
 STANDARD_INPUT = "-"
+MARKS = (99.0, 999.0, 9999.0, 99999.0, 99.9, 999.9, 9999.9)  # of missing cells, most often below zero
+FAR = 3.0  # spans of all other numbers, from which on such a mark is far from them
 
 
 @final
@@ -89,6 +91,8 @@ class Table:
         if gone.any():
             where = ", ".join(f"{name!r}" for name, lacks in lacking.items() if lacks.any())
             said.append(f"{_rows(gone.sum())} left out where {where} is missing")
+        for name, (values, _) in read.items():
+            said += _marks(name, values[self.used[~gone]])
         return self._within(self.used[~gone], said)
 
     def where(self, condition: str) -> "Table":
@@ -115,6 +119,19 @@ class Table:
             f"{self.path!r} has {self.columns[name][row][:40]!r} in line {self.lines[row]}, column {name!r}, "
             f"{reason}{others}."
         )
+
+
+def _marks(name: str, values: np.ndarray) -> list[str]:
+    """A word on numbers that programs write where there is none, where they are far from all others."""
+    for mark in MARKS:
+        for number, least in (-mark, 1), (mark, 2):
+            here = values == number
+            others = values[~here]
+            if here.sum() >= least and others.size and abs(number - np.median(others)) > FAR * np.ptp(others):
+                told = f"{here.sum()} cells of {name!r} are" if here.sum() > 1 else f"one cell of {name!r} is"
+                way = f"missing=[{number:g}] (--missing {number:g}) leaves out what is no number"
+                return [f"{told} {number:g}, far from all others, and used: {way}"]
+    return []
 
 
 def _rows(n: int) -> str:
