@@ -32,6 +32,14 @@ def test_quasi_newton_methods_end_at_kinks_of_ten_components(name):
     np.testing.assert_allclose(fits.x, np.broadcast_to(np.arange(1.0, 11), fits.x.shape), atol=1e-8)
 
 
+@pytest.mark.parametrize("loss", [jnp.linalg.norm, lambda x: jnp.sum(jnp.abs(x)), lambda x: jnp.max(jnp.abs(x))])
+def test_a_kink_at_0_ends_where_the_rest_is_rounding_of_the_start(loss):
+    """There every step gains: numbers go down to 1e-308."""
+    problem = tw.Problem(loss=loss, start=[3.0, 4.0])
+    fits = tw.solve(problem, [tw.methods.BFGS(), tw.methods.LBFGS()])
+    assert (fits.outcome == STALLED).all() and (fits.steps < 700).all() and (fits.loss < 1e-15).all()
+
+
 @pytest.mark.parametrize("method", [tw.methods.TrustRegion(), tw.methods.LBFGS(), tw.methods.adam(0.1)])
 def test_a_start_at_a_kink_is_no_divergence(method):
     problem = tw.Problem(loss=KINKS["norm"], start=[1.0, 2.0])

@@ -52,7 +52,7 @@ class NewtonCG:
     def init(self, problem: Objective, x: Array, key: Array) -> NewtonCGState:
         value, g = problem.value_and_gradient(x)
         one, no = jnp.ones_like(value), jnp.zeros((), bool)
-        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.first(one), no, no)
+        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.first(one, x, value), no, no)
 
     def step(self, problem: Objective, x: Array, state: NewtonCGState) -> tuple[Array, NewtonCGState]:
         value, g, inner, search, searching, _ = state
@@ -65,7 +65,7 @@ class NewtonCG:
 
         further, done, _ = inner.advance(hp, jnp.full_like(value, jnp.inf), forcing(g))
         x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
-        arrived, following = following.seen(here.value, value, g, serves, PATIENCE)
+        arrived, following = following.seen(here.value, value, g, search.length * inner.s, serves, PATIENCE)
         inner = pick(serves, ConjugateGradient.begin(g), pick(searching, inner, further))
         search = pick(searching & ~serves, following, following.again(jnp.ones_like(value)))
         return x, NewtonCGState(value, g, inner, search, jnp.where(searching, ~serves, done), arrived | failed)
