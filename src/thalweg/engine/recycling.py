@@ -148,9 +148,11 @@ class Finishing:
     def _judge(self, rules: Rules, lane: Lane, report: Report) -> Array:
         """Why a lane is done, the first reason that holds, or ``RUNNING``.
 
-        What is not finite comes before all tolerances, and these before ``STUCK``: a search that cannot improve has
-        most often arrived. A method that rests at a saddle point is done when a tolerance is met and the gradient falls
-        no further: beside a degenerate minimum, where the curvature may be negative too, it falls until that is not.
+        A gradient that is not finite where L is, and no higher than ever before, is a kink or an edge from which no
+        step leads: it has stalled. Else what is not finite comes before all tolerances, and these before ``STUCK``: a
+        search that cannot improve has most often arrived. A method that rests at a saddle point is done when a
+        tolerance is met and the gradient falls no further: beside a degenerate minimum, where the curvature may be
+        negative too, it falls until that is not.
         """
         value, norm, memo = report.value, steepness(report), lane.memo
         moved = memo.change < jnp.inf  # before the first step, and where x stayed, there is no change to judge
@@ -170,7 +172,9 @@ class Finishing:
             level = (norm >= memo.norm) | ((norm <= none) & (lane.steps > 0))
             resting = [(holds & report.rests & level, Ending.SADDLE) for holds in arrived]
             arrived = [holds & ~jnp.asarray(report.rests) for holds in arrived]
+        kink = jnp.isfinite(value) & ~jnp.isfinite(norm) & (value <= memo.best_loss)
         choices = [
+            (kink, Ending.STUCK),
             (~(jnp.isfinite(value) & jnp.isfinite(norm)), Ending.NOT_FINITE),
             *((holds, Ending.MET + i) for i, holds in enumerate(arrived)),
             *resting,

@@ -29,11 +29,13 @@ class LineSearch(NamedTuple):
     high: Array
     flattest: Array  # the largest component of the gradient, at its smallest since L fell
     idle: Array  # moves since either fell
+    height: Array  # |L| where it began
+    reach: Array  # the largest component of x there
 
     @staticmethod
-    def first(length: Array) -> "LineSearch":
+    def first(length: Array, x: Array, value: Array) -> "LineSearch":
         infinite = jnp.full_like(length, jnp.inf)
-        return LineSearch(length, infinite, infinite, jnp.zeros_like(length))
+        return LineSearch(length, infinite, infinite, jnp.zeros_like(length), jnp.abs(value), jnp.max(jnp.abs(x)))
 
     def again(self, length: Array) -> "LineSearch":
         """The next search, along another line."""
@@ -70,11 +72,17 @@ class LineSearch(NamedTuple):
         return jnp.where(moves, jnp.where(first & serves, -here.slope / 2, jnp.inf), jnp.where(short, 0, before))
 
     def seen(
-        self, before: Array, value: Array, g: Array, moved: Array, patience: int = PATIENCE
+        self, before: Array, value: Array, g: Array, s: Array, moved: Array, patience: int = PATIENCE
     ) -> tuple[Array, "LineSearch"]:
         """Whether it goes round where L and its gradient are as small as they get in this arithmetic: for ``patience``
-        moves L has not fallen by more than rounding, from before a step to now, nor was the gradient ever smaller."""
+        moves L has not fallen by more than rounding, from before a step to now, nor was the gradient ever smaller.
+
+        Towards a kink at x = 0 L falls as far as numbers go. So a fall counts only where it, or the step s, is more
+        than rounding of what there was where the path began.
+        """
         steepness, fell = jnp.max(jnp.abs(g)), before - value > _rounding(value)
+        far = jnp.max(jnp.abs(s)) > jnp.finfo(value.dtype).eps * self.reach
+        fell &= far | (before - value > _rounding(self.height))
         idle = jnp.where(fell | (steepness < self.flattest), 0, self.idle + moved)
         flattest = jnp.where(fell, steepness, jnp.minimum(self.flattest, steepness))
         return idle > patience, self._replace(flattest=flattest, idle=idle)

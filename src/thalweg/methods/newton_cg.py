@@ -54,7 +54,8 @@ class NewtonCG:
     def init(self, problem: Objective, x: Array, key: Array) -> NewtonCGState:
         value, g = problem.value_and_gradient(x)
         one, no = jnp.ones_like(value), jnp.zeros((), bool)
-        return NewtonCGState(value, g, ConjugateGradient.begin(g), LineSearch.first(one), no, jnp.inf * one, no)
+        search = LineSearch.first(one, x, value)
+        return NewtonCGState(value, g, ConjugateGradient.begin(g), search, no, jnp.inf * one, no)
 
     def step(self, problem: Objective, x: Array, state: NewtonCGState) -> tuple[Array, NewtonCGState]:
         value, g, inner, search, searching, promise, _ = state
@@ -71,7 +72,7 @@ class NewtonCG:
         known = search.promised(promise, here, x, search.length * inner.s, serves, serves & solved)
         promise = jnp.where(searching & (solved | serves), known, promise)
         x, value, g = pick(serves, (there, tried, g_there), (x, value, g))
-        arrived, following = following.seen(here.value, value, g, serves, PATIENCE)
+        arrived, following = following.seen(here.value, value, g, search.length * inner.s, serves, PATIENCE)
         inner = pick(serves, ConjugateGradient.begin(g), pick(searching, inner, further))
         search = pick(searching & ~serves, following, following.again(jnp.ones_like(value)))
         searching = jnp.where(searching, ~serves, done)

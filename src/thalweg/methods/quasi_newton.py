@@ -59,7 +59,7 @@ class BFGS:
 
     def init(self, problem: Smooth, x: Array, key: Array) -> BFGSState:
         value, g = problem.value_and_gradient(x)
-        yes, search = jnp.ones((), bool), LineSearch.first(first_length(g, x))
+        yes, search = jnp.ones((), bool), LineSearch.first(first_length(g, x), x, value)
         return BFGSState(value, g, jnp.eye(x.shape[0], dtype=x.dtype), -g, search, yes, search.high, ~yes)
 
     def step(self, problem: Smooth, x: Array, state: BFGSState) -> tuple[Array, BFGSState]:
@@ -80,7 +80,7 @@ class BFGS:
         p_there = s * product(t, g_there) + t * product(s, g_there) - bg  # B' = B - s t^T - t s^T, p = -B' g
 
         x, value, g = pick(moves, (there, tried, g_there), (x, value, g))
-        arrived, following = following.seen(here.value, value, g, moves)
+        arrived, following = following.seen(here.value, value, g, search.length * p, moves)
         failed = ~serves & (jnp.all(x + following.length * p == x) | ~(here.slope < 0))
         again = failed | (serves & ~(product(g_there, p_there) < 0))
         b = jnp.where(again, jnp.eye(len(x), dtype=x.dtype), rank_two(scale * b, s, t))
@@ -148,7 +148,8 @@ class LBFGS:
         value, g = problem.value_and_gradient(x)
         box, no = Box.of(problem, self.bounded, x), jnp.zeros((), bool)
         none, free = jnp.zeros((self.memory, len(x)), x.dtype), box.free(x, g)
-        search = LineSearch.first(jnp.maximum(first_length(free, x), jnp.where(box.finite, 1, 0)))
+        first = jnp.maximum(first_length(free, x), jnp.where(box.finite, 1, 0))
+        search = LineSearch.first(first, x, value)
         return LBFGSState(value, g, box.open(x), none, none, -free, search, free, search.high, no)
 
     def step(self, problem: Smooth, x: Array, state: LBFGSState) -> tuple[Array, LBFGSState]:
@@ -175,7 +176,7 @@ class LBFGS:
         )
         x, value, g = pick(moves, (there, tried, g_there), (x, value, g))
         held, free = box.held(x, g), box.free(x, g)
-        arrived, following = following.seen(here.value, value, free, moves)
+        arrived, following = following.seen(here.value, value, free, s, moves)
         anew = serves | failed
         p = jnp.where(anew, _two_loops(free, jnp.where(held, 0, steps), jnp.where(held, 0, changes)), p)
         first = following.again(jnp.where(jnp.all(steps[-1] == 0), first_length(free, x), 1))

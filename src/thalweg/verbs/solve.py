@@ -76,9 +76,10 @@ def solve(
         - ``steps``, and ``evaluations`` of each kind: value, gradient, product (of the Hessian with a vector),
           jacobian, hessian; -1 where a method evaluates in a loop of its own, so that they cannot be counted;
         - ``outcome``, an integer with flag meanings: converged (a tolerance is met), stalled (no step improves in this
-          arithmetic, but no tolerance is met, or it rests at a saddle point), diverged (loss or gradient is not
-          finite), exhausted (steps, time or Ctrl-C ended it); ``reason``, an integer with flag meanings, tells which
-          tolerance or budget it was.
+          arithmetic, but no tolerance is met; it rests at a saddle point; or the gradient is not finite at the lowest
+          loss, as at a kink), diverged (the loss is not finite, or the gradient elsewhere), exhausted
+          (steps, time or Ctrl-C ended it); ``reason``, an integer with flag meanings, tells which tolerance or budget
+          it was.
 
         Ctrl-C and ``max_seconds`` return what is done until then; starts that had not begun have 0 steps and the loss
         NaN.
