@@ -610,3 +610,14 @@ def test_figure_of_many_parameters_and_observations():
     assert len(legend(figure)) == 3 + 12 + 1
     assert legend(figure)[-1] == "and 3 more" and legend(figure)[4].startswith("b2 = ")
     assert len(figure.axes[0].get_title().splitlines()[1]) == 60
+
+
+def test_rows_of_a_data_frame_without_a_cell_are_left_out_and_told():
+    """As those of a file; a NaN in arrays is a mistake in a computation."""
+    frame = pd.DataFrame({"x": np.arange(6.0), "y": [5.0, 4, np.nan, 2, 1.5, 1], "site": [None, *"aabbb"]})
+    whole = tw.problems.regression(frame, "a*exp(-k*x)", "y").stages[0].forward
+    assert whole.told == "1 of 6 rows left out where 'y' is missing" and whole.observed.tolist() == [5, 4, 2, 1.5, 1]
+    some = tw.problems.regression(frame, "a*exp(-k*x)", "y", where="x>0").stages[0].forward
+    assert some.told.endswith("; 1 of 5 rows left out where 'y' is missing") and len(some.observed) == 4
+    with pytest.raises(ValueError, match="column 'y' has nan at index 2"):
+        tw.problems.regression(frame.to_dict("list"), "a*exp(-k*x)", "y")

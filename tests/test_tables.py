@@ -338,3 +338,39 @@ def test_marks_of_nothing_are_told_where_they_are_used(cells, told, workplace):
         mark = "-999" if "-999" in told else "99"
         left = problems.regression("marks.csv", "a + b*x", "y", missing=[float(mark)]).stages[0].forward
         assert "far from all others" not in left.told
+
+
+LABVIEW = """LabVIEW Measurement\t
+Separator\tTab
+***End_of_Header***\t
+\t
+Channels\t2\t\t
+X0\t0.0\t0.0\t
+***End_of_Header***\t\t\t
+X_Value\tVoltage\tCurrent\tComment
+0.0\t1.5\t0.1\t
+0.1\t1.2\t0.2\tfirst
+0.2\t0.9\t0.3\t
+"""
+PLATE = "Plate:,P1\nRead:,570 nm\n\nWell,Dose (uM),OD\nA1,0,1.4\nA2,1,0.7\nA3,10,0.2\n\nEnd of data\nsigned, AB\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "said"),
+    [
+        (LABVIEW, ["X_Value", "Voltage", "Current", "Comment"], ["7 lines above the names left out"]),
+        (PLATE, ["Well", "Dose (uM)", "OD"], ["2 lines above the names left out", "2 lines below the table left out"]),
+        (PLATE.replace("\n\nEnd of data\nsigned, AB\n", "\n"), ["Well", "Dose (uM)", "OD"], ["2 lines above"]),
+    ],
+)
+def test_what_stands_above_and_below_a_table_is_left_out(text, names, said, workplace):
+    (workplace / "export.txt").write_text(text)
+    table = read_table("export.txt")
+    assert list(table) == names and len(table[names[1]]) == 3
+    assert all(part in str(table) for part in said)
+
+
+def test_a_short_line_within_a_table_is_no_end_of_it(workplace):
+    (workplace / "broken.csv").write_text("x,y,z\n1,2,3\n4,5,6\n7,8\n9,10,11\n")
+    with pytest.raises(ValueError, match="line 4 has 2 cells where the names are 3"):
+        read_table("broken.csv")

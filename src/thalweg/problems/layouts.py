@@ -19,6 +19,8 @@ PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzm
 QUANTITY = re.compile(r"[<>~≈=±]?\s*[+-]?\.?\d")  # how a cell begins that is no unit, though perhaps no number
 MOST_UNITS = 2  # lines below the names
 MOST_ABOVE = 200  # lines above them
+MOST_BELOW = 20  # lines below the table, after a blank one
+HEADED = re.compile(r"\*\*\*End_of_Header\*\*\*")  # below which LabVIEW begins anew
 
 Row = tuple[int, list[str]]  # the line where it stands, from 1, and its cells
 
@@ -71,11 +73,15 @@ def layout(text: str, names: Sequence[str] | None) -> Layout:
     told = re.fullmatch(r"\s*sep=(.)\s*", lines[0])
     # A comment becomes an empty line, so that its quotes mean nothing and the lines below keep their numbers.
     source = ["" if i in comments or (told and i == 0) else REMARK.sub(r"\1", line) for i, line in enumerate(lines)]
-    split = _split(source, told[1] if told else None)
+    headed = max((i + 1 for i, line in enumerate(source) if HEADED.match(line)), default=0)
+    source[:headed] = [""] * headed
+    split, below = _above_the_last_words(source, told[1] if told else None)
     rows = split.rows[split.above :]
     said = [f"separated by {SEPARATORS[split.separator]}"] if split.width > 1 else []
-    if split.above:
-        said.append(f"{_count(split.above, 'line')} above the names left out")
+    if above := split.above + headed:
+        said.append(f"{_count(above, 'line')} above the names left out")
+    if below:
+        said.append(f"{_count(below, 'line')} below the table left out")
     header, rows = _header(rows, split, comments, names, said)
     return arranged(header, rows, said, rownames=split.separator != "," or source[rows[-1][0] - 1].startswith('"'))
 
@@ -95,6 +101,23 @@ def arranged(names: list[str], rows: list[Row], said: list[str], rownames: bool)
     units = next((n for n in range(MOST_UNITS, 0, -1) if _are_of_units(rows[:n], rows[n:])), 0)
     said += [f"line {line} with units left out" for line, _ in rows[:units]]
     return Layout(names, rows[units:], said)
+
+
+def _above_the_last_words(lines: list[str], told: str | None) -> tuple[_Split, int]:
+    """The lines in cells, and how many lines after a blank one at their end are none of the table."""
+    try:
+        return _split(lines, told), 0
+    except ValueError:
+        for blank in [i for i in reversed(range(1, len(lines))) if not lines[i].strip()]:
+            below = [re.split(r"[\t;|, ]", line.strip())[0] for line in lines[blank:] if line.strip()]
+            if len(below) > MOST_BELOW or any(map(is_value, below)):  # observations, and no words
+                break
+            if below:
+                try:
+                    return _split(lines[:blank], told), len(below)
+                except ValueError:
+                    continue
+        raise
 
 
 def _split(lines: list[str], told: str | None) -> _Split:
@@ -146,7 +169,7 @@ def _extent(rows: list[Row]) -> tuple[int, int]:
         same = all(widths[i] == width or filled[i] <= width < widths[i] for i in below)
         named = (
             filled[above] == width == body - 1 and all(widths[i] == body for i in below[1:]) and len(below) > 1
-        )  # rows with names
+        ) and any(is_value(cell) for cell in rows[above + 1][1])  # rows with names, and no names themselves
         if (same or named) and (above == 0 or len(below) > 2):
             return above, width
     width = widths[0]

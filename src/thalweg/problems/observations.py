@@ -1,5 +1,6 @@
 """Observations of a fit: columns of numbers, their standard deviations, and the loss of what a model leaves."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -69,6 +70,18 @@ def deviations(sigma: Any, absolute: Any, table: Any, columns: list[str], m: int
             "finite; leave out the observation, or give its error."
         )
     return np.full(m, values) if values.ndim == 0 else values
+
+
+def complete(frame: Any, names: Sequence[str], told: str) -> tuple[dict[str, np.ndarray], str]:
+    """The columns of a data frame in the rows that have a cell in all that are named, and what was left out."""
+    columns = {name: np.asarray(frame[name]) for name in frame}
+    lacking = {name: np.array([cell is None or cell != cell for cell in columns[name].tolist()]) for name in names}
+    gone = np.any(list(lacking.values()), axis=0)
+    if not gone.any():
+        return columns, told
+    where = ", ".join(f"{name!r}" for name, lacks in lacking.items() if lacks.any())
+    left = f"{gone.sum()} of {len(gone)} rows left out where {where} is missing"
+    return {name: cells[~gone] for name, cells in columns.items()}, "; ".join(filter(None, [told, left]))
 
 
 def column(table: Any, name: str) -> np.ndarray:

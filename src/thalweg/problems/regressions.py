@@ -145,8 +145,8 @@ def regression(
     Args:
         data: the path of a file, as ``read_table`` reads it: separated by commas, semicolons, tabs or blanks, with
             decimal points or commas, .xlsx, .parquet; or a mapping of columns, each of shape (m,), such as a dict of
-            arrays or a data frame. Rows of a file in which a column that is used has no number (NA, an empty cell) are
-            left out; what was read stands in ``problem.stages[0].forward.told``.
+            arrays or a data frame. Rows of a file or a frame in which a column that is used has no number (NA, an empty
+            cell) are left out; what was read stands in ``problem.stages[0].forward.told``.
         model: a formula (``thalweg.formula``) of the predicted response, such as "b1*(1-exp(-b2*x))". A column with
             blanks or signs in its name stands in quotes: "a + b*'CO(GT)'".
         y: the column that it predicts.
@@ -214,6 +214,8 @@ def regression(
     if isinstance(table, Table):
         table = table.complete((y, *predictors, *([weights] if weights in columns else [])), list(groups_of))
         told = str(table)
+    elif type(data).__module__.partition(".")[0] == "pandas":
+        table, told = observations.complete(table, (y, *predictors, *([weights] if weights in columns else [])), told)
     parts = grouping.of(groups_of, found, table)
     members = grouping.members(parts, found)
     found = tuple(name for parameter in found for name in members[parameter])
