@@ -192,3 +192,13 @@ def test_decrement_of_newton_is_half_the_slope_along_its_step():
     for method in M.Newton(learning_rate=0.5), M.Newton(learning_rate=0.5, saddle_free=True):
         fits = tw.solve(problem, method, until=tolerances.decrement(1e-6))
         assert fits.steps.item() == (promise / (1 + promise) <= 1e-6).argmax() and said(fits) == ["decrement"]
+
+
+@pytest.mark.parametrize("wall", [10.0, 1e6])
+def test_a_trial_at_a_wall_is_no_end(wall):
+    """At x = wall the loss is infinite, so that a trial there is held and has no step left: the search goes on."""
+    problem = tw.Problem(
+        loss=lambda x: -0.01 * jnp.log(1 - x[0] / wall) - 10 * x[0] / wall, start=[0.0], domain=(0.0, wall)
+    )
+    fits = tw.solve(problem, tw.methods.LBFGS(bounded=True))
+    np.testing.assert_allclose(fits.x.values.ravel(), 0.999 * wall, rtol=1e-6)

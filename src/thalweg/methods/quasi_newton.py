@@ -165,10 +165,10 @@ class LBFGS:
         failed = ~serves & (jnp.all(box.project(x + following.length * p) == x) | ~down)
         new_ends = box.walls(ends, x, there, jnp.isfinite(tried + beyond.slope))
 
-        held = box.held(x, g) | box.held(there, g_there)
+        known = search.promised(promise, here, x, s, moves, serves)  # of the trial, before what is held is left out
+        moved, held = s, box.held(x, g) | box.held(there, g_there)
         s, y = jnp.where(held, 0, s), jnp.where(held, 0, g_there - g)
         newer, fresh = serves & (product(s, y) > 0), jnp.all(steps[-1] == 0)
-        known = search.promised(promise, here, x, s, moves, serves)
         promise = jnp.where(fresh, jnp.inf, known)
         steps, changes = (
             jnp.where(failed, 0, jnp.where(newer, jnp.concatenate([old[1:], new[None]]), old))
@@ -176,7 +176,7 @@ class LBFGS:
         )
         x, value, g = pick(moves, (there, tried, g_there), (x, value, g))
         held, free = box.held(x, g), box.free(x, g)
-        arrived, following = following.seen(here.value, value, free, s, moves)
+        arrived, following = following.seen(here.value, value, free, moved, moves)
         anew = serves | failed
         p = jnp.where(anew, _two_loops(free, jnp.where(held, 0, steps), jnp.where(held, 0, changes)), p)
         first = following.again(jnp.where(jnp.all(steps[-1] == 0), first_length(free, x), 1))

@@ -158,9 +158,9 @@ def _completed(
     if not values:  # the formula is linear in all, and its best point alone
         known[""] = np.zeros((1, 1))
     coefficients, squares = projected(shared.formula, best, known, shared.observed[rows], weights)
-    squares = np.where(_aliased(shared, values, best, n), np.inf, squares)
     if not values:
         coefficients, squares = np.repeat(coefficients, n, axis=0), np.repeat(squares, n)
+    squares = np.where(_aliased(shared, values, best, n), np.inf, squares)
     columns = {**values, **dict(zip(best, coefficients.T, strict=True))}
     return np.stack([columns[name] for name in shared.names], axis=1), squares
 
