@@ -13,7 +13,7 @@ from thalweg.command.points import read_points
 
 X = np.linspace(0, 5, 12)
 Y = 3 * np.exp(-0.7 * X) + 0.05 * np.random.default_rng(0).normal(size=X.size)
-DECAY = 'solve data.csv --model "a*exp(-k*x)" --y y'
+DECAY = 'solve data.csv --model "a*exp(-k*x)" --y y --start a=1,k=1'
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_without_points_the_data_are_predicted_and_a_failed_fit_answers_nothing(
     assert (status, err) == (0, "") and rows(out, "x")["5"]
     assert_array_equal(pd.read_csv("at.csv").x, X)
     status, out, err = call(
-        'solve data.csv --model "a*log(k-9-x)" --y y --profile --derive u=a --at x=1 --out fit.json'
+        'solve data.csv --model "a*log(k-9-x)" --y y --start a=1,k=1 --profile --derive u=a --at x=1 --out fit.json'
     )
     assert (status, err) == (1, "") and "\nno fit is finite, so that there is nothing to ask of the best one\n" in out
     assert "derived" not in json.loads((folder / "fit.json").read_text())

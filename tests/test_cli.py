@@ -253,7 +253,11 @@ def test_figures_are_drawn(line, panels, call, monkeypatch):
 def test_every_problem_and_method_can_be_typed_by_its_name():
     objects = {"FirstOrder", "Method", "Report", "from_optax", "from_optimistix", "from_scipy"}
     for room, typed, left in (
-        (tw.problems, words.PROBLEMS, {"nist", "regression", "start_ranges"}),  # paths of files; a word about a problem
+        (
+            tw.problems,
+            words.PROBLEMS,
+            {"guesses", "nist", "regression", "start_ranges"},
+        ),  # paths of files; a word about a problem
         (tw.methods, words.METHODS, objects),
     ):
         public = {name: value for name, value in vars(room).items() if name in room.__all__ and callable(value)}

@@ -211,11 +211,12 @@ def regression(
     found = tuple(name for name in parsed.names if name not in predictors)
     if not found:
         raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
+    used = (y, *predictors, *([weights] if weights in columns else []))
     if isinstance(table, Table):
-        table = table.complete((y, *predictors, *([weights] if weights in columns else [])), list(groups_of))
+        table = table.complete(used, list(groups_of))
         told = str(table)
-    elif type(data).__module__.partition(".")[0] == "pandas":
-        table, told = observations.complete(table, (y, *predictors, *([weights] if weights in columns else [])), told)
+    elif type(data).__module__.startswith("pandas."):
+        table, told = observations.complete(table, used, told)
     parts = grouping.of(groups_of, found, table)
     members = grouping.members(parts, found)
     found = tuple(name for parameter in found for name in members[parameter])
