@@ -213,8 +213,7 @@ def regression(
         raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
     used = (y, *predictors, *([weights] if weights in columns else []))
     if isinstance(table, Table):
-        table = table.complete(used, list(groups_of))
-        told = str(table)
+        told = str(table := table.complete(used, list(groups_of)))
     elif type(data).__module__.startswith("pandas."):
         table, told = observations.complete(table, used, told)
     parts = grouping.of(groups_of, found, table)
