@@ -236,8 +236,7 @@ def regression(
     more = (places.ranges, said, told, parts, known, *given)
     fitted = Model(parsed, free, values, y, response, about.fixed, bool(about.bounds), *more)
     error = observations.loss_of(response, y, deviations, absolute_sigma, loss, f_scale)
-    error = prior_knowledge.beside(error, known)
-    return fitted.problem(name, places.start, places.domain, loss=error)
+    return fitted.problem(name, places.start, places.domain, loss=prior_knowledge.beside(error, known))
 
 
 def _read(
