@@ -7,7 +7,6 @@ import pytest
 import thalweg as tw
 
 SEARCHES = {"BFGS": tw.methods.BFGS(), "LBFGS": tw.methods.LBFGS(), "NewtonCG": tw.methods.NewtonCG()}
-CONVERGED = 0
 STALLED, EXHAUSTED = 1, 3
 
 
@@ -38,12 +37,12 @@ def steep():
 )
 def test_in_float32_no_search_goes_round_at_a_minimum(case):
     problem, starts = case()
-    fits = tw.solve(problem, SEARCHES, starts, dtype="float32")
+    fits = tw.solve(problem, SEARCHES, starts, gtol=1e-6, dtype="float32")
     assert not (fits.outcome == EXHAUSTED).any()
     assert (fits.gradient_norm < 0.01).all()
     if case is local_minimum:
         local = np.abs(fits.loss - 3.98658) < 1e-4
-        assert local.sum("start").min() >= 4 and fits.outcome.where(local, STALLED).isin([CONVERGED, STALLED]).all()
+        assert local.sum("start").min() >= 4 and (fits.outcome.where(local, STALLED) == STALLED).all()
 
 
 @pytest.mark.parametrize("height", [1e3, pytest.param(1e6, marks=pytest.mark.slow)])

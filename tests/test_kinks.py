@@ -12,9 +12,9 @@ CENTER = np.array([1.0, 2.0])
 
 @pytest.mark.parametrize("method", ["trust-region", "BFGS", "L-BFGS-B", "Newton-CG"])
 def test_the_norm_is_minimized_to_its_kink(method):
-    found = tw.minimize(lambda x: jnp.linalg.norm(x - CENTER), [3.0, 3.0], method=method)
+    found = tw.minimize(lambda x: jnp.linalg.norm(x - CENTER), [3.0, 3.0], method=method, tol=1e-6)
     np.testing.assert_allclose(found.x, CENTER, atol=1e-8)
-    assert found.nit < 1000 and found.message.startswith(("Stalled", "Converged"))
+    assert found.nit < 1000 and found.message.startswith("Stalled")
 
 
 KINKS = {
@@ -27,8 +27,8 @@ KINKS = {
 @pytest.mark.parametrize("name", KINKS)
 def test_quasi_newton_methods_end_at_kinks_of_ten_components(name):
     problem = tw.Problem(loss=KINKS[name], start=np.full(10, 3.5))
-    fits = tw.solve(problem, [tw.methods.BFGS(), tw.methods.LBFGS()])
-    assert fits.outcome.isin([CONVERGED, STALLED]).all() and (fits.steps < 1000).all()
+    fits = tw.solve(problem, [tw.methods.BFGS(), tw.methods.LBFGS()], gtol=1e-6)
+    assert (fits.outcome == STALLED).all() and (fits.steps < 1000).all()
     np.testing.assert_allclose(fits.x, np.broadcast_to(np.arange(1.0, 11), fits.x.shape), atol=1e-8)
 
 
@@ -36,8 +36,8 @@ def test_quasi_newton_methods_end_at_kinks_of_ten_components(name):
 def test_a_kink_at_0_ends_where_the_rest_is_rounding_of_the_start(loss):
     """There every step gains: numbers go down to 1e-308."""
     problem = tw.Problem(loss=loss, start=[3.0, 4.0])
-    fits = tw.solve(problem, [tw.methods.BFGS(), tw.methods.LBFGS()])
-    assert fits.outcome.isin([CONVERGED, STALLED]).all() and (fits.steps < 700).all() and (fits.loss < 1e-14).all()
+    fits = tw.solve(problem, [tw.methods.BFGS(), tw.methods.LBFGS()], gtol=1e-6)
+    assert (fits.outcome == STALLED).all() and (fits.steps < 700).all() and (fits.loss < 1e-15).all()
 
 
 @pytest.mark.parametrize("method", [tw.methods.TrustRegion(), tw.methods.LBFGS(), tw.methods.adam(0.1)])

@@ -11,13 +11,11 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis.prediction import LEVEL, check_level, quantile_of
-from thalweg.analysis.refits import is_bounded, refit
+from thalweg.analysis.refits import is_bounded, refit, squares_of
 from thalweg.analysis.spread import Judged, check_plain, judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
 from thalweg.analysis.whole import Table
-from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
-from thalweg.chain.stages import Stage
 
 CLOSE = 1e-10  # parts of the quantile to which an end is found
 STRIDES = {"factor": 3.0, "maxiter": 12}  # of the search for a bracket: up to a million standard errors
@@ -112,14 +110,7 @@ def _profiled(problem: Problem) -> Problem:
         apart = jnp.sum(jnp.where(at["held"], (x - at["value"]) / at["scale"], 0))
         return jnp.append(problem.residual(there) / factor, apart)
 
-    return Problem(
-        Stage(residual),
-        loss=SquaredError(),
-        start=problem.start,
-        domain=problem.domain,
-        derivatives=problem.derivatives,
-        name=problem.name,
-    )
+    return squares_of(residual, problem)
 
 
 def _ends(profiles: "_Profiles") -> tuple[np.ndarray, np.ndarray]:

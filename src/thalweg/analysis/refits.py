@@ -1,11 +1,15 @@
 """A fit made again many times, each time with other data or with a parameter held."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from jax import Array
 
+from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
+from thalweg.chain.stages import Stage
 from thalweg.methods.levenberg_marquardt import LevenbergMarquardt
 from thalweg.problems.regressions import model_of
 from thalweg.verbs.solve import solve
@@ -33,3 +37,15 @@ def refit(problem: Problem, points: np.ndarray, cases: Any, bounded: bool) -> xr
     method = LevenbergMarquardt(bounded=bounded)
     fits = solve(problem, method, points, cases=cases, gtol=0.0, xtol=XTOL, ftol=FTOL, max_steps=MAX_STEPS)
     return fits.isel(variant=0)
+
+
+def squares_of(residual: Callable[[Array, Any], Array], problem: Problem) -> Problem:
+    """The sum of squares of a residual of x and data, with all else as the problem has it."""
+    return Problem(
+        Stage(residual),
+        loss=SquaredError(),
+        start=problem.start,
+        domain=problem.domain,
+        derivatives=problem.derivatives,
+        name=problem.name,
+    )

@@ -8,12 +8,10 @@ import xarray as xr
 from jax import Array
 
 from thalweg.analysis.prediction import LEVEL, check_level
-from thalweg.analysis.refits import is_bounded, refit
+from thalweg.analysis.refits import is_bounded, refit, squares_of
 from thalweg.analysis.spread import Judged, check_plain, judged, leverages, sigma_of
 from thalweg.analysis.uncertainties import best_fit
-from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
-from thalweg.chain.stages import Stage
 from thalweg.engine.endings import Outcome
 from thalweg.numerics.reading import nearest, whole
 
@@ -106,14 +104,7 @@ def _resampled(problem: Problem) -> Problem:
     def residual(x: Array, data: dict[str, Array]) -> Array:
         return data["weight"] * loss.weighted(problem.forward(x) - data["target"], shape)
 
-    return Problem(
-        Stage(residual),
-        loss=SquaredError(),
-        start=problem.start,
-        domain=problem.domain,
-        derivatives=problem.derivatives,
-        name=problem.name,
-    )
+    return squares_of(residual, problem)
 
 
 def _summary(found: xr.Dataset, best: xr.Dataset, problem: Problem, level: float) -> xr.Dataset:

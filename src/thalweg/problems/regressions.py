@@ -216,8 +216,7 @@ def regression(
         told = str(table := table.complete(used, list(groups_of)))
     elif type(data).__module__.startswith("pandas."):
         table, told = observations.complete(table, used, told)
-    parts = grouping.of(groups_of, found, table)
-    members = grouping.members(parts, found)
+    members = grouping.members(parts := grouping.of(groups_of, found, table), found)
     found = tuple(name for parameter in found for name in members[parameter])
     about.check_names([*members, *found], known)
     about = about.of_groups(members)
