@@ -32,6 +32,22 @@ jax.monitoring.register_event_duration_secs_listener(
     )
 )
 
+# Tests of what the compiler makes of lanes, of bits and of rounding. The other quick ones compile in 60 % of the time
+# without LLVM's expensive passes; the slow ones with all of them.
+OF_THE_COMPILER = {
+    "test_arithmetic", "test_cli", "test_floor", "test_hardware", "test_linalg", "test_limits", "test_precision",
+    "test_precisions", "test_recycled_lanes", "test_run", "test_solve", "test_traces", "test_triangles",
+    "test_trigonometry",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiler(request):
+    quick = "not slow" in request.config.option.markexpr and request.module.__name__ not in OF_THE_COMPILER
+    jax.config.update("jax_disable_most_optimizations", quick)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
 
 @pytest.fixture(scope="session")
 def nist(tmp_path_factory) -> Callable[[str], Path]:

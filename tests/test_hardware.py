@@ -91,21 +91,22 @@ def test_widths_are_as_even_as_threads_allow_and_no_wider_than_there_is_work():
     assert (
         two.width_in_step(1, 2, 4, LIGHT) == 64 and two.width_in_step(1, 2000, 4000, LIGHT) == 1
     )  # what is large is not filled up
-    assert two.width_recycled(100, 0, 10_000, 2, LIGHT) == 512 and two.width_recycled(100, 0, 1, 2, LIGHT) == 64
-    assert two.width_recycled(1 << 14, 0, 10, 500, LIGHT) == 5
-    assert two.width_recycled(1000, 10_000, 10_000, 4, LIGHT) == 32  # matrices of a step stay in cache, too
+    assert two.width_recycled(100, 0, 10_000, 2, 1, LIGHT) == 512 and two.width_recycled(100, 0, 1, 2, 1, LIGHT) == 64
+    assert two.width_recycled(1 << 14, 0, 10, 500, 1, LIGHT) == 5
+    assert two.width_recycled(1000, 10_000, 10_000, 4, 1, LIGHT) == 32  # matrices of a step stay in cache, too
+    assert two.width_recycled(100, 70_000, 10_000, 5, 1440, LONG) == 4  # a few long ones share their small algebra
     assert GPU.width_in_step(65_536, 10, 21, LIGHT) == 65_536
-    assert GPU.width_recycled(1000, 0, 10**6, 10, LIGHT) == 65_536
+    assert GPU.width_recycled(1000, 0, 10**6, 10, 1, LIGHT) == 65_536
     assert GPU.width_in_step(1 << 20, 10_000, 20_001, LIGHT) <= (1 << 26) // 10_000
     for machine in (two, GPU):
         assert machine.width_in_step(3, 2, 4, LONG) == machine.width_in_step(3, 2, 4, PYTHON) == 3
-        assert machine.width_in_step(9000, 2, 4, PYTHON) == 9000 and machine.width_recycled(100, 0, 1, 2, LONG) == 1
-        assert machine.width_recycled(100, 0, 1000, 2, EACH) == 1
+        assert machine.width_in_step(9000, 2, 4, PYTHON) == 9000 and machine.width_recycled(100, 0, 1, 2, 1, LONG) == 1
+        assert machine.width_recycled(100, 0, 1000, 2, 1, EACH) == 1
         assert [machine.width_in_step(n, 2, 4, EACH) for n in (1, 1000, 37)] == [1, 25 if machine is GPU else 10, 1]
         assert (
-            machine.width_recycled(100, 0, 1000, 2, LONG)
+            machine.width_recycled(100, 0, 1000, 2, 1, LONG)
             == machine.vector
-            < machine.width_recycled(100, 0, 1000, 2, PYTHON)
+            < machine.width_recycled(100, 0, 1000, 2, 1, PYTHON)
         )
 
 

@@ -63,7 +63,7 @@ def test_the_unit_of_a_residual_changes_nothing(name):
 def test_the_unit_of_the_loss_changes_nothing_in_float32(name):
     fits = tw.solve(loss_of(quartic, [0.0, 0.0]), NEWTONIAN[name], cases=SHORT, dtype="float32")
     assert set(said(fits, "outcome")) == {"converged"}
-    np.testing.assert_allclose(fits.x, QUARTIC, rtol=1e-4)
+    np.testing.assert_allclose(fits.x, QUARTIC, rtol=3.5e-4)  # the step that may be left by default
 
 
 @pytest.mark.parametrize("unit", [1e-12, pytest.param(1e9, marks=pytest.mark.slow)])

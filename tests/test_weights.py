@@ -144,7 +144,7 @@ def test_from_the_shell(call):
         status, out, err = call(f'solve rates.csv --model "{LAW}" --y v --sigma dv {more}')
         assert (status, err) == (0, "")
         words = "absolute" if more else "relative"
-        assert out.startswith(f"rates: v = {LAW}, 6 observations with errors dv ({words}), 1 start\n")
+        assert out.startswith(f"rates: v = {LAW}, 6 observations with errors dv ({words}), 64 starts\n")
         found = [line.split() for line in out.splitlines() if line.startswith(("A ", "B "))][:2]
         assert_allclose([float(value) for _, value, _ in found], [0.0051904, 0.4557006], rtol=1e-5)
         assert_allclose([float(error) for _, _, error in found], errors, rtol=1e-4)

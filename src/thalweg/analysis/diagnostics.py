@@ -6,7 +6,7 @@ import xarray as xr
 from thalweg.analysis.spread import check_plain, judged, leverages
 from thalweg.analysis.uncertainties import best_fit
 from thalweg.chain.problem import Problem
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 
 
 def diagnostics(fits: xr.Dataset, problem: Problem) -> xr.Dataset:

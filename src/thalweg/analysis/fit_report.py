@@ -13,7 +13,7 @@ from thalweg.analysis.spread import judged, priors_of, weights_of
 from thalweg.analysis.uncertainties import best_fit, fit_table, uncertainty
 from thalweg.chain.losses import PoissonDeviance, RobustError
 from thalweg.chain.problem import Problem
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 
 
 def fit_report(

@@ -12,7 +12,7 @@ from thalweg.analysis.uncertainties import best_fit, uncertainty
 from thalweg.chain.losses import PoissonDeviance, RobustError
 from thalweg.chain.problem import Problem
 from thalweg.problems.groups import texts
-from thalweg.problems.regressions import Model, model_of
+from thalweg.problems.models import Model, model_of
 
 BANDS = ("confidence_low", "confidence_high", "prediction_low", "prediction_high")
 CURVE = 400  # points on the curve of a model
@@ -33,6 +33,8 @@ def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
         - where the loss has a sigma, ``sigma`` (observation) in [y]; of counts it is the root of what is predicted;
         - where the loss is robust, ``weight`` (observation), how much each counts, 1 for what is well within f_scale;
         - where parameters go by groups, ``group`` (observation), in words;
+        - of several responses, ``response`` (observation), which of them it is, and of a curve ``curve_response``
+          (point);
         - where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor: ``predictor``
           (observation), and the ``model`` (point) in [y] over 400 values ``grid`` (point) of its range, or of that of
           each group, one after the other, named by ``curve`` (point), with the bands of ``prediction`` (point) in [y],
@@ -67,13 +69,16 @@ def fitted(fits: xr.Dataset, problem: Problem, log: bool = False) -> xr.Dataset:
     if isinstance(problem.loss, RobustError):
         columns["weight"] = ("observation", weights_of(problem, residual))
         said = {"loss": problem.loss.kind, "f_scale": float(problem.loss.f_scale)}
-    if model and model.groups:
-        columns["group"] = ("observation", _joined(model, model.predictors))
+    if model and (named := _joined(model, model.predictors)) is not None:
+        columns["group"] = ("observation", named)
+    if model and model.responses:
+        columns["response"] = ("observation", model.predictors[model.responses.column])
     if model and predictor:
         at = _curves(model, predictor, log)
         bands = prediction(best, problem, at)
         columns |= {"predictor": ("observation", model.predictors[predictor]), "grid": ("point", at[predictor])}
-        columns |= {"curve": ("point", _joined(model, at))} if model.groups else {}
+        columns |= {} if (named := _joined(model, at)) is None else {"curve": ("point", named)}
+        columns |= {"curve_response": ("point", at[model.responses.column])} if model.responses else {}
         columns["model"] = ("point", bands["predicted"].values)
         columns |= {name: bands[name].variable for name in BANDS if np.isfinite(bands[name]).any()}
     return spread.assign(columns).assign_attrs(
@@ -93,14 +98,16 @@ def _only_predictor(model: Model | None) -> str:
     return used[0] if len(used) == 1 else ""
 
 
-def _joined(model: Model, at: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The group of each value of the predictors in words, of several groupings together: "A, north"."""
-    words = [texts(at[column]) for column in dict.fromkeys(group.column for group in model.groups)]
-    return np.array([", ".join(row) for row in zip(*words, strict=True)])
+def _joined(model: Model, at: Mapping[str, np.ndarray], responses: bool = False) -> np.ndarray | None:
+    """The group of each value of the predictors in words, of several groupings together: "A, north"; or None."""
+    groups = [group for group in model.groups if responses or group != model.responses]
+    words = [texts(at[column]) for column in dict.fromkeys(group.column for group in groups)]
+    return np.array([", ".join(row) for row in zip(*words, strict=True)]) if words else None
 
 
 def _along(known: np.ndarray, log: bool) -> np.ndarray:
     """Values over the range of these, even in their logarithm where that is asked for and they are positive."""
+    known = known[np.isfinite(known)]
     shown = known[known > 0] if log and known.max() > 0 else known
     return (np.geomspace if log and shown.min() > 0 else np.linspace)(shown.min(), shown.max(), CURVE)
 
@@ -108,9 +115,9 @@ def _along(known: np.ndarray, log: bool) -> np.ndarray:
 def _curves(model: Model, predictor: str, log: bool) -> dict[str, np.ndarray]:
     """Values of the predictor over its range, in each group over its own, and these groups."""
     known = model.predictors[predictor]
-    if not model.groups:
+    names = _joined(model, model.predictors, responses=True)
+    if names is None:
         return {predictor: _along(known, log)}
-    names = _joined(model, model.predictors)
     first = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
     grids = [_along(known[rows], log) for rows in first.values()]
     columns = {group.column for group in model.groups}

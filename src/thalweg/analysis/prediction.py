@@ -15,7 +15,7 @@ from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.numerics.reading import nearest, real
 from thalweg.problems import groups as grouping
-from thalweg.problems.regressions import Model, model_of
+from thalweg.problems.models import Model, model_of
 
 LEVEL = 0.95
 
@@ -41,7 +41,8 @@ def prediction(
         fits: what ``solve`` returned, or a selection of it.
         problem: the problem that was solved, whose loss is a ``SquaredError``, ``RobustError`` or ``PoissonDeviance``.
         at: values of each predictor, in its own units, numbers or arrays of n, and the group of each where parameters
-            go by groups; of a ``problems.regression`` or ``problems.nist`` alone. Without it, at the data.
+            go by groups, and of several responses which of them it is, else all; of a ``problems.regression`` or
+            ``problems.nist`` alone. Without it, at the data.
         level: of the bands, a pure number between 0 and 1.
         sigma: the standard deviation of new observations, in [y], a number or n of them; at the data it is that of
             the loss. None where that is no ``SquaredError``.
@@ -81,9 +82,8 @@ def prediction(
         given = sigma_of(problem) if sigma is None else sigma
     else:
         predictors = _points(model, at)
-        unknown = 1.0 if problem.loss.sigma is None else np.nan
         y, g = _elsewhere(model, predictors, np.asarray(best["x"], np.float64))
-        given = unknown if sigma is None else sigma
+        given = _known(model, predictors, problem.loss.sigma) if sigma is None else sigma
     deviation = np.broadcast_to(real(given if normal else np.nan).ravel(), y.shape) * float(spread.scale)
     error, quantile = errors_of(np.asarray(g), spread), quantile_of(problem, spread, level)
     dim = "observation" if at is None else "point"
@@ -102,6 +102,17 @@ def prediction(
         | {name: (dim, values, units) for name, values in columns.items()},
         attrs={"problem": problem.name, "level": float(level)},
     )
+
+
+def _known(model: Any, predictors: Mapping[str, np.ndarray], sigma: Any) -> Any:
+    """The standard deviation of new observations: 1 without one, that of all observations of a response where these
+    have the same, of several responses, and else NaN."""
+    if sigma is None or model.responses is None:
+        return 1.0 if sigma is None else np.nan
+    which, own = model.responses, np.asarray(sigma)[: len(model.observed)]
+    codes = which.codes(model.predictors[which.column])
+    each = [own[codes == i] for i in range(len(which.labels))]
+    return np.array([part[0] if np.ptp(part) == 0 else np.nan for part in each])[which.codes(predictors[which.column])]
 
 
 def check_level(level: float) -> None:
@@ -145,6 +156,11 @@ def _points(model: Model | None, at: Any) -> dict[str, np.ndarray]:
         if name not in model.predictors:
             raise ValueError(nearest(str(name), model.predictors, "a predictor of the model"))
     values = {}
+    which = model.responses
+    if which is not None and which.column not in at:  # each point is one of every response
+        many = max((np.size(column) for column in at.values()), default=1)
+        at = {name: np.tile(np.broadcast_to(column, (many,)), len(which.labels)) for name, column in at.items()}
+        at[which.column] = np.repeat(which.labels, many)
     for name in model.predictors:
         if name not in at:
             raise ValueError(f"at has no values of {name!r}, which the model predicts from; give one for each point.")

@@ -11,7 +11,7 @@ from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.methods.levenberg_marquardt import LevenbergMarquardt
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 from thalweg.verbs.solve import solve
 
 # L is flat at a minimum: where it has stopped falling, x is right to the square root of this in standard errors.

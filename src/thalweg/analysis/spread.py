@@ -13,8 +13,8 @@ from jax import Array
 from thalweg.chain import targets
 from thalweg.chain.losses import OfTarget, PoissonDeviance, RobustError, SquaredError
 from thalweg.chain.problem import Problem
+from thalweg.problems.models import model_of
 from thalweg.problems.priors import Priors
-from thalweg.problems.regressions import model_of
 
 FLAT = 1e-8  # the cosine of the residual with a column of J that is rounding: 1e-10 at true minima
 EXACT = 1e-13  # parts of the target to which residuals are rounding, whose cosines say nothing

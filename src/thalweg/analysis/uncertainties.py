@@ -12,7 +12,7 @@ from thalweg.analysis.selection import coordinates
 from thalweg.analysis.spread import Spread, check_residuals, judged, judged_at, rounding_of
 from thalweg.analysis.whole import Table
 from thalweg.chain.problem import Problem
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 
 SAME = 1e-10  # of a loss, to which fits of the same minimum agree
 BATCH_BYTES = 2**24  # of the Jacobians that are decomposed together

@@ -16,7 +16,7 @@ from thalweg.command.questions import Questions
 from thalweg.fitting import reports
 from thalweg.fitting.answers import Answers
 from thalweg.fitting.sameness import is_regression
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 
 MOST_ROWS = 20  # of predictions in the terminal
 COLUMNS = ("predicted", "standard_error", "confidence_low", "confidence_high", "prediction_low", "prediction_high")
@@ -102,7 +102,7 @@ def _predicted(fits: Any, problem: Problem, points: Any, level: float) -> Any:
     if points is None:
         return analysis.prediction(fits, problem, None, level)
     model, sigma = model_of(problem), problem.loss.sigma
-    at = {name: points[name] for name in model.predictors} if model else {}
+    at = {name: points[name] for name in model.predictors if name in points} if model else {}
     errors = points.get(model.sigma) if model and model.sigma else None
     if errors is None and sigma is not None and np.ptp(sigma) == 0:  # of all observations, and so of others
         errors = float(np.ravel(sigma)[0])
@@ -167,7 +167,7 @@ def _predictions(known: Answers) -> list[str]:
     head = [*predictors, "predicted", "standard error", f"{share} confidence", f"{share} prediction"]
     rows = [
         [
-            *(f"{row[name]:.6g}" for name in predictors),
+            *(row[name] if isinstance(row[name], str) else f"{row[name]:.6g}" for name in predictors),
             f"{row['predicted']:#.7g}",
             f"{row['standard_error']:#.5g}",
             *(_interval(row[f"{band}_low"], row[f"{band}_high"]) for band in ("confidence", "prediction")),

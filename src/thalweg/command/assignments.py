@@ -6,7 +6,7 @@ and so do bounds, ``b1=0:``, and what is fixed, ``b1=0``.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from thalweg.command.options import Beginning
 from thalweg.command.parameters import number
 from thalweg.numerics.reading import nearest
 from thalweg.problems import guesses, start_ranges
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 
 Box = tuple[np.ndarray, np.ndarray]
 _WORD = re.compile(r"[^\W\d]\w*")  # that may be the name of a parameter
@@ -52,8 +52,8 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
 
 def fitted(
     word: str,
-    model: str,
-    y: str,
+    model: str | Mapping[str, str],
+    y: str | None,
     begin: Beginning,
     sigma: str | None = None,
     groups: Sequence[str] = (),
@@ -68,7 +68,8 @@ def fitted(
         raise ValueError(
             "--start is without names, but parameters of a model have some; write e.g. --start b1=500,b2=1e-4."
         )
-    theirs = set(_WORD.findall(" ".join(others))).difference(_WORD.findall(model))
+    own = model if isinstance(model, str) else " ".join(model.values())
+    theirs = set(_WORD.findall(" ".join(others))).difference(_WORD.findall(own))
     said = (
         given or {},
         read_ranges(begin.ranges),
@@ -200,10 +201,23 @@ def read_priors(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     return priors
 
 
-def read_sigma(text: str | None) -> str | float | None:
-    """``--sigma``: a number, or else the name of a column."""
+def read_sigma(text: str | None) -> str | float | dict[str, str | float] | None:
+    """``--sigma``: a number, or else the name of a column; of several responses, one for each, ``A=0.1,B=errors``."""
+    if text is None:
+        return None
+    if "=" not in text:
+        return _number_or_name(text)
+    pairs = [_parted(part) for part in words.split(text, ",")]
+    if not all(name and said for name, said in pairs):
+        raise ValueError(
+            f"--sigma is {text!r}, but of several responses it is one for each; write e.g. --sigma A=0.1,B=errors."
+        )
+    return {name: _number_or_name(said or "") for name, said in pairs}
+
+
+def _number_or_name(text: str) -> str | float:
     try:
-        return None if text is None else float(text)
+        return float(text)
     except ValueError:
         return text
 

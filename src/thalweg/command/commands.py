@@ -18,7 +18,8 @@ from thalweg.fitting.answers import Answers
 from thalweg.fitting.sameness import is_regression
 from thalweg.fitting.search import MOST_STEPS, REGRESSION, Search, search
 from thalweg.methods.box import keeps
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
+from thalweg.problems.responses import parted
 from thalweg.verbs.run import run as run_all
 from thalweg.verbs.solve import solve as solve_all
 
@@ -53,7 +54,7 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     _check_file(options.out)
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
-    asked = [_asked(problem, options, model) for model in options.models or (None,)]
+    asked = [_asked(problem, options, model) for model in _models(options)]
     reports.check_comparable([chosen for chosen, _ in asked])
     questions = options.questions
     answers.check(questions, [chosen for chosen, _ in asked], options.table, options.figure is not None)
@@ -130,10 +131,18 @@ def _drawn(option: str, fits: Any, chosen: Problem, log: str | None) -> Any:
     return plot.waterfall(fits)
 
 
-def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem, Any]:
+def _models(options: SolveOptions) -> list[Any]:
+    """The models that are fitted one after the other; those that name each a response of its own are one."""
+    named = {left: right for left, right in map(parted, options.models) if left is not None}
+    if len(named) == len(options.models) > 1:
+        return [named]
+    return [*options.models] or [None]
+
+
+def _asked(word: str, options: SolveOptions, model: Any) -> tuple[Problem, Any]:
     """What is to be solved, and where it begins: --model and --y go with a table, and with nothing else."""
     columns = {"--model": model, "--y": options.y}
-    if not words.is_table(word, model):
+    if not words.is_table(word, options.model):
         of_tables = {f"--{'as' if key == 'rename' else key}": value for key, value in options.table.items()}
         of_tables |= {f"--{key.replace('_', '-')}": value for key, value in options.errors.items()}
         of_tables |= {"--group": options.groups or None, "--prior": options.priors or None}
@@ -144,7 +153,7 @@ def _asked(word: str, options: SolveOptions, model: str | None) -> tuple[Problem
                     "observations only."
                 )
         return assignments.posed(word, options.beginning)
-    if model is None or options.y is None:
+    if model is None or (options.y is None and isinstance(model, str) and parted(model)[0] is None):
         missing = " and no ".join(option for option, given in columns.items() if given is None)
         raise ValueError(
             f"{word} is a table, but there is no {missing}; write e.g. thalweg solve {word} "

@@ -77,10 +77,14 @@ class SolveOptions:
             show_default=False,
             allow_leading_hyphen=True,
             help="For a CSV file: the formula that predicts y; its names that are no columns are fitted. Of several "
-            "models, each given by --model, a table compares the fits.",
+            "models, each given by --model, a table compares the fits; models that name each its own response, "
+            '"A = a*exp(-k*t)", are fitted together.',
         ),
     ] = ()
-    y: Annotated[str | None, Parameter(help="For a CSV file: the column that the model predicts.")] = None
+    y: Annotated[
+        str | None,
+        Parameter(help='For a CSV file: the column that the model predicts, or a formula of columns: "log(k)".'),
+    ] = None
     where: Annotated[
         str | None,
         Parameter(allow_leading_hyphen=True, help="Which rows of the table to use: \"0<x<5 and site=='north'\"."),
@@ -105,7 +109,11 @@ class SolveOptions:
         Literal[".", ","] | None, Parameter(help="The decimal mark, where the cells of the table leave it open.")
     ] = None
     sigma: Annotated[
-        str | None, Parameter(help="For a CSV file: the column of the standard deviations of y, or a number for all.")
+        str | None,
+        Parameter(
+            help="For a CSV file: the column of the standard deviations of y, or a number for all; of several "
+            "responses one for each, A=0.1,B=errors."
+        ),
     ] = None
     absolute_sigma: Annotated[
         bool,

@@ -13,7 +13,7 @@ import numpy as np
 from thalweg.command import words
 from thalweg.command.parameters import number
 from thalweg.numerics.reading import nearest
-from thalweg.problems.regressions import Model
+from thalweg.problems.models import Model
 from thalweg.problems.tables import STANDARD_INPUT, read_table
 
 POINTS = 21  # of a range without a step
@@ -39,7 +39,7 @@ def read_points(given: Sequence[str], model: Model, table: Mapping[str, Any]) ->
         if name in values:
             raise ValueError(f"--at of {name} is given twice; give it once.")
         values[name] = _values(named[4], name)
-    for name in model.predictors:
+    for name in _needed(model):
         if name not in values:
             raise ValueError(f'--at has no values of {name!r}, which the model predicts from; add --at "{name}=1".')
     count = int(np.prod([float(column.size) for column in values.values()]))
@@ -47,6 +47,11 @@ def read_points(given: Sequence[str], model: Model, table: Mapping[str, Any]) ->
         raise ValueError(f"--at has {count} points, but up to {MOST} are predicted; take longer steps.")
     grid = np.meshgrid(*values.values(), indexing="ij")
     return {name: column.ravel() for name, column in zip(values, grid, strict=True)}
+
+
+def _needed(model: Model) -> list[str]:
+    """The predictors of which points need values: all, but that which tells responses apart."""
+    return [name for name in model.predictors if model.responses is None or name != model.responses.column]
 
 
 def _values(text: str, name: str) -> np.ndarray:
@@ -80,7 +85,7 @@ def _of_table(path: str, model: Model, how: Mapping[str, Any]) -> dict[str, np.n
     if renames := {new: old for new, old in how.get("rename", {}).items() if old in table}:
         table = table.renamed(renames)
     values = {}
-    for name in [*model.predictors, *([model.sigma] if model.sigma in table else [])]:
+    for name in [*_needed(model), *([model.sigma] if model.sigma in table else [])]:
         if name not in table:
             raise ValueError(f"{path} has no column {name!r}, which the model predicts from; add it.")
         if meaning := table.read(name)[1]:

@@ -55,7 +55,8 @@ class Hardware:
     tile_components: int = 1 << 17  # components of x in one tile of ``run``: its state stays in cache
     widest_recycled: int = 512  # lanes of a tile of ``solve``
     tile_bytes: int = 1 << 17  # of a tile of ``solve``, its states and their matrices, which stay in cache
-    long: int = 64  # components of y from which ``solve`` runs along them, and not along lanes
+    long: int = 64  # components of y from which ``solve`` runs along them, and not along lanes, in tiles of so many
+    long_bytes: int = 5 << 16  # bytes: with half as many the few lanes wait for their small algebra
     chunk_bytes: int = 12 << 20  # of what one call records; each call costs a quarter of a millisecond
     most_steps: int = 500  # of one call of ``run``, so that Ctrl-C and the progress bar need not wait long
     block: int = 8  # steps of ``solve`` between two looks for lanes that are done
@@ -87,14 +88,15 @@ class Hardware:
         width = -(-lanes // tiles)
         return width if cost.dear or components > self.small else self.filled(width, dimension)
 
-    def width_recycled(self, size: int, matrices: int, items: int, dimension: int, cost: "Cost") -> int:
+    def width_recycled(self, size: int, matrices: int, items: int, dimension: int, outputs: int, cost: "Cost") -> int:
         """Lanes of a tile of ``solve``: as many lanes of ``size`` bytes, and of matrices in a step, as stay in cache,
-        no more than there is work; few where an evaluation is dear, since the last lanes to end have vacant ones beside
-        them, and one where the host is called for each.
+        no more than there is work; few where an evaluation of so many ``outputs`` is dear, since the last lanes to end
+        have vacant ones beside them, and one where the host is called for each.
 
         Small and cheap lanes are filled up, so that a start gives the same bits alone and among others.
         """
-        most = int(np.clip(self.tile_bytes // (size + matrices), 1, self.widest_recycled))
+        room = max(self.tile_bytes, self.long_bytes) if outputs >= self.long else self.tile_bytes
+        most = int(np.clip(room // (size + matrices), 1, self.widest_recycled))
         share = -(-items // self.threads)
         if cost.alone:
             return 1

@@ -90,7 +90,8 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     else:
         needs = isinstance(method, NeedsRoom)
         matrices = method.workspace(of.outputs, problem.dimension, dtype.itemsize) if needs else 0
-        width = hardware.width_recycled(size(of.lane), matrices, items.total, problem.dimension, of.cost)
+        lane = size(of.lane)
+        width = hardware.width_recycled(lane, matrices, items.total, problem.dimension, of.outputs, of.cost)
     lanes = min(hardware.threads * width, items.total)
     if isinstance(method, NeedsRoom):
         check_matrices(problem, name, method, lanes, dtype)

@@ -14,7 +14,8 @@ from thalweg.fitting import files, reports
 from thalweg.fitting.search import MOST_STEPS, REGRESSION, Search, search
 from thalweg.methods.levenberg_marquardt import LevenbergMarquardt
 from thalweg.methods.method import Method
-from thalweg.problems.regressions import model_of, regression
+from thalweg.problems.models import model_of
+from thalweg.problems.regressions import regression
 from thalweg.verbs.solve import solve
 
 FIGURES = (".jpg", ".pdf", ".png", ".svg")
@@ -99,8 +100,8 @@ class Fit:
 
 def fit(
     data: Any,
-    model: str,
-    y: str,
+    model: str | Mapping[str, str],
+    y: str | None = None,
     start: Mapping[str, float] | None = None,
     domain: Mapping[str, tuple[float, float]] | None = None,
     *,

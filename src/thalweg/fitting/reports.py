@@ -16,10 +16,11 @@ from thalweg.engine.endings import Ending, Outcome, why
 from thalweg.fitting.sameness import Sameness, is_regression
 from thalweg.fitting.search import Search
 from thalweg.methods.method import Bounded, Method
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 
 MOST_VARIANTS = 40  # in a table, else the best half as many
 MOST_CORRELATED = 8  # parameters in a matrix of correlations
+UNLIKE = 3.0  # how often the residuals of one response may be those of another without a word
 MOST_COMPONENTS = 10  # of x in a table
 ENDS = sorted({ending.outcome for ending in Ending})  # a fit does not cycle or move
 
@@ -133,7 +134,7 @@ def _heading(fits: Any, problem: Problem) -> str:
         means += [f" and priors of {', '.join(priors_of(problem))}"] if priors_of(problem) else []
         parts.insert(0, f"{observations_of(problem)} observations{''.join(means)}")
     if model:
-        parts.insert(0, f"{model.response} = {model.formula.text}")
+        parts.insert(0, model.text)
     return f"{problem.name}: {', '.join(parts)}"
 
 
@@ -154,6 +155,7 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
         *aligned([["parameter", "value", "standard error"], *rows]),
         "",
         *_criteria(best, problem),
+        *_responses(best, problem),
         f"the best fit is start {int(best.start)} of {best.variant.item()}, {ended}",
     ]
     free = np.flatnonzero(~spread.at_bound.values)
@@ -181,6 +183,28 @@ def _criteria(best: Any, problem: Problem) -> list[str]:
             beyond = int(np.sum(np.abs(judged(best, problem).residual) > loss.f_scale))
             likely = f"{loss.kind} loss {best.loss.item():.6g}, {beyond} residuals beyond {loss.f_scale:g}"
     return [f"{left}, sum of squares {squares}", likely]
+
+
+def _responses(best: Any, problem: Problem) -> list[str]:
+    """What is left of each of several responses, and a word where one of them outweighs the others."""
+    model = model_of(problem)
+    if model is None or model.responses is None:
+        return []
+    residual = np.asarray(judged(best, problem).residual)
+    codes = model.responses.codes(model.predictors[model.responses.column])
+    sizes = [float(np.sqrt(np.mean(residual[codes == i] ** 2))) for i in range(len(model.responses.labels))]
+    each = [f"{size:.6g} of {name}" for name, size in zip(model.responses.labels, sizes, strict=True)]
+    lines = [f"root mean square residual {', '.join(each)}"]
+    if problem.loss.sigma is None and max(sizes) > UNLIKE * min(sizes):
+        lines.append(
+            "without a sigma for each response all weigh by their own units, the largest residuals most; give "
+            "{"
+            + ", ".join(f"{name!r}: …" for name in model.responses.labels)
+            + "} as sigma (--sigma "
+            + ",".join(f"{name}=…" for name in model.responses.labels)
+            + ")"
+        )
+    return lines
 
 
 def _undetermined(freedom: int, beyond: bool) -> str:

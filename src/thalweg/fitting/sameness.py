@@ -7,7 +7,7 @@ import numpy as np
 
 from thalweg.chain.losses import OfTarget, PoissonDeviance
 from thalweg.chain.problem import Problem
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 
 REACHED = 1e-6  # how far, relatively, a loss may lie above the lowest and count as the same
 DIGITS = {"float32": 1e-6, "float64": 1e-12}  # parts of |target| to which residuals of the same fit agree

@@ -12,7 +12,7 @@ from thalweg.engine.endings import Outcome
 from thalweg.fitting.sameness import Sameness
 from thalweg.methods.method import Method
 from thalweg.problems.guesses import guesses
-from thalweg.problems.regressions import model_of
+from thalweg.problems.models import model_of
 from thalweg.tolerances import decrement, step
 from thalweg.verbs.solve import solve
 

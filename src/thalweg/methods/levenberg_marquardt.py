@@ -162,8 +162,8 @@ def _within(a: Array, along: Array, radius: Array) -> tuple[Array, Array]:
 
     def at(damping: Array) -> tuple[Array, Array]:
         """R of A^T A + damping = R^T R, and p."""
-        below = jnp.concatenate([jnp.sqrt(damping) * jnp.eye(n, dtype=a.dtype), jnp.zeros((n, 1), a.dtype)], axis=1)
-        r = triangle(jnp.concatenate([jnp.concatenate([a, along[:, None]], axis=1), below]))
+        below = jnp.concatenate([jnp.sqrt(damping) * jnp.eye(n, dtype=a.dtype), jnp.zeros((1, n), a.dtype)])
+        r = triangle(jnp.concatenate([jnp.concatenate([a.T, along[None]]), below], axis=1))
         return r[:n, :n], -back(r[:n, :n], r[:n, n])
 
     def further(loop: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
@@ -198,7 +198,7 @@ def _model(problem: Smooth, box: Region, x: Array) -> tuple[Array, Array, Model]
     """L, J^T r and J = Q R, of one pass, with zeros for what is held, where slopes may be infinite."""
     r, j = problem.least_squares(x)
     d, (g, j) = len(x), box.columns(x, r, j)
-    whole = triangle(jnp.concatenate([j, r[:, None]], axis=1))
+    whole = triangle(jnp.concatenate([j.T, r[None]]))
     root, along = whole[:d, :d], whole[:d, d]
     g = product(root.T, along) if g is None else g
     return problem.value(x), g, Model(root, along, jnp.linalg.norm(root, axis=0))

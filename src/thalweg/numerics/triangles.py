@@ -15,19 +15,20 @@ FLAT = 1e-6  # the least pivot of A^T A, with columns of length one, whose Chole
 ROUNDS = 4  # after which A^T A of any A is that well conditioned
 
 
-def triangle(a: Array) -> Array:
-    """R (n, n), upper triangular, of A = Q R for any A (m, n): as accurate as Householder's, but for signs.
+def triangle(columns: Array) -> Array:
+    """R (n, n), upper triangular, of A = Q R for any A, given by its columns (n, m): as accurate as Householder's, but
+    for signs.
 
     A column that depends on those before it leaves zeros in its row, or numbers of the size of rounding. A number that
     is not finite makes R so. Cost: m n^2 multiplications, for more than ``ROWS`` rows two or three times as many where
     columns are nearly dependent. Source: Bjorck (1967), modified Gram-Schmidt; Fukaya et al. (2020), shifted Cholesky
     QR, for more rows.
     """
-    m, n = a.shape
+    n, m = columns.shape
     if n > COLUMNS:
-        r = jnp.linalg.qr(a, mode="r")
-        return jnp.concatenate([r, jnp.zeros((n - len(r), n), a.dtype)])
-    return _gram_schmidt(a) if m <= ROWS else _cholesky(a)
+        r = jnp.linalg.qr(columns.T, mode="r")
+        return jnp.concatenate([r, jnp.zeros((n - len(r), n), columns.dtype)])
+    return _gram_schmidt(columns) if m <= ROWS else _cholesky(columns)
 
 
 def back(r: Array, b: Array) -> Array:
@@ -52,39 +53,40 @@ def forward(r: Array, b: Array) -> Array:
     return jnp.concatenate(x)
 
 
-def _gram_schmidt(a: Array) -> Array:
-    n, rest, rows = a.shape[1], settled(a), []
-    for k in range(n):
-        first = rest[:, :1]
-        along = settled(jnp.sum(first * rest, axis=0))
+def _gram_schmidt(columns: Array) -> Array:
+    rest, rows = settled(columns), []
+    for k in range(len(columns)):
+        first = rest[:1]
+        along = settled(jnp.sum(first * rest, axis=1))
         unit = jnp.where(along[:1] == 0, 0, 1 / jnp.sqrt(along[:1]))
-        rows.append(jnp.concatenate([jnp.zeros(k, a.dtype), along * unit]))
-        rest = settled(rest[:, 1:] - first * (along[1:] * unit**2))
+        rows.append(jnp.concatenate([jnp.zeros(k, columns.dtype), along * unit]))
+        rest = settled(rest[1:] - first * (along[1:] * unit**2)[:, None])
     return settled(jnp.stack(rows))
 
 
-def _cholesky(a: Array) -> Array:
+def _cholesky(columns: Array) -> Array:
     """Q = A; R <- S R and Q <- Q S^-1 with S the Cholesky factor of Q^T Q, until Q is nearly orthogonal."""
 
     def again(loop: tuple[Array, Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array, Array]:
         rest, r, s, _, k = loop
-        columns: list[Array] = []
+        done: list[Array] = []
         for i in range(len(s)):
-            columns.append(settled(rest[:, :1] * jnp.where(s[i, i] == 0, 0, 1 / s[i, i])))
-            rest = settled(rest[:, 1:] - columns[-1] * s[i, i + 1 :])
-        q = jnp.concatenate(columns, axis=1)
+            done.append(settled(rest[:1] * jnp.where(s[i, i] == 0, 0, 1 / s[i, i])))
+            rest = settled(rest[1:] - s[i, i + 1 :, None] * done[-1])
+        q = jnp.concatenate(done)
         s, flat = _factor(q)
         return q, s @ r, s, flat, k + 1
 
-    s, flat = _factor(a)
-    begun = a, s, s, flat, jnp.zeros((), jnp.int32)
+    s, flat = _factor(columns)
+    begun = columns, s, s, flat, jnp.zeros((), jnp.int32)
     return jax.lax.while_loop(lambda loop: ~loop[3] & (loop[4] < ROUNDS), again, begun)[1]
 
 
 def _factor(q: Array) -> tuple[Array, Array]:
-    """S (n, n) of Q^T Q = S^T S, with pivots no smaller than rounding, and whether none is small (or all is lost)."""
-    m, n = q.shape
-    squares = settled(q.T @ q)
+    """S (n, n) of Q^T Q = S^T S of columns (n, m), with pivots no smaller than rounding, and whether none is small (or
+    all is lost)."""
+    n, m = q.shape
+    squares = settled(q @ q.T)
     lengths = settled(jnp.sqrt(jnp.diagonal(squares)))
     units = jnp.where(lengths == 0, 1, lengths)  # a column of zeros is as good as any, and its row is zero
     scaled = squares / units[:, None] / units + jnp.diag(jnp.where(lengths == 0, 1, 0).astype(q.dtype))

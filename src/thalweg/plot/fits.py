@@ -37,11 +37,11 @@ def fit(fits: xr.Dataset, problem: Problem | None = None, log: str = "") -> Figu
     Where the problem is a ``problems.regression`` or ``problems.nist`` with one predictor, the horizontal axis is the
     predictor, and the model a curve over all of its range, in its confidence and prediction bands of 95 %
     (``analysis.prediction``); where parameters go by groups, each has its own. For every other sum of squares it is the
-    prediction, and a line marks where observed and predicted are equal. The band in the lower panel is the residual
-    standard deviation s, to both sides of zero. Where the loss has a sigma the residuals are over sigma, and
-    observations have bars of sigma to both sides, or of s sigma where it is relative. The legend has up to twelve
-    parameters with standard errors (see ``analysis.uncertainty``). The frame holds the observations, and follows a
-    model that leaves them a little further.
+    prediction, and a line marks where observed and predicted are equal. Each of several responses has a panel of its
+    own. The band in the lowest panel is the residual standard deviation s, to both sides of zero. Where the loss has a
+    sigma the residuals are over sigma, and observations have bars of sigma to both sides, or of s sigma where it is
+    relative. The legend has up to twelve parameters with standard errors (see ``analysis.uncertainty``). The frame
+    holds the observations, and follows a model that leaves them a little further.
 
     Args:
         fits: what ``solve`` returned, or a selection of it such as ``fits.sel(variant=…)``; or what ``analysis.fitted``
@@ -63,42 +63,70 @@ def fit(fits: xr.Dataset, problem: Problem | None = None, log: str = "") -> Figu
             "the Dataset has no observed and predicted, but a fit is drawn over its data; give the problem that was "
             "solved, or what analysis.fitted returned."
         )
-    observed, predicted, response = best["observed"].values, best["predicted"].values, best.attrs["response"]
+    observed, predicted = best["observed"].values, best["predicted"].values
     dots = {"color": "0.3", "linestyle": "none", "marker": "o", "markersize": 4 if len(observed) < CROWD else 2.5}
-
-    figure = Drawing(figsize=(1.9 * PANEL, 1.3 * PANEL), layout="constrained")
-    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
-    if "predictor" in best:
-        across, label = best["predictor"].values, best.attrs["predictor"]
-        _draw_curve(top, best)
-        top.set(xlim=limits(across, across), ylim=limits(observed, best["model"].values))
-        top.set(ylabel=response)
-    else:
-        across, label = _visible(predicted), f"predicted {response}"
-        _draw_equality(top, observed, predicted, log)
-        top.set(ylabel=f"observed {response}")
+    parts = _responses(best)
+    figure = Drawing(figsize=(1.9 * PANEL, (0.4 + 0.9 * len(parts)) * PANEL), layout="constrained")
+    heights = (*[3] * len(parts), 1.3)
+    *tops, below = figure.subplots(len(parts) + 1, 1, sharex=True, height_ratios=heights)
+    across, label = _across(best)
+    for top, (response, part) in zip(tops, parts, strict=True):
+        _draw_response(top, part, response, log, dots)
     deviation, sigma = float(best["residual_standard_deviation"]), best["sigma"].values if "sigma" in best else None
     residual = observed - predicted if sigma is None else (observed - predicted) / sigma
     _draw_residuals(below, across, residual, deviation, dots)
     if sigma is not None:
-        _draw_bars(top, across, observed, sigma if best.attrs["absolute_sigma"] else deviation * sigma)
         below.set(ylabel=f"residual / {best.attrs['sigma']}")
-    top.plot(across, _visible(observed), label="observed", zorder=3, **dots)
     below.set(xlabel=label)
-    _make_logarithmic(top, log, across, observed)
-    for ax in (top, below):
+    for ax in (*tops, below):
         few_ticks(ax)
         ax.grid(color="0.92", linewidth=0.8)
         ax.set_axisbelow(True)
     below.yaxis.set_major_locator(MaxNLocator(4))
-    top.set_title("\n".join([*_title(best), *_left_out(log, across, observed)]), fontsize=10)
-    figure.align_ylabels([top, below])
-    bands = [shade for shade in top.collections if str(shade.get_label()).endswith(("confidence", "prediction"))]
-    lines = [line for line in top.get_lines()[::-1] if not str(line.get_label()).startswith("_")]
+    tops[0].set_title("\n".join([*_title(best), *_left_out(log, across, observed)]), fontsize=10)
+    figure.align_ylabels([*tops, below])
+    bands = [s for s in tops[0].collections if str(s.get_label()).endswith(("confidence", "prediction"))]
+    lines = [line for line in tops[0].get_lines()[::-1] if not str(line.get_label()).startswith("_")]
     handles = [*lines[: MOST_GROUPS + 1], *bands, *below.patches]
     entries = [Line2D([], [], linestyle="none", label=text) for text in _parameters(best)]
     figure.legend(handles=[*handles, *entries], loc="outside right upper", fontsize=9, frameon=False)
     return figure
+
+
+def _responses(best: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
+    """What is drawn in each panel: the response and its fit, in the order of the observations."""
+    if "response" not in best:
+        return [(best.attrs["response"], best)]
+    parts = []
+    for name in dict.fromkeys(best["response"].values.tolist()):
+        part = best.isel(observation=best["response"].values == name)
+        if "curve_response" in best:
+            part = part.isel(point=best["curve_response"].values == name)
+        parts.append((str(name), part))
+    return parts
+
+
+def _across(best: xr.Dataset) -> tuple[np.ndarray, str]:
+    """Where observations are drawn, and the label of that axis."""
+    if "predictor" in best:
+        return best["predictor"].values, best.attrs["predictor"]
+    return _visible(best["predicted"].values), f"predicted {best.attrs['response']}"
+
+
+def _draw_response(ax: Axes, part: xr.Dataset, response: str, log: str, dots: dict) -> None:
+    """Observations of one response with what the model predicts."""
+    (across, _), observed = _across(part), part["observed"].values
+    if "predictor" in part:
+        _draw_curve(ax, part)
+        ax.set(xlim=limits(across, across), ylim=limits(observed, part["model"].values), ylabel=response)
+    else:
+        _draw_equality(ax, observed, part["predicted"].values, log)
+        ax.set(ylabel=f"observed {response}")
+    if "sigma" in part:
+        sigma, deviation = part["sigma"].values, float(part["residual_standard_deviation"])
+        _draw_bars(ax, across, observed, sigma if part.attrs["absolute_sigma"] else deviation * sigma)
+    ax.plot(across, _visible(observed), label="observed", zorder=3, **dots)
+    _make_logarithmic(ax, log, across, observed)
 
 
 def _draw_curve(ax: Axes, best: xr.Dataset) -> None:

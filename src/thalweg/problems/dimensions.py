@@ -33,6 +33,9 @@ def dimensions(formula: Formula, parameters: Sequence[str], predictors: Sequence
             case "+" | "-" | "minimum" | "maximum" if len(of) == 2:
                 rows.append((SURE if of[0].any() and of[1].any() else LIKELY) * (of[0] - of[1]))
                 return of[0] if of[0].any() else of[1]
+            case "select":  # the responses share the unit that stands for all of theirs
+                rows.append(SURE * (of[1] - of[2]))
+                return of[1]
             case "+" | "-" | "abs":
                 return of[0]
             case "*":

@@ -1,6 +1,6 @@
 """Parameters that have a value for each group of observations: k[A] and k[B], where the others are shared."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -64,13 +64,13 @@ def said(groups: Any) -> dict[str, tuple[str, ...] | None]:
     return names
 
 
-def check_columns(groups: Iterable[str], columns: Sequence[str], y: str) -> None:
-    """ValueError where groups go by what is no column, or by the one that is predicted."""
+def check_columns(groups: Iterable[str], columns: Sequence[str], responses: Collection[str]) -> None:
+    """ValueError where groups go by what is no column, or by one that is predicted."""
     for column in groups:
         if column not in columns:
             raise ValueError(nearest(column, columns, "a column of the table"))
-        if column == y:
-            raise ValueError(f"groups go by {y!r}, which the model is to predict; choose another column.")
+        if column in responses:
+            raise ValueError(f"groups go by {column!r}, which the model is to predict; choose another column.")
 
 
 def of(about: Mapping[str, tuple[str, ...] | None], parameters: Sequence[str], table: Any) -> tuple[Group, ...]:

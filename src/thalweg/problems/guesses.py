@@ -11,8 +11,10 @@ from thalweg.formula import Formula
 from thalweg.numerics.arithmetic import Operation
 from thalweg.numerics.reading import whole
 from thalweg.problems.dimensions import dimensions
+from thalweg.problems.groups import texts
 from thalweg.problems.linear import linear, projected
-from thalweg.problems.regressions import Model, model_of
+from thalweg.problems.models import Model, model_of
+from thalweg.problems.responses import indicator
 
 MOST_ROWS = 500  # observations by which points are judged
 OFFSETS = 0.5  # the share of points at which sums within functions vanish at an observation
@@ -50,7 +52,7 @@ def guesses(problem: Problem, n: int = 4096, key: int = 0) -> np.ndarray:
         >>> t = np.array([0.0, 1.0, 2.0, 4.0])
         >>> decay = tw.problems.regression({"t": t, "y": 300 * np.exp(-0.5 * t)}, "a*exp(-k*t)", "y")
         >>> tw.problems.guesses(decay, 1000)[0].round(1).tolist()
-        [300.0, 0.5]
+        [299.9, 0.5]
     """
     model = model_of(problem)
     if model is None:
@@ -85,7 +87,7 @@ class _Shared(NamedTuple):
     places: list[int]  # of the components of x among them
     predictors: dict[str, np.ndarray]  # and what is fixed, each (m,)
     observed: np.ndarray
-    constants: tuple[str, ...]  # which of these are parameters that are fixed
+    constants: tuple[str, ...]  # which of these are parameters that are fixed, or tell responses apart
     started: dict[str, tuple[float, float]]  # where those begin of which a start was given
     ranged: dict[str, tuple[float, float]]
     bounds: dict[str, tuple[float, float]]
@@ -104,6 +106,9 @@ class _Shared(NamedTuple):
             codes = group.codes(model.predictors[group.column])
             whole = [name for name in group.parameters if name not in names]
             fixed |= {name: np.array([model.fixed[one] for one in group.members(name)])[codes] for name in whole}
+        if (which := model.responses) is not None:
+            cells = texts(model.predictors[which.column])
+            fixed |= {indicator(which, label): (cells == label).astype(float) for label in which.labels}
         fixed = {name: column for name, column in fixed.items() if name in model.formula.names}
 
         def sides(which: Any, box: Any) -> dict[str, tuple[float, float]]:
@@ -195,6 +200,7 @@ class _Scales(NamedTuple):
 
 def _sizes(column: np.ndarray) -> tuple[float, float]:
     """log10 of the least and the largest size of numbers of a column: of its steps, and of itself or its span."""
+    column = column[np.isfinite(column)]  # NaN where a response does not go by it
     sizes = np.abs(column[column != 0])
     if not sizes.size:
         return 0.0, 0.0
@@ -269,7 +275,8 @@ def _aliased(shared: _Shared, values: Mapping[str, np.ndarray], best: Sequence[s
     if len(shared.predictors) - len(shared.constants) != 1:
         return aliased
     name = next(name for name in shared.predictors if name not in shared.constants)
-    steps = np.unique(shared.predictors[name])
+    known = shared.predictors[name]
+    steps = np.unique(known[np.isfinite(known)])
     if len(steps) < 3 or np.ptp(np.diff(steps)) > EVEN * np.diff(steps).min():
         return aliased
     known = dict.fromkeys(best, np.ones((n, 1))) | {key: column[:, None] for key, column in values.items()}

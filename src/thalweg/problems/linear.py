@@ -36,6 +36,8 @@ def _degree(formula: Formula, names: Collection[str]) -> int:
         match operation.name:
             case "+" | "-":
                 return max(degrees)
+            case "select":
+                return max(degrees[1:])
             case "*":
                 return min(2, sum(degrees))
             case "/" if degrees[1] == 0:

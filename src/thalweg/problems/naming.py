@@ -60,6 +60,8 @@ def check_columns(model: str, unknown: Collection[str], y: str, predictors: Sequ
             f"call it otherwise (rename={{'t': {name!r}}}, --as \"t={name}\")."
         )
     for name in sorted(unknown):
+        if len(name) == 1 and predictors:  # a, b, k are parameters, also beside columns A, B, K
+            continue
         alike = [c for c in left if c.lower() == name.lower()] or difflib.get_close_matches(name, left, 1, ALIKE)
         if alike:
             raise ValueError(

@@ -1,27 +1,22 @@
 """Nonlinear regression: a formula of predictors and parameters, fitted to a table of observations."""
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg import formula
-from thalweg.chain.losses import OfTarget, SquaredError
 from thalweg.chain.problem import Problem
-from thalweg.chain.stages import Stage
-from thalweg.formula import Formula
+from thalweg.numerics.expression import natural
 from thalweg.numerics.reading import nearest
 from thalweg.problems import conditions, naming, observations, parameters
 from thalweg.problems import groups as grouping
 from thalweg.problems import priors as prior_knowledge
-from thalweg.problems.groups import Group
-from thalweg.problems.priors import Priors
+from thalweg.problems import responses as responding
+from thalweg.problems.models import Model, model_of
+from thalweg.problems.responses import Equation
 from thalweg.problems.tables import Table, read_table, renamed
 
 
@@ -34,97 +29,17 @@ class Columns(Protocol):
     def __getitem__(self, name: Any, /) -> Any: ...
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Model:
-    """What a formula predicts for m observations: a function of the dict of its d parameters, with the data. Those that
-    have a prior follow.
-
-    The data are kept in float64, and the prediction, shape (m,), is in the dtype of the parameters.
-    """
-
-    formula: Formula
-    parameters: tuple[str, ...]
-    predictors: dict[str, np.ndarray]  # each (m,), numbers, or words that only groups go by
-    response: str  # the name of what is observed
-    observed: np.ndarray  # (m,)
-    fixed: Mapping[str, float] = field(default_factory=dict)  # parameters that are none, but constants
-    bounded: bool = False  # whether a person gave bounds
-    ranges: tuple[np.ndarray, np.ndarray] | None = None  # from which random starts are drawn, each (d,)
-    sigma: str = ""  # the name of the standard deviations of what is observed, where these are known
-    told: str = ""  # what was read of the table and what was left out, in one line
-    groups: tuple[Group, ...] = ()  # of parameters that have several values
-    priors: Priors = field(default_factory=dict)  # of parameters, whose values follow the predictions
-    started: frozenset[str] = frozenset()  # parameters of which a person gave a start,
-    ranged: frozenset[str] = frozenset()  # or a range
-
-    @property
-    def unsaid(self) -> bool:
-        """Whether nobody said where some parameter may begin."""
-        return not self.started | self.ranged >= set(self.parameters)
-
-    def rows(self, which: np.ndarray) -> "Model":
-        """The model of some of the observations."""
-        predictors = {name: column[which] for name, column in self.predictors.items()}
-        return replace(self, predictors=predictors, observed=self.observed[which])
-
-    def __call__(self, parameters: Mapping[str, Array]) -> Array:
-        y = self.predict(parameters, self.predictors, self.observed.shape)
-        return jnp.append(y, jnp.stack([parameters[name] for name in self.priors])) if self.priors else y
-
-    def predict(self, parameters: Mapping[str, Any], predictors: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
-        """The response at values of the predictors, in the dtype of the parameters."""
-        dtype = jnp.result_type(*parameters.values())
-        # As NumPy's they are data to the formula, which by their zeros knows what does not depend on a parameter.
-        names = self.formula.names
-        told = {name: values for name, values in {**self.fixed, **predictors}.items() if name in names}
-        known: dict[str, Any] = {name: np.asarray(values, dtype) for name, values in told.items()}
-        for group in self.groups:
-            codes = group.codes(predictors[group.column])
-            known |= {name: self._members(group.members(name), parameters, dtype)[codes] for name in group.parameters}
-        return jnp.broadcast_to(self.formula({**parameters, **known}), shape)
-
-    def _members(self, names: Sequence[str], parameters: Mapping[str, Any], dtype: Any) -> Any:
-        """The values of the members of one parameter: data where all are fixed."""
-        if all(name in self.fixed for name in names):
-            return np.array([self.fixed[name] for name in names], dtype)
-        return jnp.stack([jnp.asarray({**self.fixed, **parameters}[name], dtype) for name in names])
-
-    def problem(
-        self,
-        name: str,
-        start: np.ndarray,
-        domain: tuple[np.ndarray, np.ndarray] | None,
-        minima: Sequence[np.ndarray] = (),
-        loss: OfTarget | None = None,
-    ) -> Problem:
-        """The sum of squares of observed minus predicted, from vectors of d parameters."""
-        return Problem(
-            Stage(self),
-            loss=SquaredError(target=self.observed) if loss is None else loss,
-            start=self._point(start),
-            minima=[self._point(minimum) for minimum in minima],
-            domain=None if domain is None else (self._point(domain[0]), self._point(domain[1])),
-            name=name,
-        )
-
-    def _point(self, values: np.ndarray) -> dict[str, float]:
-        # JAX sorts the keys of a dict as text, b10 before b2, and leaves those of an OrderedDict as they are.
-        kind = dict if list(self.parameters) == sorted(self.parameters) else OrderedDict
-        return kind(zip(self.parameters, values.tolist(), strict=True))
-
-
 def regression(
     data: str | Path | Columns,
-    model: str,
-    y: str,
+    model: str | Mapping[str, str],
+    y: str | None = None,
     start: Mapping[str, float] | None = None,
     domain: Mapping[str, tuple[float, float]] | None = None,
     *,
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     fixed: Mapping[str, float] | None = None,
     priors: Mapping[str, tuple[float, float]] | None = None,
-    sigma: str | ArrayLike | None = None,
+    sigma: str | ArrayLike | Mapping[str, str | ArrayLike] | None = None,
     absolute_sigma: bool = False,
     loss: str | None = None,
     f_scale: float | None = None,
@@ -148,8 +63,10 @@ def regression(
             arrays or a data frame. Rows of a file or a frame in which a column that is used has no number (NA, an empty
             cell) are left out; what was read stands in ``problem.stages[0].forward.told``.
         model: a formula (``thalweg.formula``) of the predicted response, such as "b1*(1-exp(-b2*x))". A column with
-            blanks or signs in its name stands in quotes: "a + b*'CO(GT)'".
-        y: the column that it predicts.
+            blanks or signs in its name stands in quotes: "a + b*'CO(GT)'". It may name its response itself, "y = a*x".
+            Several responses are fitted together by formulas that share parameters: {"A": "a*exp(-k*t)", "B":
+            "a*(1-exp(-k*t))"}; each has the rows in which it is not missing, and L is the sum over all.
+        y: the column that it predicts, or a formula of columns: "log(k)".
         start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, within its
             bounds; else 1, or a number between the bounds where 1 is not.
         domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn
@@ -163,7 +80,7 @@ def regression(
             residual more for each, of L, and of no statistic of the observations. They start at the mean. With an
             absolute sigma alone, since nothing else tells how they weigh beside the observations.
         sigma: the standard deviation of each observation, in [y]: a column, an array of shape (m,), or one number for
-            all; without it all are equal.
+            all; without it all are equal. Of several responses, one of these for each: {"A": 0.1, "B": "errors"}.
         absolute_sigma: whether standard errors take sigma as it is. Else it is relative, weights 1/sigma^2: the errors
             are those for sigma times the residual standard deviation, as of ``scipy.optimize.curve_fit``.
         loss: "soft_l1", "huber", "cauchy" or "arctan", with which outliers count less (``RobustError``), as of
@@ -198,67 +115,60 @@ def regression(
         >>> tw.problems.regression(table, "height*exp(-rate*time)", y="signal", start={"height": 2.0}).start.tolist()
         [2.0, 1.0]
     """
-    _check_kinds(data, model)
+    _check_kind(data)
+    said = responding.equations(model, y)
     about = parameters.said(start, domain, bounds, fixed)
     table, told = _chosen(data, where, rename, {"missing": missing, "names": names, "decimal": decimal})
+    table = responding.with_computed(table, said)
     columns = [name for name in table if isinstance(name, str)]
-    if y not in columns:
-        raise ValueError(nearest(str(y), columns, "a column of the table"))
+    for response in said:
+        if response not in columns:
+            raise ValueError(nearest(str(response), columns, "a column of the table"))
     groups_of, known = grouping.said(groups), prior_knowledge.said(priors)
-    grouping.check_columns(groups_of, columns, y)
-    weights = sigma if isinstance(sigma, str) else ""
-    parsed, predictors = _read(model, y, columns, about.names | {*known}, weights, groups_of)
-    found = tuple(name for name in parsed.names if name not in predictors)
+    grouping.check_columns(groups_of, columns, said)
+    equations = _read(said, columns, about.names | {*known}, sigma, groups_of)
+    predictors = {name for one in equations for name in one.predictors}
+    found = tuple(sorted({name for one in equations for name in one.formula.names} - predictors, key=natural))
     if not found:
         raise ValueError(f"the model {model!r} has no parameter to fit; name one that is no column, such as b1.")
-    used = (y, *predictors, *([weights] if weights in columns else []))
-    if isinstance(table, Table):
-        told = str(table := table.complete(used, list(groups_of)))
-    elif type(data).__module__.startswith("pandas."):
-        table, told = observations.complete(table, used, told)
-    members = grouping.members(parts := grouping.of(groups_of, found, table), found)
+    rows = responding.stacked(table, equations, sigma, absolute_sigma, groups_of, told, _is_frame(data))
+    members = grouping.members(parts := grouping.of(groups_of, found, rows.columns), found)
     found = tuple(name for parameter in found for name in members[parameter])
     about.check_names([*members, *found], known)
     about = about.of_groups(members)
     known = prior_knowledge.of_groups(known, members, about.fixed)
     about = about.starting({name: mean for name, (mean, _) in known.items()})
-    free = about.free(found, model)
+    free = about.free(found, " and ".join(said.values()))
     prior_knowledge.check_free(known, free)
-    values = {name: observations.column(table, name) for name in (y, *predictors)}
-    values |= {name: grouping.cells(table, name) for name in groups_of if name not in predictors}
-    _check_counts({name: len(column) for name, column in values.items()}, y, free, len(known))
-    response, places = values.pop(y), about.places(free)
-    deviations = observations.deviations(sigma, absolute_sigma, table, columns, len(response))
+    _check_count(len(rows.observed), free, len(known))
+    places = about.places(free)
+    fitted = Model.of(equations, rows, free, about, sigma, parts, known)
+    error = observations.loss_of(rows.observed, fitted.response, rows.deviations, absolute_sigma, loss, f_scale)
     name = Path(table.path).stem if isinstance(table, Table) else "regression"
-    said = weights or ("" if sigma is None else "sigma")
-    given = frozenset(about.start), frozenset(about.ranges)
-    more = (places.ranges, said, told, parts, known, *given)
-    fitted = Model(parsed, free, values, y, response, about.fixed, bool(about.bounds), *more)
-    error = observations.loss_of(response, y, deviations, absolute_sigma, loss, f_scale)
     return fitted.problem(name, places.start, places.domain, loss=prior_knowledge.beside(error, known))
 
 
 def _read(
-    model: str, y: str, columns: Sequence[str], declared: set[str], weights: str, groups_of: Mapping[str, Any]
-) -> tuple[Formula, list[str]]:
-    """The formula and the columns that it predicts from; ValueError for a name that may be meant otherwise, and is none
-    of the parameters that are ``declared``."""
+    said: Mapping[str, str], columns: Sequence[str], declared: set[str], sigma: Any, groups_of: Mapping[str, Any]
+) -> list[Equation]:
+    """The formula of each response and the columns that it predicts from; ValueError for a name that may be meant
+    otherwise, and is none of the parameters that are ``declared``."""
     if groups_of:
         declared = {name.partition("[")[0] for name in declared}.union(*(names or () for names in groups_of.values()))
-    words, quoted = naming.words(model), naming.quoted(model, columns)
-    predictors = [name for name in columns if name in words or name in quoted]
-    naming.check_constants(model, words, {*declared, *predictors})
-    constants = set(formula.CONSTANTS).difference(declared, predictors)
-    used = [*predictors, *groups_of]
-    left = [name for name in columns if name not in {y, weights, *used}]
-    naming.check_columns(model, words.difference(constants, declared, predictors), y, used, left)
-    return formula.parse(model, sorted(words.difference(constants)), quoted), predictors
-
-
-def model_of(problem: Problem) -> Model | None:
-    """The formula that a problem fits, where it is one."""
-    forward = problem.stages[0].forward if len(problem.stages) == 1 else None
-    return forward if isinstance(forward, Model) else None
+    weights = [*sigma.values()] if isinstance(sigma, Mapping) else [sigma]
+    spoken = {*said, *(name for name in weights if isinstance(name, str)), *groups_of}
+    spoken |= {name for model in said.values() for name in columns if name in naming.words(model)}
+    equations = []
+    for y, model in said.items():
+        words, quoted = naming.words(model), naming.quoted(model, columns)
+        predictors = [name for name in columns if name in words or name in quoted]
+        naming.check_constants(model, words, {*declared, *predictors})
+        constants = set(formula.CONSTANTS).difference(declared, predictors)
+        left = [name for name in columns if name not in spoken and name not in predictors]
+        unknown = words.difference(constants, declared, predictors)
+        naming.check_columns(model, unknown, y, [*predictors, *groups_of], left)
+        equations.append(Equation(y, formula.parse(model, sorted(words.difference(constants)), quoted), predictors))
+    return equations
 
 
 def start_ranges(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
@@ -289,29 +199,24 @@ def start_ranges(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return problem.domain
 
 
-def _check_counts(counts: Mapping[str, int], y: str, free: Sequence[str], priors: int) -> None:
-    """ValueError for columns of several lengths, and for too few observations and priors."""
-    if len(set(counts.values())) > 1:
+def _check_count(observations: int, free: Sequence[str], priors: int) -> None:
+    """ValueError for too few observations and priors."""
+    if observations + priors < len(free):
         raise ValueError(
-            f"the columns have the lengths {counts}, but observations need one of each; give equal lengths."
-        )
-    if counts[y] + priors < len(free):
-        raise ValueError(
-            f"there are {counts[y]} observations for {len(free)} parameters ({', '.join(free)}), but a fit "
+            f"there are {observations} observations for {len(free)} parameters ({', '.join(free)}), but a fit "
             f"needs at least {len(free)}; give more observations or a simpler model, or fix a parameter."
         )
 
 
-def _check_kinds(data: Any, model: Any) -> None:
+def _is_frame(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "pandas"
+
+
+def _check_kind(data: Any) -> None:
     if not isinstance(data, (str, Path)) and not isinstance(data, Columns):
         raise ValueError(
             f"data is of type {type(data).__name__}, but it must be a table; "
             "give the path of a CSV file or a dict of columns such as {'x': x, 'y': y}."
-        )
-    if not isinstance(model, str):
-        raise ValueError(
-            f"model is {model!r}, but it must be a formula such as 'b1*(1-exp(-b2*x))'; "
-            "for a function of your own give Problem(function, loss=SquaredError(target), start=…)."
         )
 
 

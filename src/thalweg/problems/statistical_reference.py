@@ -10,7 +10,7 @@ import numpy as np
 
 from thalweg import formula
 from thalweg.chain.problem import Problem
-from thalweg.problems.regressions import Model
+from thalweg.problems.models import Model
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,7 @@ class Table:
     decimal: str | None = None  # the mark that was given
     missing: tuple[str, ...] = ()  # marks of missing cells beside the usual ones
     rows: np.ndarray | None = None  # those that are in use, all where it is None
+    computed: Mapping[str, np.ndarray] = field(default_factory=dict)  # columns of formulas of others, of all rows
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
@@ -71,6 +72,8 @@ class Table:
 
     def read(self, name: str) -> tuple[np.ndarray, str]:
         """The whole column, NaN where it is missing or not in use, and a word on its meaning, such as seconds."""
+        if name in self.computed:
+            return self.computed[name], ""
         try:
             return cells.numbers(self.columns[name], self.used, self.marks, self.decimal, self.missing)
         except ValueError as error:
@@ -108,6 +111,11 @@ class Table:
     def renamed(self, names: Mapping[str, str]) -> "Table":
         """The table with other names: ``{"t": "decimal date"}`` calls the column 'decimal date' t."""
         return replace(self, columns=renamed(self.columns, names))
+
+    def with_computed(self, name: str, values: np.ndarray) -> "Table":
+        """The table with a column more, of numbers, NaN where they are missing."""
+        columns = self.columns | {name: [repr(value) for value in values.tolist()]}
+        return replace(self, columns=columns, computed={**self.computed, name: values})
 
     def _within(self, rows: np.ndarray, said: Sequence[str]) -> "Table":
         return replace(self, rows=rows, said=(*self.said, *said))
