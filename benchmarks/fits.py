@@ -1,9 +1,9 @@
 """A thousand starts of a fit, until all are done, against a loop of ``scipy.optimize.curve_fit`` from the same starts.
 
 Sunspots (309 x 4), temperatures of Seattle (1440 x 5) and a patient's weight (52 x 3); the tables in ``data`` say where
-they are from. Both stop where x or L changes by less than 1e-8 of itself, or give up after the 200 steps that curve_fit takes
-at most: 200 (d + 1) evaluations, d + 1 for a step. Interleaved medians, compilation apart; how
-many starts reach the lowest sum of squares that either finds, to 1e-6 of it.
+they are from. Both stop where x or L changes by less than 1e-8 of itself, or give up after the 200 steps that curve_fit
+takes at most: 200 (d + 1) evaluations, d + 1 for a step. Interleaved medians, compilation apart; how many starts reach
+the lowest sum of squares that either finds, to 1e-6 of it.
 """
 
 import argparse

@@ -86,6 +86,7 @@ def test_all_that_may_be_asked_is_printed_and_written(call, folder, solved):
     assert_allclose(report["predictions"]["confidence_high"], band.confidence_high) and report["level"] == 0.9
 
 
+@pytest.mark.slow
 def test_the_table_of_a_fit_has_what_was_asked_beside_it(call, folder, solved):
     line = f"{DECAY} --sigma dy --bound k=0.69: --profile --bootstrap 20 --resample cases --derive half=log(2)/k"
     status, out, err = call(f"{line} --at new.csv --out fit.csv")

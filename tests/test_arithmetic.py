@@ -102,6 +102,7 @@ def test_derivatives_where_factors_vanish_or_overflow(text, at, parameters, some
     np.testing.assert_allclose(total, expected.sum(axis=0), rtol=10 * digits, atol=10 * digits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "at", "parameters", "some"), CASES[::4], ids=[case[0] for case in CASES[::4]])
 def test_second_derivatives_in_every_order_of_modes(text, at, parameters, some):
     with jax.enable_x64(True):

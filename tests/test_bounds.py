@@ -129,6 +129,7 @@ MORE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*ENDS, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
 def test_losses_that_end_at_a_bound(case):
     """Logarithms, roots, poles and walls: paths stay inside, never rise, and end at the minimum."""

@@ -211,6 +211,7 @@ def test_a_run_is_that_of_python(line, problem, methods, options, call):
         xr.testing.assert_identical(saved.drop_attrs(deep=False), trace.drop_attrs(deep=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "start"), [("Misra1a", 2), ("DanWood", 1)])
 def test_nist_files_reach_their_certified_values(name, start, call, nist):
     file = nist(name)

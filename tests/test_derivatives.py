@@ -81,6 +81,7 @@ def float64():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_has_a_derivative_in_one_mode_has_all_derivatives(kind, float64):
     (stage, error), known, v, w = KINDS[kind], problem_of(plain), np.array([1.0, -2.0]), np.arange(6.0)
@@ -119,6 +120,7 @@ def test_an_adjoint_on_the_host_has_a_jacobian_and_differences_of_its_gradients(
         assert_allclose(one, other, 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["an adjoint by hand", "a loop"])
 def test_a_jacobian_of_more_inputs_than_outputs_too(kind, float64):
     """The cheaper mode is the other one."""
@@ -144,6 +146,7 @@ METHODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["an adjoint by hand", "a loop"])
 @pytest.mark.parametrize(
     "names",
@@ -171,6 +174,7 @@ def test_solve_looks_at_gauss_newton_by_its_jacobian(kind):
     assert fits.gradient_norm.item() <= 1e-9 and known < 1e-5
 
 
+@pytest.mark.slow
 def test_exponents_and_spectra_of_an_adjoint_by_hand():
     stage = KINDS["an adjoint by hand"][0]
     found, known = (
@@ -266,6 +270,7 @@ def test_differences_fit_parameters_of_different_sizes(start, scheme, dtype, err
     assert_allclose(fits.x[0, 0], MISRA1A, error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
 @pytest.mark.parametrize("scheme", ["central", "forward", "backward"])
 def test_derivatives_by_differences_follow_the_units_of_x(size, scheme, float64):
@@ -284,6 +289,7 @@ def test_derivatives_by_differences_follow_the_units_of_x(size, scheme, float64)
     assert_allclose(problem.hessian_product(x, v * size)[2] * size, known.hessian_product(one, v)[2], 1e-12, 1e-12)
 
 
+@pytest.mark.slow
 def test_differences_in_y_follow_the_size_of_y(float64):
     """A loss that is no sum of squares, of currents of 1e-9, and steps that are those of x."""
     scale, differences = 1e-9, tw.FiniteDifference(step=(1e-5, 1e-5))
@@ -310,6 +316,7 @@ EDGES = {  # of the box: where a component is, from 0 to 1
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["central", "forward", "backward"])
 @pytest.mark.parametrize("where", EDGES)
 def test_differences_stay_in_the_domain(where, scheme, float64):

@@ -208,6 +208,7 @@ EXAMPLES = [
 ]  # of methods and problems together about a minute
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one", EXAMPLES)
 def test_examples_run_as_they_stand(one, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

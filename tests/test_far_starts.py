@@ -44,6 +44,7 @@ def test_noise_is_fitted_as_minpack_does():
     assert_allclose(loss, 0.03580675, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.085, 1.0, 410.0])
 def test_a_peak_is_found_in_any_unit_from_a_center_of_zero(scale):
     """At the start the column of the center is 0 but for rounding, and its size is no guide either."""
@@ -88,6 +89,7 @@ def exact(t, y, degree):
     return [float(v) for v in c], float(squares)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("t", "degree", "digits"),
     [

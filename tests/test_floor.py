@@ -32,6 +32,7 @@ def steep():
     return tw.Problem(loss=loss, start=[1.0] * 6), np.random.default_rng(0).uniform(-4, 4, (20, 6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", [local_minimum, *(pytest.param(case, marks=pytest.mark.slow) for case in (offset, waves, steep))]
 )
@@ -45,6 +46,7 @@ def test_in_float32_no_search_goes_round_at_a_minimum(case):
         assert local.sum("start").min() >= 4 and (fits.outcome.where(local, STALLED) == STALLED).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height", [1e3, pytest.param(1e6, marks=pytest.mark.slow)])
 def test_a_search_goes_on_by_the_slope_where_the_loss_shows_no_difference(height):
     """L = height + a bowl: next to all of the way to gtol lies below a rounding of L."""

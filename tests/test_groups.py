@@ -100,8 +100,11 @@ def test_predictions_say_their_group(shared):
     assert_allclose(same.confidence_low, one.confidence_low[[0, 2]], rtol=1e-12)
     with pytest.raises(ValueError, match="'treat' is not a group of 'state'; did you mean 'treated'"):
         analysis.prediction(fits, problem, {"conc": [0.1], "state": ["treat"]})
-    with pytest.raises(ValueError, match="at has no values of 'state'"):
-        analysis.prediction(fits, problem, {"conc": [0.1]})
+    every = analysis.prediction(fits, problem, {"conc": [0.1]})  # in each group
+    assert_array_equal(every.state, ["treated", "untreated"])
+    assert_allclose(every.confidence_low, one.confidence_low[:2], rtol=1e-12)
+    with pytest.raises(ValueError, match="at has no values of 'conc'"):
+        analysis.prediction(fits, problem, {"state": ["treated"]})
 
 
 def test_the_figure_has_a_curve_for_each_group(shared):

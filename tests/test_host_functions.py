@@ -49,6 +49,7 @@ SIZES = [(2, 1), (1, 5), (10, 3), (200, 1), (2, 1000)]  # d, starts
 QUICK = [(name, *SIZES[0]) for name in METHODS] + [("BFGS", *size) for size in SIZES[:4]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "d", "n"),
     [
@@ -78,6 +79,7 @@ def test_run_calls_a_function_once_a_step_and_once_a_row(d, n):
         assert (np.abs(seen - x).max(axis=1) < 1e-6).sum() >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["BFGS", "L-BFGS-B", "Newton-CG"])
 def test_minimize_calls_a_function_as_often_as_it_says(method):
     problem, points = counted(10)
@@ -157,6 +159,7 @@ def test_a_function_of_the_host_has_the_precision_of_the_call(verb, dtype, vmap_
     assert kinds == {dtype} and not jax.config.jax_enable_x64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_an_exception_ends_its_start_alone(dtype):
     def host(x):

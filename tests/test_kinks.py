@@ -24,6 +24,7 @@ KINKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINKS)
 def test_quasi_newton_methods_end_at_kinks_of_ten_components(name):
     problem = tw.Problem(loss=KINKS[name], start=np.full(10, 3.5))
@@ -32,6 +33,7 @@ def test_quasi_newton_methods_end_at_kinks_of_ten_components(name):
     np.testing.assert_allclose(fits.x, np.broadcast_to(np.arange(1.0, 11), fits.x.shape), atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [jnp.linalg.norm, lambda x: jnp.sum(jnp.abs(x)), lambda x: jnp.max(jnp.abs(x))])
 def test_a_kink_at_0_ends_where_the_rest_is_rounding_of_the_start(loss):
     """There every step gains: numbers go down to 1e-308."""

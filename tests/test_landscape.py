@@ -38,6 +38,7 @@ def test_c03_fifteen_stationary_points(lectures):
     np.testing.assert_allclose(2 / minima.curvature, expected["2/curvature"], rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a", [0.0, 0.1234567])  # on the grid and off it
 @pytest.mark.parametrize(
     "power, sign, kind",
@@ -74,6 +75,7 @@ def test_neighbors_closer_than_the_grid():
     assert of(lambda x: (x - 0.1) ** 3 / 3 + 1e-8 * x, -1, 1).sizes["point"] == 0  # a near miss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [2000, 2001, 4002, 30000])
 def test_as_many_points_as_there_are(many):
     """cos(n pi x) has n + 1 about [0, 1]; the first grid is too coarse, or falls on its period."""

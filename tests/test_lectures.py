@@ -129,6 +129,7 @@ def test_a11_the_inverse_found_numerically(lectures, solver):
     np.testing.assert_allclose(scipy_inverse([2, 2], [3, 3]), lectures["A11"]["x"], atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["levenberg-marquardt", "lbfgs"])
 @pytest.mark.parametrize(("dtype", "exact"), [("float32", 1e-6), ("float64", 1e-12)])
 def test_a11_numerical_inverses_are_exact_to_rounding(solver, dtype, exact):
@@ -279,6 +280,7 @@ def test_c21_errors_of_difference_schemes(lectures):
             assert abs(float(error)) == pytest.approx(expected, rel=0.01), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 2, 3, 5, 10])
 def test_c22_cost_of_differences(lectures, d):
     calls = []

@@ -138,6 +138,7 @@ def test_least_squares_whose_columns_come_in_any_order():
         np.testing.assert_allclose(mapped(lstsq, j[None][:, :, order], (j @ x)[None])[0], x[list(order)], rtol=4 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("m", "d"), quick(SHAPES, MOST))
 def test_bad_lanes_of_least_squares_change_no_other(m, d):
     rng = np.random.default_rng(0)
@@ -261,6 +262,7 @@ def test_small_matrices_never_reach_lapack(f, largest):
     assert call not in program(largest) and call not in program(2) and call in program(largest + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [3, SOLVE + 1])
 @pytest.mark.parametrize("f", [solve, cholesky_solve])
 def test_solutions_have_derivatives(f, d):

@@ -118,6 +118,7 @@ def judged(choice, verb):
             np.testing.assert_allclose(first, (2.25 - 2) ** 2 + (1.44 - 2) ** 2, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("verb", [tw.run, pytest.param(tw.solve, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["stage", "loss", "start", "method", "more"])

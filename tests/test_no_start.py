@@ -153,6 +153,7 @@ def test_a_start_for_every_parameter_is_where_it_begins():
     assert "no start was given" not in repr(found)
 
 
+@pytest.mark.slow
 def test_waves_come_back_as_the_slowest_ones():
     """On an even grid a sine of f and one of f + 1/step are the same numbers, and so are mirror images."""
     t = np.arange(0, 10, 0.05)
@@ -163,6 +164,7 @@ def test_waves_come_back_as_the_slowest_ones():
         np.testing.assert_allclose(values, [1.6, 1.7, 0.3, 0.6], rtol=0.1)
 
 
+@pytest.mark.slow
 def test_of_mirror_images_the_plain_one_is_told():
     dose = np.repeat([0.0, 0.1, 0.3, 1.0, 3.0, 10.0], 2)
     y = 0.1 + 1.3 / (1 + (dose / 0.8) ** 1.2) + 0.01 * np.sin(99 * np.arange(12))
@@ -193,6 +195,7 @@ def test_groups_begin_together_and_end_apart():
         np.testing.assert_allclose(values, oracle.x, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_observations_race_in_part_and_end_with_all():
     x = np.linspace(0, 10, 6000)
     counts = np.random.default_rng(0).poisson(30 * np.exp(-0.4 * x) + 2)

@@ -121,6 +121,7 @@ def test_worst_case_is_noise_with_lines_between(points):
     assert np.all(derivatives(other, grid)[0] != values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n, d, key", [(8, 2, 0), (8, 2, 2022), (1, 1, 3), (20, 5, 1)])
 def test_e01_wells_by_an_analytic_gradient_and_differences(n, d, key):
     problem = problems.wells(n, d, key)

@@ -45,6 +45,7 @@ def test_a_range_bounds_no_other_parameter():
         assert_allclose(fits.x.sel(variant=name, start=0), [80, -3, 0.35], rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bounds",
     [

@@ -45,6 +45,7 @@ def smooth(n, size, key=0):
     return poisson.examples(n, key, size)["truth"].astype(np.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_what_is_stated_is_true(name):
     problem = SMALL[name]()

@@ -276,6 +276,7 @@ def test_two_models_are_compared(call, folder):
     assert (status, out) == (2, "") and "'d' is not a parameter of the model" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "status"),
     [

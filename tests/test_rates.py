@@ -75,6 +75,7 @@ def test_methods_just_below_their_limit_converge(shrink):
     assert diagram.period.values.tolist() == [0 if shrink else 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_rates_where_no_minimum_is_stated_are_those_to_where_the_path_leads(dtype):
     """One minus the learning rate times the least curvature, not bent by the error of the last point."""

@@ -150,6 +150,7 @@ def test_no_file(tmp_path, compiled):
 # Problems.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Misra1a", "Chwirut2", "Hahn1", "Rat43"])
 def test_a_table_is_the_same_problem_as_the_file_of_nist(name, nist, tmp_path):
     file, theirs = fits.read(nist(name)), problems.nist(nist(name))
@@ -351,6 +352,7 @@ def test_refusal(name, compiled):
 # What the data determine.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_standard_deviations_that_nist_certifies(name, nist):
     file, problem = fits.read(nist(name)), problems.nist(nist(name))
@@ -422,21 +424,34 @@ def test_the_factor_of_the_loss_and_the_units_of_x_do_not_matter(factor):
 
 
 UNDETERMINED = {
-    "product": "a*c*x",
-    "amplitude and shift": "a*exp(c + k*x)",
-    "without effect": "a*x + 0*c",
-    "three ways": "a*x + c*(x+1) + k*(2*x-1)",
+    "product": ("a*c*x", "ac"),
+    "amplitude and shift": ("a*exp(c + k*x)", "ac"),
+    "without effect": ("a*x + 0*c", "c"),
+    "three ways": ("a*x + c*(x+1) + k*(2*x-1)", "ack"),
 }
 
 
 @pytest.mark.parametrize("name", UNDETERMINED)
-def test_what_is_not_determined_is_nan(name):
+def test_what_is_not_determined_is_nan_and_the_rest_is_as_without_it(name):
+    """The errors of the others, and the degrees of freedom, are those where one that is open is held."""
     rng = np.random.default_rng(5)
-    problem = problems.regression(LETTERS, UNDETERMINED[name], "y")
+    model, open_ = UNDETERMINED[name]
+    problem = problems.regression(LETTERS, model, "y")
+    labels = problem.chain.spaces[0].labels
     points = rng.uniform(0.1, 2, (1, 50, problem.dimension))
     spread = analysis.uncertainty(fitted(problem, points), problem)
-    assert np.isnan(spread.standard_error).all() and np.isnan(spread.correlation).all()
     assert np.isfinite(spread.residual_standard_deviation).all()
+    for i, label in enumerate(labels):
+        gone = np.isnan([spread.standard_error[..., i], spread.correlation[..., i, i]])
+        assert gone.all() if label in open_ else not gone.any()
+    at = labels.index(open_[-1])
+    held = problems.regression(LETTERS, model, "y", fixed={open_[-1]: float(points[0, 0, at])})
+    known = analysis.uncertainty(fitted(held, np.delete(points[:, :1], at, axis=2)), held)
+    for label in set(labels).difference(open_):
+        error = spread.standard_error.sel(x_dim=label)[0, 0]
+        np.testing.assert_allclose(error, known.standard_error.sel(x_dim=label)[0, 0], rtol=1e-9)
+    if name != "three ways":
+        np.testing.assert_array_equal(spread.degrees_of_freedom[0, 0], known.degrees_of_freedom[0, 0])
 
 
 def test_as_many_parameters_as_observations_leave_no_freedom():
@@ -448,7 +463,7 @@ def test_as_many_parameters_as_observations_leave_no_freedom():
     np.testing.assert_allclose(spread.correlation[0, 0], np.eye(3), atol=1e-15)
     flat = tw.Problem(lambda x: x[:2] * x[2], loss=tw.SquaredError(), start=[1.0, 2.0, 3.0])
     spread = analysis.uncertainty(fitted(flat, x), flat)
-    assert spread.degrees_of_freedom.item() == -1
+    assert spread.degrees_of_freedom.item() == 0  # two observations, and two directions that they determine
     assert all(
         np.isnan(spread[name]).all() for name in ("standard_error", "correlation", "residual_standard_deviation")
     )

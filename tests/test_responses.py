@@ -78,6 +78,7 @@ def test_predictions_are_of_every_response_with_its_own_band():
     np.testing.assert_allclose(alone.predicted, at.predicted.values[2:3])
 
 
+@pytest.mark.slow
 def test_groups_and_responses_go_together():
     """k of each batch from both responses."""
     batch = np.repeat(["one", "two"], [12, 13])
@@ -105,6 +106,7 @@ def test_the_report_says_what_is_left_of_each_and_what_weighs():
     assert "weigh by their own units" not in str(tw.fit(TABLE, SYSTEM, sigma=SIGMA))
 
 
+@pytest.mark.slow
 def test_bootstrap_and_profile_know_responses():
     found = tw.fit(TABLE, SYSTEM, sigma=SIGMA)
     draws = tw.analysis.bootstrap(found.fits, found.problem, 200, 0)
@@ -133,6 +135,56 @@ def test_a_response_may_be_a_formula_of_columns(way, tmp_path):
     found = tw.fit(file, "a - b/T", y="log(k)") if way == "y" else tw.fit(file, "log(k) = a - b/T")
     assert found.parameters == pytest.approx({"a": 3, "b": 2}, rel=1e-9)
     assert "1 row left out where 'log(k)' is missing" in str(found)
+
+
+def test_replicates_share_a_model():
+    """The mean of two columns of the same length, with the errors of both."""
+    found = tw.fit({"t": T, "one": 1 + T, "two": 3 + T}, "a + b*t", y=["one", "two"])
+    assert found.parameters == pytest.approx({"a": 2, "b": 1})
+    assert found.report["statistics"]["degrees of freedom"] == 48
+
+
+@pytest.mark.parametrize(
+    "sigma, deviations",
+    [
+        ("5%", 0.05 * np.abs(TABLE["A"])),
+        (" 0.5 %", 0.005 * np.abs(TABLE["A"])),
+        ("0.01 + 0.02*t", 0.01 + 0.02 * T),
+        ("sqrt(abs(A)) + 1", np.sqrt(np.abs(TABLE["A"])) + 1),
+    ],
+)
+@pytest.mark.parametrize("of", ["file", "arrays"])
+def test_a_sigma_may_be_a_share_or_a_formula_of_columns(sigma, deviations, of, tmp_path):
+    table = written(tmp_path, TABLE) if of == "file" else TABLE
+    problem = tw.problems.regression(table, "a*exp(-k*t)", "A", sigma=sigma)
+    np.testing.assert_allclose(problem.loss.sigma, deviations, rtol=1e-12)
+
+
+def test_a_share_is_of_each_response():
+    problem = tw.problems.regression({name: column[1:] for name, column in TABLE.items()}, SYSTEM, sigma="10%")
+    np.testing.assert_allclose(problem.loss.sigma, 0.1 * np.abs(np.append(TABLE["A"][1:], TABLE["B"][1:])))
+
+
+@pytest.mark.slow
+def test_one_undetermined_group_leaves_the_errors_of_the_others():
+    """k of the group of one observation is open; all else is as without that group."""
+    group = np.array(["A"] * 12 + ["B"] * 13 + ["C"])
+    table = {"t": np.append(T, 0.0), "y": np.append(TABLE["A"], 2.0), "group": group}
+    found, alone = tw.fit(table, "a*exp(-k*t)", y="y", groups="group"), {}
+    for name in "AB":
+        rows = group == name
+        alone[name] = tw.fit({key: column[rows] for key, column in table.items()}, "a*exp(-k*t)", y="y")
+    errors = found.standard_errors
+    assert [name for name, error in errors.items() if np.isnan(error)] == ["k[C]"]
+    s = {name: one.report["statistics"]["residual standard deviation"] for name, one in alone.items()}
+    whole = found.report["statistics"]["residual standard deviation"]
+    for name, one in alone.items():
+        for parameter, error in one.standard_errors.items():
+            assert errors[f"{parameter}[{name}]"] == pytest.approx(error * whole / s[name], rel=1e-6)
+    assert found.report["statistics"]["degrees of freedom"] == 26 - 5
+    assert "standard errors of k[C] are NaN: here the data do not determine them" in str(found)
+    bands = found.predict({"t": [1.0]})
+    assert np.isfinite(bands.confidence_low[:2]).all() and np.isnan(bands.confidence_low[2])
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ def test_standard_errors_are_the_spread_of_many_fits():
     assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), x.std(axis=0), rtol=0.15)
 
 
+@pytest.mark.slow
 def test_beyond_all_residuals_it_is_least_squares(fitted):
     """In everything that is said of a fit, but for what a robust loss is not."""
     same = problems.regression(DATA, MODEL, "y", START, loss="huber", f_scale=1e3)

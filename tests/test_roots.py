@@ -209,6 +209,7 @@ def test_an_end_where_the_value_is_infinite_is_no_root():
     assert not roots.bisection(jnp.tan, 1.0, 2.0).converged  # in float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "f",
     [
@@ -234,6 +235,7 @@ def test_a_root_of_any_steepness_has_converged(f):
         np.testing.assert_allclose(found.root, THIRD, atol=max(tolerance, 1e-5))
 
 
+@pytest.mark.slow
 def test_newton_and_secants_that_leave_a_pole_have_not_converged():
     by = np.array([0.0, 1e-16, 1e-14, 1e-13, -1e-13, 1e-12, 1e-10])
     poles = [(lambda x: 1 / x, 0.0), (lambda x: 1 / (x - 0.3) ** 3, 0.3), (lambda x: 1 / x**2, 0.0)]
@@ -253,6 +255,7 @@ def test_newton_goes_on_from_a_pole_to_the_root():
     assert found.converged and found.root == pytest.approx(1, rel=1e-15)
 
 
+@pytest.mark.slow
 def test_newton_and_secants_that_begin_at_a_root_have_converged():
     start = THIRD + np.array([0.0, 1e-16, 1e-13, -1e-10, 1e-6, 0.1])
     functions = [lambda x: x**2 - THIRD**2, lambda x: (x - THIRD) ** 3, lambda x: 1e12 * jnp.tanh(x - THIRD)]

@@ -38,6 +38,7 @@ def fitted(stage, **given):
     return tw.Problem(stage, loss=tw.SquaredError(target), start=START, **given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_value_jacobian_and_hessian_are_those_of_jax(dtype):
     host, own = Simulator(), fitted(lambda x: x[0] * jnp.exp(-x[1] * TIMES))

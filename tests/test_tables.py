@@ -223,14 +223,15 @@ def test_files_of_pandas_are_read_or_their_package_is_named(suffix, tmp_path, mo
     np.testing.assert_array_equal(np.stack([table["x"], table["y"]]), [X, Y])
     np.testing.assert_allclose(table["day"], np.arange(4) / 365.25)
 
+    package = {"xlsx": "openpyxl", "parquet": "pyarrow"}[suffix]
+
     def missing(*_, **__):
-        raise ImportError("Missing optional dependency 'openpyxl'.", name="openpyxl")
+        raise ImportError("Missing optional dependency.", name="openpyxl" if suffix == "xlsx" else None)
 
     monkeypatch.setattr(pd, "read_excel", missing)
     monkeypatch.setattr(pd, "read_parquet", missing)
-    with pytest.raises(
-        ValueError, match=r"needs the package openpyxl, which is not installed; pip install openpyxl, or save"
-    ):
+    sentence = rf"needs the package {package}, which is not installed; pip install {package}, or save"
+    with pytest.raises(ValueError, match=sentence):
         read_table(path)
 
 
@@ -256,6 +257,8 @@ WHERE = {
     "not t==2": [0, 1, 3, 4],
     "not (t==2 or t=3)": [0, 1, 4],
     "site=='north'": [0, 2, 4],
+    "site=north": [0, 2, 4],  # a word that some cell is
+    "north != site and t<2": [1],
     'site != "north" & t<2': [1],
     "'north'==site and 'CO(GT)'>-100": [0],
     "'CO(GT)' > 0": [0, 1, 3],
@@ -275,6 +278,7 @@ NO_CONDITION = {
     "site>'north'": "orders words, which have no order here",
     "site>1": "'north' in line 2, column 'site', but a fit needs finite numbers",
     "(t>1": "never closed",
+    "site==west": "'west' is not a cell of column 'site'; choose from north, south",
     "'CO'>1": "is no name that may stand in quotes; use t, site",
 }
 
@@ -290,6 +294,47 @@ def test_rows_of_which_a_condition_holds(condition, written):
     if len(WHERE[condition]) > 1:
         model = problems.regression(columns, "b*t", "y", where=condition).stages[0].forward
         np.testing.assert_array_equal(model.observed, WHERE[condition])
+
+
+DAYS = "day,clock,y\n2024-01-03,08:30,1\n2024-01-01,08:00,2\n2024-02-10,09:15,3\n"
+ON = {
+    "day>2024-01-01": [1, 3],
+    "'2024-01-01' < day": [1, 3],
+    "2023-12-01<=day<2024-01-04": [1, 2],
+    "day == 2024-02-10 or clock<8:15": [2, 3],
+    "day != 10 Feb 2024": [1, 2],
+    "clock >= 08:30": [1, 3],
+}
+
+
+@pytest.mark.parametrize("condition", ON)
+def test_dates_and_times_are_compared_as_they_are_written(condition, written):
+    np.testing.assert_array_equal(read_table(written(DAYS)).where(condition)["y"], ON[condition])
+
+
+def test_dates_are_compared_with_dates(written):
+    with pytest.raises(ValueError, match="'2024-01-03' is compared with column 'y', but a fit needs finite numbers"):
+        read_table(written(DAYS)).where("y>2024-01-03")
+    with pytest.raises(ValueError, match="2024-01-03 is a date, but column 'day' is of no file"):
+        problems.regression({"day": np.arange(3.0), "y": np.arange(3.0)}, "b*day", "y", where="day>2024-01-03")
+
+
+def test_names_with_dots_need_no_quotes(written):
+    """Temp.K, as R makes them, and none that is a part of another."""
+    for model in ("a + b*Temp.K + c*Temp", "a + b*'Temp.K' + c*Temp"):
+        fitted = problems.regression(written("Temp.K,Temp,y\n1,2,3\n2,5,4\n3,6,9\n4,0,1\n"), model, "y")
+        assert fitted.stages[0].forward.formula.text == "a + b*'Temp.K' + c*Temp"
+        assert sorted(fitted.stages[0].forward.predictors) == ["Temp", "Temp.K"]
+
+
+def test_a_title_above_a_sheet_is_left_out(tmp_path, monkeypatch):
+    path = tmp_path / "data.xlsx"
+    path.write_bytes(b"PK")
+    rows = [["Decay of batch 7", None], [None, None], ["x", "y"], *zip(X, Y, strict=True)]
+    monkeypatch.setattr(pd, "read_excel", lambda *_, **__: pd.DataFrame(rows, dtype=object))
+    table = read_table(path)
+    np.testing.assert_array_equal(np.stack([table["x"], table["y"]]), [X, Y])
+    assert "1 line above the names left out" in str(table)
 
 
 @pytest.mark.parametrize("condition", NO_CONDITION)
@@ -310,6 +355,7 @@ def test_a_fit_of_rows_that_are_wanted_and_complete(written):
     assert model.told.endswith("1 row left out, not being where index<4; 1 row left out where 'CO' is missing")
 
 
+@pytest.mark.slow
 def test_a_large_table_is_read_in_seconds(written):
     import time
 

@@ -75,6 +75,7 @@ def test_the_unit_of_x_changes_nothing(unit):
     np.testing.assert_allclose(fits.x / unit, QUARTIC, rtol=3e-6)
 
 
+@pytest.mark.slow
 def test_a_bounded_minimum_in_any_unit():
     """One component ends at its bound, with a slope of the size of the loss."""
     methods = {"trust": M.TrustRegion(bounded=True), "LBFGS": M.LBFGS(bounded=True)}
@@ -92,6 +93,7 @@ def test_a_method_without_a_model_has_that_of_its_last_move():
     np.testing.assert_allclose(fits.x[0, 0], 3.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["trust-region", "BFGS", pytest.param("L-BFGS-B", marks=pytest.mark.slow)])
 def test_minimize_succeeds_in_any_unit_and_does_as_it_is_told(method):
     small = tw.minimize(lambda x: 1e-8 * jnp.sum((x - 3) ** 2), [0.0, 0.0], method=method)
@@ -159,6 +161,7 @@ def test_a_search_that_is_stuck_on_its_way_has_not_converged(model, start):
     assert said(fits, "outcome") != ["converged"] or fits.loss.item() < 1238.3327757 * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_exact_data_and_parameters_of_zero_converge():
     t = np.arange(8.0)
     for y in 2 * t, 1e-25 * t, 3 + 0 * t:
@@ -167,6 +170,7 @@ def test_exact_data_and_parameters_of_zero_converge():
         np.testing.assert_allclose(x[0] + x[1] * t, y, rtol=1e-12, atol=1e-14 * y.max())
 
 
+@pytest.mark.slow
 def test_decrement_is_the_squared_cosine_and_step_is_the_steps_size():
     """By NumPy's least squares along the path of Levenberg-Marquardt, from where the whole step is far too long."""
     t = np.arange(8.0)

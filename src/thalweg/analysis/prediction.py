@@ -41,7 +41,7 @@ def prediction(
         fits: what ``solve`` returned, or a selection of it.
         problem: the problem that was solved, whose loss is a ``SquaredError``, ``RobustError`` or ``PoissonDeviance``.
         at: values of each predictor, in its own units, numbers or arrays of n, and the group of each where parameters
-            go by groups, and of several responses which of them it is, else all; of a ``problems.regression`` or
+            go by groups, and which of several responses it is, else every one of them; of a ``problems.regression`` or
             ``problems.nist`` alone. Without it, at the data.
         level: of the bands, a pure number between 0 and 1.
         sigma: the standard deviation of new observations, in [y], a number or n of them; at the data it is that of
@@ -156,11 +156,11 @@ def _points(model: Model | None, at: Any) -> dict[str, np.ndarray]:
         if name not in model.predictors:
             raise ValueError(nearest(str(name), model.predictors, "a predictor of the model"))
     values = {}
-    which = model.responses
-    if which is not None and which.column not in at:  # each point is one of every response
-        many = max((np.size(column) for column in at.values()), default=1)
-        at = {name: np.tile(np.broadcast_to(column, (many,)), len(which.labels)) for name, column in at.items()}
-        at[which.column] = np.repeat(which.labels, many)
+    for which in model.groups:
+        if which.column not in at and model.predictors[which.column].dtype.kind == "U":  # each point in every group
+            many = max((np.size(column) for column in at.values()), default=1)
+            at = {name: np.tile(np.broadcast_to(column, (many,)), len(which.labels)) for name, column in at.items()}
+            at[which.column] = np.repeat(which.labels, many)
     for name in model.predictors:
         if name not in at:
             raise ValueError(f"at has no values of {name!r}, which the model predicts from; give one for each point.")

@@ -18,6 +18,7 @@ from thalweg.problems.priors import Priors
 
 FLAT = 1e-8  # the cosine of the residual with a column of J that is rounding: 1e-10 at true minima
 EXACT = 1e-13  # parts of the target to which residuals are rounding, whose cosines say nothing
+APART = 1e-6  # the component of a direction without effect that does not move a parameter
 DEPENDENT = 100  # roundings by which dependent columns may differ: a formula makes some tens in each entry
 
 
@@ -62,7 +63,7 @@ class Spread(NamedTuple):
     deviation: Array  # s
     scale: Array  # s, or 1 where sigma is absolute; Huber's where the loss is robust
     error: Array  # standard errors over the scale, (d,)
-    root: Array  # of the correlation matrix, (d, d); NaN for what is held
+    root: Array  # of the correlation matrix, (d, d); NaN for what is held or not determined
     held: Array  # flags, (d,)
     freedom: Array  # m less the parameters that are free
 
@@ -107,13 +108,16 @@ def judged_at(problem: Problem, rounding: float, x: Array) -> Judged:
     lengths, size = jnp.linalg.norm(weighted, axis=0), jnp.linalg.norm(pull)
     least = jnp.where(size > EXACT * jnp.linalg.norm(over(target)), FLAT * size, jnp.inf)
     held = _held(problem, x, rounding, weighted.T @ pull / lengths, least)
+    lengths = jnp.where(lengths == 0, 1, lengths)  # a column of zeros is that of a parameter on which nothing depends
     scaled = jnp.where(held, 0, weighted / lengths)
     triangle = jnp.concatenate([jnp.linalg.qr(scaled, mode="r"), jnp.diag(held.astype(x.dtype))])
     _, s, vt = jnp.linalg.svd(triangle, full_matrices=False)
     observed = observations_of(problem)
-    freedom = observed - d + jnp.sum(held)  # priors are none
-    determined = (m - d + jnp.sum(held) >= 0) & (s[-1] > DEPENDENT * d * eps * s[0])
-    root = jnp.where(determined & ~held[:, None], vt.T / s, jnp.nan)  # (J^T J)^-1 = root root^T in scaled columns
+    free = s <= DEPENDENT * d * eps * s[0]  # directions along which no prediction changes
+    open_ = jnp.linalg.norm(jnp.where(free[:, None], vt, 0), axis=0) > APART  # parameters that these move
+    freedom = observed - d + jnp.sum(held) + jnp.sum(free)  # priors are none
+    root = vt.T * jnp.where(free, 0, 1 / jnp.where(free, 1, s))  # (J^T J)^-1 = root root^T in scaled columns
+    root = jnp.where((held | open_)[:, None], jnp.nan, root)
     spread = jnp.linalg.norm(root, axis=1)
     degrees = jnp.where(freedom > 0, freedom, jnp.nan)
     deviation = jnp.linalg.norm(residual[:observed]) / jnp.sqrt(degrees)
@@ -160,10 +164,12 @@ def sigma_of(problem: Problem) -> np.ndarray:
 
 def in_errors(g: np.ndarray, spread: Spread) -> np.ndarray:
     """Rows of derivatives dy/dx, (n, d), by errors of parameters that are independent and of size one: C = A A^T, g A
-    over the scale. What is held does not vary."""
-    held = np.asarray(spread.held)
-    root = np.where(held[:, None], 0, np.asarray(spread.root))
-    return np.where(held, 0, g * np.where(held, 0, np.asarray(spread.error))) @ root
+    over the scale. What is held does not vary, and of what is not determined a row must not depend."""
+    held, open_ = np.asarray(spread.held), np.isnan(np.asarray(spread.error)) & ~np.asarray(spread.held)
+    still = held | open_
+    root = np.where(still[:, None], 0, np.asarray(spread.root))
+    found = np.where(still, 0, g * np.where(still, 0, np.asarray(spread.error))) @ root
+    return np.where(np.any(open_ & (g != 0), axis=1, keepdims=True), np.nan, found)
 
 
 def leverages(fit: Judged, problem: Problem) -> np.ndarray:

@@ -53,7 +53,7 @@ def posed(word: str, begin: Beginning) -> tuple[Problem, Any]:
 def fitted(
     word: str,
     model: str | Mapping[str, str],
-    y: str | None,
+    y: str | list[str] | None,
     begin: Beginning,
     sigma: str | None = None,
     groups: Sequence[str] = (),
@@ -199,6 +199,12 @@ def read_priors(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
         mean, deviation = (number(end, f"--prior of {name}") for end in ends)
         priors[name] = mean, deviation
     return priors
+
+
+def read_responses(text: str) -> str | list[str]:
+    """``--y``: a column, or a formula of columns, or several between commas that have the same model."""
+    names = [name.strip() for name in words.split(text, ",")]
+    return names if len(names) > 1 else text
 
 
 def read_sigma(text: str | None) -> str | float | dict[str, str | float] | None:

@@ -162,7 +162,7 @@ def _asked(word: str, options: SolveOptions, model: Any) -> tuple[Problem, Any]:
     return assignments.fitted(
         word,
         model,
-        options.y,
+        None if options.y is None else assignments.read_responses(options.y),
         options.beginning,
         others=options.models,
         groups=options.groups,

@@ -83,7 +83,10 @@ class SolveOptions:
     ] = ()
     y: Annotated[
         str | None,
-        Parameter(help='For a CSV file: the column that the model predicts, or a formula of columns: "log(k)".'),
+        Parameter(
+            help='For a table: the column that the model predicts, or a formula of columns, "log(k)"; several between '
+            "commas have one model, as replicates."
+        ),
     ] = None
     where: Annotated[
         str | None,
@@ -111,8 +114,8 @@ class SolveOptions:
     sigma: Annotated[
         str | None,
         Parameter(
-            help="For a CSV file: the column of the standard deviations of y, or a number for all; of several "
-            "responses one for each, A=0.1,B=errors."
+            help="For a table: the column of the standard deviations of y, a formula of columns, a share of y (5%), or "
+            "a number; of several responses one for each, A=0.1,B=errors."
         ),
     ] = None
     absolute_sigma: Annotated[

@@ -13,6 +13,7 @@ import numpy as np
 from thalweg.command import words
 from thalweg.command.parameters import number
 from thalweg.numerics.reading import nearest
+from thalweg.problems.cells import DATES
 from thalweg.problems.models import Model
 from thalweg.problems.tables import STANDARD_INPUT, read_table
 
@@ -38,7 +39,8 @@ def read_points(given: Sequence[str], model: Model, table: Mapping[str, Any]) ->
             raise ValueError(nearest(name, model.predictors, "a predictor of the model"))
         if name in values:
             raise ValueError(f"--at of {name} is given twice; give it once.")
-        values[name] = _values(named[4], name)
+        worded = model.predictors[name].dtype.kind == "U"
+        values[name] = np.array(words.split(named[4], ",")) if worded else _values(named[4], name)
     for name in _needed(model):
         if name not in values:
             raise ValueError(f'--at has no values of {name!r}, which the model predicts from; add --at "{name}=1".')
@@ -50,13 +52,19 @@ def read_points(given: Sequence[str], model: Model, table: Mapping[str, Any]) ->
 
 
 def _needed(model: Model) -> list[str]:
-    """The predictors of which points need values: all, but that which tells responses apart."""
-    return [name for name in model.predictors if model.responses is None or name != model.responses.column]
+    """The predictors of which points need values: all, but words of groups and responses, of which else every one is
+    meant."""
+    return [name for name, column in model.predictors.items() if column.dtype.kind != "U"]
 
 
 def _values(text: str, name: str) -> np.ndarray:
     """Numbers between commas, or from low to high by steps."""
     what = f"--at of {name}"
+    if any(date.fullmatch(text.strip()) for date in DATES):
+        raise ValueError(
+            f"{what} is {text.strip()!r}, but the model has its dates in numbers, as the line on the table says; give "
+            f"such a number, e.g. {name}=0.5."
+        )
     parts = text.split(":")
     if len(parts) == 1:
         return np.array([number(word.strip(), what) for word in words.split(text, ",")])
@@ -94,4 +102,5 @@ def _of_table(path: str, model: Model, how: Mapping[str, Any]) -> dict[str, np.n
                 "numbers as the model has them."
             )
         values[name] = table[name]
-    return values
+    worded = [name for name in model.predictors if name not in values and name in table]
+    return values | {name: np.array(table.text(name)) for name in worded}

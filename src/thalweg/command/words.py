@@ -55,7 +55,7 @@ def is_table(word: str, model: str | None = None) -> bool:
     return re.search(TABLES, path.lower()) is not None
 
 
-def regression(word: str, model: Any, y: str | None, start: Any, ranges: Any, **more: Any) -> Problem:
+def regression(word: str, model: Any, y: Any, start: Any, ranges: Any, **more: Any) -> Problem:
     """The fit of a formula to the table that a word is the path of; ``more`` as ``problems.regression`` has it."""
     path, rest = _path(word)
     if rest:

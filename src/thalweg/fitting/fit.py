@@ -1,6 +1,6 @@
 """``fit``: a model and a table, and all that is to be known of the best parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -101,7 +101,7 @@ class Fit:
 def fit(
     data: Any,
     model: str | Mapping[str, str],
-    y: str | None = None,
+    y: str | Sequence[str] | None = None,
     start: Mapping[str, float] | None = None,
     domain: Mapping[str, tuple[float, float]] | None = None,
     *,

@@ -159,10 +159,18 @@ def _best_fit(fits: Any, problem: Problem) -> list[str]:
         f"the best fit is start {int(best.start)} of {best.variant.item()}, {ended}",
     ]
     free = np.flatnonzero(~spread.at_bound.values)
+    open_ = free[~np.isfinite(errors[free])]
+    if 0 < len(open_) < len(free):
+        which = ", ".join(names[i] for i in open_)
+        lines.append(
+            f"standard errors of {which} are NaN: here the data do not determine them; leave out what they belong to, "
+            "or fix a parameter"
+        )
+        free = np.setdiff1d(free, open_)
     if not np.isfinite(errors[free]).all():
         beyond = isinstance(problem.loss, RobustError) and np.isfinite(spread.correlation.values[np.ix_(free, free)])
         lines.append(f"standard errors are NaN: {_undetermined(freedom, bool(np.all(beyond)))}")
-    elif 1 < len(free) <= MOST_CORRELATED:
+    if np.isfinite(errors[free]).all() and 1 < len(free) <= MOST_CORRELATED:
         matrix = [[names[i], *(f"{spread.correlation.values[i, j]:.4f}" for j in free if j <= i)] for i in free]
         lines += ["", *aligned([["correlation", *(names[i] for i in free)], *matrix])]
     return [*lines, ""]

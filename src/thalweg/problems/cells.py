@@ -66,6 +66,11 @@ def is_value(cell: str) -> bool:
     return bool(_is_number(cell) or CLOCK.fullmatch(cell) or any(date.fullmatch(cell) for date in DATES))
 
 
+def is_moment(cell: str) -> bool:
+    """Whether a cell holds a date or a time of day."""
+    return bool(CLOCK.fullmatch(cell) or any(date.fullmatch(cell) for date in DATES)) and not _is_number(cell)
+
+
 def marks(cells: Sequence[str]) -> Marks:
     """What can be seen surely; 1.234 and 1,234 show nothing."""
     points = commas = False

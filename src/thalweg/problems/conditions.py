@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from thalweg import formula
-from thalweg.numerics.reading import real
+from thalweg.numerics.reading import nearest, real
+from thalweg.problems import cells
 
 COMPARISONS: Final = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<>": operator.ne,
@@ -20,6 +21,7 @@ COMPARISON: Final = re.compile("|".join(map(re.escape, COMPARISONS)))
 TOKEN: Final = re.compile(
     r"""'[^']*'|"[^"]*"|`[^`]*`|[()\[\]]|[<>=!]=|<>|&&?|\|\|?|!|\b(?:and|or|not)\b|.""", re.IGNORECASE | re.DOTALL
 )
+WORD: Final = re.compile(r"[^\W\d]\w*")
 JOINS: Final = {"&": "and", "&&": "and", "|": "or", "||": "or", "!": "not"}
 
 
@@ -30,6 +32,7 @@ class Cells(Protocol):
     def __contains__(self, name: str, /) -> bool: ...
     def text(self, name: str) -> list[str]: ...
     def read(self, name: str) -> tuple[np.ndarray, str]: ...
+    def beside(self, name: str, cell: str) -> tuple[np.ndarray, float]: ...  # and the cell as one of that column
     @property
     def used(self) -> np.ndarray: ...
 
@@ -55,6 +58,9 @@ class Arrays:
             return real(self.columns[name]), ""
         except (TypeError, ValueError) as error:
             raise ValueError(f"column {name!r} is not of real numbers; compare it with a word in quotes.") from error
+
+    def beside(self, name: str, cell: str) -> tuple[np.ndarray, float]:
+        raise ValueError(f"{cell} is a date, but column {name!r} is of no file, whose dates are read; give numbers.")
 
     @property
     def used(self) -> np.ndarray:
@@ -142,12 +148,20 @@ def _sides(tokens: list[str]) -> tuple[list[str], list[str]]:
 def _compared(left: str, sign: str, right: str, table: Cells, whole: str) -> np.ndarray:
     compare = COMPARISONS[sign]
     for column, word in ((left, right), (right, left)):
-        if (name := _column(column, table)) is not None and (text := _word(word, table)) is not None:
+        name = _column(column, table)
+        if name is not None and (text := _word(word, name, table)) is not None:
             if compare not in (operator.eq, operator.ne):
                 raise ValueError(
                     f"{sign} in the condition {whole!r} orders words, which have no order here; compare with == or !=."
                 )
             return np.array([compare(cell, text) for cell in table.text(name)], bool)
+        if name is not None and cells.is_moment(_bare(word)) and _column(word, table) is None:
+            known, moment = table.beside(name, _bare(word))
+            with np.errstate(all="ignore"):
+                held = compare(known, moment) if column == left else compare(moment, known)
+            return held & ~np.isnan(known)
+        if name is not None and WORD.fullmatch(word) and word not in table and word not in formula.CONSTANTS:
+            raise ValueError(nearest(word, dict.fromkeys(table.text(name)), f"a cell of column {name!r}"))
     with np.errstate(all="ignore"):
         values = _value(left, table), _value(right, table)
         held = compare(*values)
@@ -160,10 +174,16 @@ def _column(text: str, table: Cells) -> str | None:
     return name if name in table else None
 
 
-def _word(text: str, table: Cells) -> str | None:
-    """What stands in quotes and is no column."""
-    quoted = len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]
-    return text[1:-1] if quoted and text[1:-1] not in table else None
+def _bare(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] in "'\"" and text[-1] == text[0] else text
+
+
+def _word(text: str, name: str, table: Cells) -> str | None:
+    """What stands in quotes and is no column, or is the cell of some row; but for dates."""
+    bare = _bare(text)
+    if bare in table or cells.is_moment(bare):
+        return None
+    return bare if bare != text or (WORD.fullmatch(bare) and bare in table.text(name)) else None
 
 
 def _value(text: str, table: Cells) -> np.ndarray:

@@ -25,6 +25,16 @@ def words(model: str) -> set[str]:
     return found.difference(formula.FUNCTIONS)
 
 
+def with_quotes(model: str, columns: Collection[str]) -> str:
+    """The model with quotes around names of columns that have a dot and no other sign, as R makes them: Temp.K."""
+    dotted = [name for name in columns if "." in name and re.fullmatch(r"[^\W\d][\w.]*", name)]
+    if not dotted:
+        return model
+    names = "|".join(map(re.escape, sorted(dotted, key=len, reverse=True)))
+    pattern = re.compile(rf"{QUOTED.pattern}|(?<![\w.])(?:{names})(?![\w.])")
+    return pattern.sub(lambda found: found[0] if found[0][0] in "'\"`" else f"'{found[0]}'", model)
+
+
 def quoted(model: str, columns: Collection[str]) -> list[str]:
     """The names in quotes, which are columns; ValueError for one that is not."""
     found = ["".join(groups) for groups in QUOTED.findall(model)]

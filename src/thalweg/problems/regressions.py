@@ -32,7 +32,7 @@ class Columns(Protocol):
 def regression(
     data: str | Path | Columns,
     model: str | Mapping[str, str],
-    y: str | None = None,
+    y: str | Sequence[str] | None = None,
     start: Mapping[str, float] | None = None,
     domain: Mapping[str, tuple[float, float]] | None = None,
     *,
@@ -66,7 +66,8 @@ def regression(
             blanks or signs in its name stands in quotes: "a + b*'CO(GT)'". It may name its response itself, "y = a*x".
             Several responses are fitted together by formulas that share parameters: {"A": "a*exp(-k*t)", "B":
             "a*(1-exp(-k*t))"}; each has the rows in which it is not missing, and L is the sum over all.
-        y: the column that it predicts, or a formula of columns: "log(k)".
+        y: the column that it predicts, or a formula of columns: "log(k)"; a list of them where each is a response of
+            the same formula, as replicates are.
         start: of parameters by name, in [x]. Else it is the middle of the parameter's range in domain, within its
             bounds; else 1, or a number between the bounds where 1 is not.
         domain: ranges (low, high) of parameters by name, in [x], from which random starts are drawn
@@ -79,8 +80,9 @@ def regression(
         priors: (mean, standard deviation) of parameters by name, in [x], known beforehand: (k - mean) / deviation is a
             residual more for each, of L, and of no statistic of the observations. They start at the mean. With an
             absolute sigma alone, since nothing else tells how they weigh beside the observations.
-        sigma: the standard deviation of each observation, in [y]: a column, an array of shape (m,), or one number for
-            all; without it all are equal. Of several responses, one of these for each: {"A": 0.1, "B": "errors"}.
+        sigma: the standard deviation of each observation, in [y]: a column, a formula of columns ("0.1 + 0.02*y"), a
+            share of what is observed ("5%"), an array of shape (m,), or one number for all; without it all are equal.
+            Of several responses, one of these for each: {"A": 0.1, "B": "errors"}.
         absolute_sigma: whether standard errors take sigma as it is. Else it is relative, weights 1/sigma^2: the errors
             are those for sigma times the residual standard deviation, as of ``scipy.optimize.curve_fit``.
         loss: "soft_l1", "huber", "cauchy" or "arctan", with which outliers count less (``RobustError``), as of
@@ -119,11 +121,14 @@ def regression(
     said = responding.equations(model, y)
     about = parameters.said(start, domain, bounds, fixed)
     table, told = _chosen(data, where, rename, {"missing": missing, "names": names, "decimal": decimal})
-    table = responding.with_computed(table, said)
+    sigma = responding.spelled(sigma, said)
+    weights = [*sigma.values()] if isinstance(sigma, Mapping) else [sigma]
+    table = responding.with_computed(table, [*said, *(name for name in weights if isinstance(name, str))])
     columns = [name for name in table if isinstance(name, str)]
     for response in said:
         if response not in columns:
             raise ValueError(nearest(str(response), columns, "a column of the table"))
+    said = {y: naming.with_quotes(text, columns) for y, text in said.items()}
     groups_of, known = grouping.said(groups), prior_knowledge.said(priors)
     grouping.check_columns(groups_of, columns, said)
     equations = _read(said, columns, about.names | {*known}, sigma, groups_of)

@@ -66,6 +66,8 @@ def equations(model: Any, y: Any) -> dict[str, str]:
             f"model is {model!r}, but it must be a formula such as 'b1*(1-exp(-b2*x))'; "
             "for a function of your own give Problem(function, loss=SquaredError(target), start=…)."
         )
+    if isinstance(y, (list, tuple)) and y and all(isinstance(name, str) for name in y):
+        return dict.fromkeys(y, model)
     left, right = parted(model)
     response = left if y is None else y
     if response is None:
@@ -77,9 +79,23 @@ def equations(model: Any, y: Any) -> dict[str, str]:
     return {str(response): right}
 
 
-def with_computed(table: Any, responses: Collection[str]) -> Any:
-    """The table with those responses as columns that are formulas of its columns, such as log(k)."""
-    for y in responses:
+SHARE: Final = re.compile(r"\s*([\d.]+)\s*%\s*")  # of what is observed
+
+
+def spelled(sigma: Any, responses: Collection[str]) -> Any:
+    """A sigma of 5% as the formula 0.05*abs('y') of what is observed."""
+    if isinstance(sigma, Mapping):
+        return {name: spelled(one, [name]) for name, one in sigma.items()}
+    share = SHARE.fullmatch(sigma) if isinstance(sigma, str) else None
+    if share is None:
+        return sigma
+    shares = {name: f"{float(share[1]) / 100:g}*abs('{name}')" for name in responses}
+    return shares if len(shares) > 1 else next(iter(shares.values()))
+
+
+def with_computed(table: Any, names: Collection[str]) -> Any:
+    """The table with those names as columns that are formulas of its columns, such as log(k)."""
+    for y in names:
         columns = [name for name in table if isinstance(name, str)]
         if y in columns or not SIGNS.search(y):
             continue

@@ -43,8 +43,8 @@ class Table:
         return iter(self.columns)
 
     def __str__(self) -> str:
-        rows = f"{len(self.lines)} row{'s' if len(self.lines) != 1 else ''} of {len(self.columns)} columns"
-        return "; ".join([f"{self.path}: {rows}", *self.said])
+        columns = len(self.columns) - len(self.computed)
+        return "; ".join([f"{self.path}: {_rows(len(self.lines))} of {columns} columns", *self.said])
 
     def __contains__(self, name: str, /) -> bool:
         return name in self.columns
@@ -81,6 +81,20 @@ class Table:
                 case (cells.Unreadable(row, reason),):
                     raise self._refusal(name, row, reason) from None
             raise
+
+    def beside(self, name: str, cell: str) -> tuple[np.ndarray, float]:
+        """The column in the rows that are in use, and what a cell would be in it, such as a date."""
+        column, rows = [*self.columns[name], cell], np.append(self.used, len(self.lines))
+        try:
+            values, _ = cells.numbers(column, rows, self.marks, self.decimal, self.missing)
+        except ValueError as error:
+            match error.args:
+                case (cells.Unreadable(row, reason),) if row < len(self.lines):
+                    raise self._refusal(name, row, reason) from None
+                case (cells.Unreadable(_, reason),):
+                    raise ValueError(f"{cell!r} is compared with column {name!r}, {reason}.") from None
+            raise
+        return values[self.used], float(values[-1])
 
     def complete(self, names: Sequence[str], words: Sequence[str] = ()) -> "Table":
         """The rows that have a number in each of the named columns, and a cell in those of words; what was left out is
@@ -192,8 +206,8 @@ def read_table(
         reason = (error.strerror or "it is not readable").lower()
     except ImportError as error:
         raise ValueError(
-            f"{str(path)!r} needs the package {error.name or 'openpyxl'}, which is not installed; pip install "
-            f"{error.name or 'openpyxl'}, or save the table as CSV."
+            f"{str(path)!r} needs the package {error.name or _engine(path)}, which is not installed; pip install "
+            f"{error.name or _engine(path)}, or save the table as CSV."
         ) from None
     except Exception as error:  # of pandas' engines too
         reason = str(error).partition("\n")[0].rstrip(".")
@@ -219,6 +233,12 @@ def _layout(path: str | Path, names: Sequence[str] | None) -> Layout:
     return found._replace(said=[*said, *found.said])
 
 
+def _engine(path: str | Path) -> str:
+    """The package with which pandas reads a file."""
+    reader = FRAMES.get(Path(path).suffix.lower())
+    return "pyarrow" if reader != "read_excel" else "odfpy" if str(path).lower().endswith(".ods") else "openpyxl"
+
+
 def _of_pandas(path: Path, reader: str, names: Sequence[str] | None) -> Layout:
     """The cells of a sheet, or of a file of columns, as texts."""
     import pandas as pd
@@ -230,8 +250,14 @@ def _of_pandas(path: Path, reader: str, names: Sequence[str] | None) -> Layout:
         rows = [(line, row) for line, row in rows if any(row)]
         if not rows:
             raise ValueError("it is empty")
+        said = ["the first sheet"]
+        width = max(sum(map(bool, row)) for _, row in rows)
+        above = next(i for i, (_, row) in enumerate(rows) if sum(map(bool, row)) > 1 or width == 1)
+        if above:
+            said.append(f"{above} line{'s' if above > 1 else ''} above the names left out")
+            rows = rows[above:]
         header, rows = (list(names), rows) if names is not None else (rows[0][1], rows[1:])
-        return layouts.arranged(header, rows, ["the first sheet"], rownames=False)
+        return layouts.arranged(header, rows, said, rownames=False)
     frame = pd.read_parquet(path) if reader == "read_parquet" else pd.read_feather(path)
     rows = [(i + 1, [_text(cell) for cell in row]) for i, row in enumerate(frame.itertuples(index=False))]
     return Layout([str(name) for name in frame.columns], rows, [])
