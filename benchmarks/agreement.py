@@ -10,6 +10,7 @@ import sys
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,8 @@ def scipys(name: str) -> list[float | None]:
 
 def page(rows: list[tuple[str, str, list[float | None]]]) -> str:
     heading = " | ".join(COLUMNS)
-    lines = ["# Agreement with other programs", "", "Made by `benchmarks/agreement.py`. " + _told(), ""]
+    told = wrap("Made by `benchmarks/agreement.py`. " + _told(), 117)
+    lines = ["# Agreement with other programs", "", *told, ""]
     lines += ["The least of all fits:", "", f"| program | fits | {heading} |", "|---|---:|" + "---:|" * len(COLUMNS)]
     for program in dict.fromkeys(program for program, _, _ in rows):
         each = [found for other, _, found in rows if other == program]

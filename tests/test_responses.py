@@ -137,6 +137,21 @@ def test_a_response_may_be_a_formula_of_columns(way, tmp_path):
     assert "1 row left out where 'log(k)' is missing" in str(found)
 
 
+def test_a_power_is_written_as_people_do():
+    """^ is **, in the model, a response, a condition, a derived quantity and a share; not within quotes."""
+    table = {"x": T, "y": 2 + T**1.5, "m^2": T}
+    found = tw.fit(table, "y^2 = (a + x^b)^2", where="x^2 > 1")
+    assert found.parameters == pytest.approx({"a": 2, "b": 1.5})
+    assert found.problem.stages[0].forward.formula.text == "(a + x**b)**2"
+    squared = tw.analysis.derived(found.fits, found.problem, {"c": "a^2"})
+    assert squared.value["c"] == pytest.approx(4)
+    assert tw.fit(table, "a*'m^2'", y="x").parameters == pytest.approx({"a": 1})
+
+
+def test_a_formula_of_r_names_its_response():
+    assert tw.fit(TABLE, "A ~ a*exp(-k*t)").parameters == tw.fit(TABLE, "A = a*exp(-k*t)").parameters
+
+
 def test_replicates_share_a_model():
     """The mean of two columns of the same length, with the errors of both."""
     found = tw.fit({"t": T, "one": 1 + T, "two": 3 + T}, "a + b*t", y=["one", "two"])
@@ -200,6 +215,8 @@ def test_one_undetermined_group_leaves_the_errors_of_the_others():
         (SYSTEM, {"sigma": np.ones(50)}, "sigma has shape (50,), but there are the responses A, B"),
         ("log(A - 2) = a + k*t", {}, "log(A - 2) is nan at index 1, of A 1."),
         ("log(Q) = a + k*t", {}, "'Q' is not a column of the table"),
+        ("A = a*2t", {}, "'2t' in the model is neither a number nor a name; write * between factors: 2*t"),
+        ("A = 1.5k*t", {}, "write * between factors: 1.5*k"),
     ],
 )
 def test_what_is_refused(model, more, message):

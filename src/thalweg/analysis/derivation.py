@@ -19,6 +19,7 @@ from thalweg.analysis.uncertainties import best_fit, fixed_parameters
 from thalweg.analysis.whole import Table
 from thalweg.chain.problem import Problem
 from thalweg.formula import FUNCTIONS, Formula, parse
+from thalweg.problems.naming import powers
 
 WORD = re.compile(r"[^\W\d_]\w*")  # that may stand in a formula without quotes
 
@@ -103,7 +104,7 @@ def read_derived(problem: Problem, formulas: Mapping[str, str]) -> dict[str, For
             raise ValueError(f"{name!r} is {text!r}, but it is derived by a formula; give e.g. 'log(2)/k'.")
         plain = [one for one in [*known, *found] if WORD.fullmatch(one)]
         try:
-            found[name] = parse(text, plain, [one for one in known if one not in plain])
+            found[name] = parse(powers(text), plain, [one for one in known if one not in plain])
         except ValueError as error:
             raise ValueError(f"{name!r} cannot be derived: {error}") from error
     return found

@@ -49,9 +49,9 @@ def prediction(
     Returns:
         A Dataset with the dim ``point``, or ``observation`` at the data: the predictors where they are known, and in
         [y] ``predicted``, ``standard_error`` u, ``confidence_low``, ``confidence_high``, ``prediction_low`` and
-        ``prediction_high``. NaN where the data do not determine the parameters or leave no freedom, and for the
-        prediction band at new points of a loss with a sigma where none is given, or of another loss. Its
-        attribute ``level``.
+        ``prediction_high``. NaN where it depends on what the data do not determine, where no freedom is left, and for
+        the prediction band at new points of a loss with a sigma where none is given, or of another loss. Its attribute
+        ``level``.
     Raises:
         ValueError: for a level that is none; for values of what is no predictor, or of some of them only, or that are
             not finite or of several lengths; for a sigma where the loss is no ``SquaredError``; and as ``uncertainty``

@@ -78,11 +78,11 @@ def uncertainty(fits: xr.Dataset, problem: Problem) -> xr.Dataset:
         - ``standard_error`` sqrt(C_ii) in [x], and along x_dim;
         - ``correlation`` C_ij / sqrt(C_ii C_jj), -1 … 1, and along x_dim, x_dim_2;
         - ``at_bound``, whether a parameter is held by its bounds, and along x_dim;
-        - ``degrees_of_freedom`` m - d.
+        - ``degrees_of_freedom``, m less the directions that the data determine, d of them most often.
 
-        NaN where x or J is not finite; for parameters at their bound; where the columns of J are dependent to rounding,
-        so that some combination of parameters is not determined; and, but for the correlation and for absolute sigma,
-        where m <= d.
+        NaN where x or J is not finite; for parameters at their bound; for those that move where the columns of J are
+        dependent to rounding, which the data do not determine; and, but for the correlation and absolute sigma, where
+        as many are determined as there are observations.
     Raises:
         ValueError: unless the loss of the problem is one of these.
     Cost:

@@ -11,7 +11,7 @@ import numpy as np
 
 from thalweg import formula
 from thalweg.numerics.reading import nearest, real
-from thalweg.problems import cells
+from thalweg.problems import cells, naming
 
 COMPARISONS: Final = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<>": operator.ne,
@@ -189,7 +189,7 @@ def _word(text: str, name: str, table: Cells) -> str | None:
 def _value(text: str, table: Cells) -> np.ndarray:
     columns = list(table)
     plain = {name for name in columns if re.fullmatch(r"[^\W\d_]\w*", name) and name not in formula.FUNCTIONS}
-    read = formula.parse(text, sorted(plain & set(re.findall(r"\w+", text))), columns)
+    read = formula.parse(naming.powers(text), sorted(plain & set(re.findall(r"\w+", text))), columns)
     values: Mapping[str, np.ndarray] = {name: table.read(name)[0][table.used] for name in read.names}
     with jax.enable_x64(True):
         return np.asarray(read(values), np.float64)

@@ -11,6 +11,7 @@ from thalweg.numerics.reading import nearest
 
 ALIKE = 0.8  # how much of two names is the same where one may be the other misspelled (difflib's ratio, 1 for all)
 QUOTED: Final = re.compile(r"'([^']*)'|\"([^\"]*)\"|`([^`]*)`")
+STUCK: Final = re.compile(r"(?<![\w.])(\d+\.?\d*)(?![eE][+-]?\d)([^\W\d_]\w*)")
 CIRCULAR: Final = re.compile(r"\b(a|arc)?(sin|cos|tan)\b|\d\s*[*/]\s*pi\b|\bpi\s*[*/]\s*\d|\bpi\s*\*\*")
 MEANINGS: Final = {
     "e": (math.e, "Euler's number", "exp(1)"),
@@ -25,8 +26,20 @@ def words(model: str) -> set[str]:
     return found.difference(formula.FUNCTIONS)
 
 
-def with_quotes(model: str, columns: Collection[str]) -> str:
-    """The model with quotes around names of columns that have a dot and no other sign, as R makes them: Temp.K."""
+def powers(text: str) -> str:
+    """The text with ** for ^, which means a power wherever people write models."""
+    return re.sub(rf"{QUOTED.pattern}|\^", lambda found: "**" if found[0] == "^" else found[0], text)
+
+
+def spelled(model: str, columns: Collection[str]) -> str:
+    """The model as the language of formulas has it: with ** for ^, and with quotes around names of columns that have a
+    dot and no other sign, as R makes them: Temp.K. ValueError for a number and a name without a sign between them."""
+    model = powers(model)
+    stuck = STUCK.search(QUOTED.sub(" ", model))
+    if stuck is not None and stuck[0] not in columns:
+        raise ValueError(
+            f"{stuck[0]!r} in the model is neither a number nor a name; write * between factors: {stuck[1]}*{stuck[2]}."
+        )
     dotted = [name for name in columns if "." in name and re.fullmatch(r"[^\W\d][\w.]*", name)]
     if not dotted:
         return model

@@ -128,7 +128,7 @@ def regression(
     for response in said:
         if response not in columns:
             raise ValueError(nearest(str(response), columns, "a column of the table"))
-    said = {y: naming.with_quotes(text, columns) for y, text in said.items()}
+    said = {y: naming.spelled(text, columns) for y, text in said.items()}
     groups_of, known = grouping.said(groups), prior_knowledge.said(priors)
     grouping.check_columns(groups_of, columns, said)
     equations = _read(said, columns, about.names | {*known}, sigma, groups_of)

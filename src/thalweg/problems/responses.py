@@ -16,7 +16,7 @@ from thalweg.problems import naming, observations
 from thalweg.problems.groups import Group
 from thalweg.problems.tables import Table
 
-SIGNS: Final = re.compile(r"[-+*/(]")  # of what is computed from columns
+SIGNS: Final = re.compile(r"[-+*/(^]")  # of what is computed from columns
 SELECT: Final = Operation("select", 3, lambda c, a, b: np.where(c != 0, a, b), lambda c, a, b: jnp.where(c != 0, a, b))
 
 
@@ -41,10 +41,11 @@ class Rows(NamedTuple):
 
 
 def parted(model: str) -> tuple[str | None, str]:
-    """The two sides of "y = a*x"; None for the left one where there is no sign of equality."""
-    at = naming.QUOTED.sub(lambda quoted: "_" * len(quoted[0]), model).find("=")
-    if at < 0:
+    """The two sides of "y = a*x", or of "y ~ a*x"; None for the left one where there is no such sign."""
+    sign = re.search("[=~]", naming.QUOTED.sub(lambda quoted: "_" * len(quoted[0]), model))
+    if sign is None:
         return None, model
+    at = sign.start()
     left = model[:at].strip()
     name = naming.QUOTED.fullmatch(left)
     return "".join(filter(None, name.groups())) if name else left, model[at + 1 :].strip()
@@ -103,7 +104,7 @@ def with_computed(table: Any, names: Collection[str]) -> Any:
         for name in sorted(words):
             if name not in columns:
                 raise ValueError(nearest(name, columns, "a column of the table"))
-        parsed = formula.parse(y, sorted(words), naming.quoted(y, columns))
+        parsed = formula.parse(naming.powers(y), sorted(words), naming.quoted(y, columns))
         whole = isinstance(table, Table)
         known = {name: table.read(name)[0] if whole else observations.column(table, name) for name in parsed.names}
         values = np.broadcast_to(parsed.in_numpy(known), (len(next(iter(known.values()), ())),))
