@@ -35,9 +35,9 @@ jax.monitoring.register_event_duration_secs_listener(
 # Tests of what the compiler makes of lanes, of bits and of rounding. The other quick ones compile in 60 % of the time
 # without LLVM's expensive passes; the slow ones with all of them.
 OF_THE_COMPILER = {
-    "test_arithmetic", "test_cli", "test_floor", "test_hardware", "test_linalg", "test_limits", "test_precision",
-    "test_precisions", "test_recycled_lanes", "test_run", "test_solve", "test_traces", "test_triangles",
-    "test_trigonometry",
+    "test_arithmetic", "test_cli", "test_floor", "test_hardware", "test_lecture_c", "test_linalg", "test_limits",
+    "test_precision", "test_precisions", "test_recycled_lanes", "test_run", "test_solve", "test_traces",
+    "test_triangles", "test_trigonometry",
 }  # fmt: skip
 
 
