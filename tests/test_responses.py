@@ -126,6 +126,13 @@ def test_the_command_line_fits_both(call, folder):
     np.testing.assert_allclose(predicted.predicted, found.predict({"t": [1.0, 2.0]}).predicted, rtol=1e-6)
 
 
+def test_a_frame_without_a_cell_has_no_response_there():
+    frame = pd.DataFrame({"t": T, "k": np.where(T == 0, np.nan, np.exp(1 + 2 * T))})
+    found = tw.fit(frame, "log(k) = a + b*t")
+    assert found.parameters == pytest.approx({"a": 1, "b": 2})
+    assert "1 of 25 rows left out where 'log(k)' is missing" in str(found)
+
+
 @pytest.mark.parametrize("way", ["y", "model"])
 def test_a_response_may_be_a_formula_of_columns(way, tmp_path):
     """log(k) is linear in its parameters; rows without k are left out."""

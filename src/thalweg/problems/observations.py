@@ -84,15 +84,20 @@ def complete(frame: Any, names: Sequence[str], told: str) -> tuple[dict[str, np.
     return {name: cells[~gone] for name, cells in columns.items()}, "; ".join(filter(None, [told, left]))
 
 
-def column(table: Any, name: str) -> np.ndarray:
-    """A column in float64, shape (m,)."""
-    found = table[name]
+def numbers(table: Any, name: str) -> np.ndarray:
+    """A column in float64, shape (m,), NaN and infinite where it is so."""
     try:
-        values = real(found)
+        values = real(table[name])
     except (TypeError, ValueError) as error:
         raise ValueError(f"column {name!r} is not of real numbers; give a vector of them.") from error
     if values.ndim != 1:
         raise ValueError(f"column {name!r} has shape {values.shape}, but it must be a vector; give shape (m,).")
+    return values
+
+
+def column(table: Any, name: str) -> np.ndarray:
+    """The same of finite numbers alone; ValueError for another."""
+    values = numbers(table, name)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise ValueError(

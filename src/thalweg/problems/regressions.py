@@ -93,7 +93,8 @@ def regression(
         groups: parameters that each group of observations has for itself, by the column that tells the groups:
             {"batch": ["k", "a"]}, or a column by which all parameters go. They are then called k[A], k[B] …, of cells A
             and B, and what is said of k in start, domain, bounds or fixed is said of each that is not named itself.
-        where: which rows to use: comparisons of formulas of the columns, such as "0<x<5 and site=='north'".
+        where: which rows to use: comparisons of formulas of the columns, such as "0<x<5 and site=='north'"; of a file
+            also of dates, "day>2024-01-03".
         rename: other names of columns: {"t": "decimal date"}.
         missing: marks of missing cells of a file, beside the usual ones: [-200].
         names: of the columns of a file that has none.
@@ -122,8 +123,8 @@ def regression(
     about = parameters.said(start, domain, bounds, fixed)
     table, told = _chosen(data, where, rename, {"missing": missing, "names": names, "decimal": decimal})
     sigma = responding.spelled(sigma, said)
-    weights = [*sigma.values()] if isinstance(sigma, Mapping) else [sigma]
-    table = responding.with_computed(table, [*said, *(name for name in weights if isinstance(name, str))])
+    weights = [one for one in (sigma.values() if isinstance(sigma, Mapping) else [sigma]) if isinstance(one, str)]
+    table = responding.with_computed(table, [*said, *weights])
     columns = [name for name in table if isinstance(name, str)]
     for response in said:
         if response not in columns:
@@ -131,7 +132,7 @@ def regression(
     said = {y: naming.spelled(text, columns) for y, text in said.items()}
     groups_of, known = grouping.said(groups), prior_knowledge.said(priors)
     grouping.check_columns(groups_of, columns, said)
-    equations = _read(said, columns, about.names | {*known}, sigma, groups_of)
+    equations = _read(said, columns, about.names | {*known}, weights, groups_of)
     predictors = {name for one in equations for name in one.predictors}
     found = tuple(sorted({name for one in equations for name in one.formula.names} - predictors, key=natural))
     if not found:
@@ -154,14 +155,13 @@ def regression(
 
 
 def _read(
-    said: Mapping[str, str], columns: Sequence[str], declared: set[str], sigma: Any, groups_of: Mapping[str, Any]
+    said: Mapping[str, str], columns: Sequence[str], declared: set[str], weights: Sequence[str], groups_of: Any
 ) -> list[Equation]:
     """The formula of each response and the columns that it predicts from; ValueError for a name that may be meant
     otherwise, and is none of the parameters that are ``declared``."""
     if groups_of:
         declared = {name.partition("[")[0] for name in declared}.union(*(names or () for names in groups_of.values()))
-    weights = [*sigma.values()] if isinstance(sigma, Mapping) else [sigma]
-    spoken = {*said, *(name for name in weights if isinstance(name, str)), *groups_of}
+    spoken = {*said, *weights, *groups_of}
     spoken |= {name for model in said.values() for name in columns if name in naming.words(model)}
     equations = []
     for y, model in said.items():

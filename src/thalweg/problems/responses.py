@@ -106,7 +106,7 @@ def with_computed(table: Any, names: Collection[str]) -> Any:
                 raise ValueError(nearest(name, columns, "a column of the table"))
         parsed = formula.parse(naming.powers(y), sorted(words), naming.quoted(y, columns))
         whole = isinstance(table, Table)
-        known = {name: table.read(name)[0] if whole else observations.column(table, name) for name in parsed.names}
+        known = {name: table.read(name)[0] if whole else observations.numbers(table, name) for name in parsed.names}
         values = np.broadcast_to(parsed.in_numpy(known), (len(next(iter(known.values()), ())),))
         there = np.all([~np.isnan(column) for column in known.values()], axis=0)
         bad = np.flatnonzero(there & ~np.isfinite(values))
