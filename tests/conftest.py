@@ -32,8 +32,13 @@ jax.monitoring.register_event_duration_secs_listener(
     )
 )
 
-# Tests of what the compiler makes of lanes, of bits and of rounding. The other quick ones compile in 60 % of the time
-# without LLVM's expensive passes; the slow ones with all of them.
+# Without LLVM's expensive passes programs compile in 60 % of the time. With all of them: tests of what the compiler makes
+# of lanes, of bits and of rounding, and slow tests, but for those of many small programs.
+OF_MANY_PROGRAMS = {
+    "test_adapters", "test_bounds", "test_collections", "test_derivatives", "test_docstrings", "test_host_functions",
+    "test_kinks", "test_minimize", "test_misuse", "test_newton", "test_optax", "test_parameters", "test_precisions",
+    "test_robust_losses", "test_roots", "test_scaling", "test_tolerances",
+}  # fmt: skip
 OF_THE_COMPILER = {
     "test_arithmetic", "test_cli", "test_floor", "test_hardware", "test_lecture_c", "test_linalg", "test_limits",
     "test_precision", "test_precisions", "test_recycled_lanes", "test_run", "test_solve", "test_traces",
@@ -43,8 +48,9 @@ OF_THE_COMPILER = {
 
 @pytest.fixture(autouse=True, scope="module")
 def compiler(request):
-    quick = "not slow" in request.config.option.markexpr and request.module.__name__ not in OF_THE_COMPILER
-    jax.config.update("jax_disable_most_optimizations", quick)
+    quick, module = "not slow" in request.config.option.markexpr, request.module.__name__.rpartition(".")[2]
+    plain = module not in OF_THE_COMPILER if quick else module in OF_MANY_PROGRAMS
+    jax.config.update("jax_disable_most_optimizations", plain)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -39,7 +40,8 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     finite = np.where(np.isfinite(loss), loss, np.inf)
     fates = outcome(trace, problem)
     if target is None:
-        known = [float(problem.value(minimum)) for minimum in problem.minima]
+        value = jax.jit(problem.value)  # each operation alone would be compiled, too
+        known = [float(value(minimum)) for minimum in problem.minima]
         lowest = np.minimum(finite.min((0, 2)), min(known, default=np.inf))
         goal = lowest + 0.01 * (finite[0, :, 0] - lowest)
         can_be = (lowest < loss[0, :, 0]) | (fates.values == Outcome.CONVERGED)

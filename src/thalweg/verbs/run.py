@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import xarray as xr
 
 from thalweg.chain.problem import Problem
 from thalweg.engine.failures import tell_of_the_host
@@ -20,7 +19,10 @@ from thalweg.methods.method import Method
 from thalweg.numerics.precision import at_least_single
 from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import observers, recorded_spaces, task
-from thalweg.verbs.trace import assemble, history
+from thalweg.verbs.trace import assemble, fetch_xarray, history
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def run(
@@ -35,7 +37,7 @@ def run(
     key: int = 0,
     dtype: Any = None,
     progress: bool | None = None,
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """Take ``steps`` steps of every variant of every method from every start and record all spaces.
 
     A lane is one (variant, start). Row k of a lane holds x_k with x_0 the start and x_{k+1} = step(x_k).
@@ -90,7 +92,7 @@ def follow(
     spaces: Sequence[str] | Mapping[str, int] | None = None,
     record: Mapping[str, Observer] | Sequence[Observer] = (),
     progress: bool | None = None,
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """What ``run`` does, with row 0 and then only the rows from ``since`` on."""
     strides = recorded_spaces(task.problem, spaces)
     verb = Recording(list(strides), observers(task.problem, task.methods, record), single=every == 1 and since <= 1)
@@ -109,6 +111,7 @@ def follow(
     rare = {k: (index % stride == 0) | (index == index[-1]) for k, stride in strides.items() if stride > 1}
     counts |= {name: int(which.sum()) for name, which in rare.items()}
     began = time.perf_counter()
+    fetch_xarray()
     programs = build([plan.build for plan in plans], task.x64)
     compiled = time.perf_counter()
     records = {

@@ -5,11 +5,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import xarray as xr
 
 from thalweg import tolerances
 from thalweg.chain.problem import Problem
@@ -24,7 +23,10 @@ from thalweg.engine.supply import Supply, Tile
 from thalweg.methods.method import Method
 from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import task
-from thalweg.verbs.trace import assemble_fits, history
+from thalweg.verbs.trace import assemble_fits, fetch_xarray, history
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 KIND = {"gtol": tolerances.gtol, "ftol": tolerances.ftol, "xtol": tolerances.xtol}
 
@@ -44,7 +46,7 @@ def solve(
     key: int = 0,
     dtype: Any = None,
     progress: bool | None = None,
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """Take steps of every variant of every method from every start until each is done.
 
     Starts share lanes: when one is done, the next takes its lane, so that none waits for another.
@@ -118,13 +120,14 @@ def solve(
 
 def _finish(
     task: Task, until: tolerances.Condition | None, max_steps: int, max_seconds: float, progress: bool | None
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """Plan, compile, step, assemble."""
     hardware, verb = present(), Finishing(until)
     rules = Rules(jax.tree.map(task.dtype.type, until), np.int32(min(max_steps, 2**31 - 1)))
     began = time.perf_counter()
     with jax.enable_x64(task.x64):
         plans = [plan(task, name, verb, rules, hardware) for name in task.methods]
+    fetch_xarray()
     programs = build([plan.build for plan in plans], task.x64)
     compiled = time.perf_counter()
     supplies = [Supply(plan.items, hardware) for plan in plans]

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import xarray as xr
 
 from thalweg.chain.batches import shown
 from thalweg.chain.space import Space
@@ -16,6 +17,9 @@ from thalweg.engine.plan import Task
 from thalweg.methods.method import called
 from thalweg.methods.sweeps import hyperparameters, variants
 from thalweg.verbs.version import __version__
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # The space whose units each variable of fits has.
 UNITS = {"x": "x", "first_x": "x", "last_x": "x", "loss": "loss", "last_loss": "loss"}
@@ -56,6 +60,12 @@ def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
+def fetch_xarray() -> None:
+    """Import xarray, with pandas a third of a second, while XLA compiles the first programs."""
+    Thread(target=import_module, args=("xarray",), daemon=True).start()
+
+
+@cache
 def _versions() -> dict[str, str]:
     others = {f"{package}_version": version(package) for package in ("jax", "optax", "numpy")}
     return {"thalweg_version": __version__, **others}
@@ -80,7 +90,7 @@ def assemble(
     steps: Mapping[str, np.ndarray],
     records: Mapping[str, np.ndarray],
     attributes: Mapping[str, Any],
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """The trace from records of shape (rows, …, variants * starts) at the ``steps`` of each: views of them, nothing is
     copied.
 
@@ -103,6 +113,8 @@ def assemble(
             size = block.shape[3]
             coordinates[f"{name}_dim"] = component_labels(spaces[name]) if name in spaces else numbered(size)
     coordinates["start"] = np.arange(len(task.points))
+    import xarray as xr
+
     return xr.Dataset(data, coordinates, attributes)
 
 
@@ -121,7 +133,7 @@ def assemble_fits(
     flags: Mapping[str, Sequence[str]],
     kinds: Sequence[str],
     attributes: Mapping[str, Any],
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """What ``solve`` found, from columns of one entry for each item: variant, case if any, and start.
 
     Dims are these, ``x_dim`` and ``evaluation``, of which there are these ``kinds``. ``flags`` names the values of
@@ -147,4 +159,6 @@ def assemble_fits(
     data["first_x"] = ((*own, "start", "x_dim"), first, {"units": units["first_x"]})
     coordinates |= {"x_dim": component_labels(task.problem.chain.spaces[0]), "evaluation": list(kinds)}
     coordinates |= {dim: np.arange(size) for dim, size in sizes.items() if dim != "variant"}
+    import xarray as xr
+
     return xr.Dataset(data, coordinates, attributes)
