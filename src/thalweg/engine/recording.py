@@ -16,7 +16,8 @@ from thalweg.chain.signatures import asks
 from thalweg.chain.space import abstract
 from thalweg.engine.failures import told
 from thalweg.engine.lanes import Lane, Settings, Stepper, on_host, point
-from thalweg.engine.program import Out, Program
+from thalweg.engine.loops import Out
+from thalweg.engine.program import Program
 from thalweg.engine.supply import Items
 from thalweg.methods.method import Method
 from thalweg.numerics.precision import at_least_single

@@ -16,8 +16,9 @@ from thalweg.engine.evaluations import UNKNOWN
 from thalweg.engine.failures import told
 from thalweg.engine.hardware import Hardware
 from thalweg.engine.lanes import Item, Lane, Settings, on_host
+from thalweg.engine.loops import Out
 from thalweg.engine.memory import Pool
-from thalweg.engine.program import Out, Program, size
+from thalweg.engine.program import Program, size
 from thalweg.engine.recycling import result
 from thalweg.methods.method import Method
 from thalweg.methods.sweeps import hyperparameters
