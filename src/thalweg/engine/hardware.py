@@ -2,7 +2,8 @@
 
 The figures of the CPU's record were measured on two cores (benchmarks/RESULTS.md). Those of the GPU's follow from what
 was seen on an H200: every launch costs microseconds and every look from the host stops the device, so one wide tile on
-one thread, long chunks, and no say in the order of memory, where a constraint cuts kernels apart.
+one thread, long chunks of loops whose length is known, and no say in the order of memory, where a constraint cuts
+kernels apart. What comes home goes through pinned memory, which the device writes at ten times the speed of NumPy's.
 """
 
 import os
@@ -43,7 +44,10 @@ class Hardware:
     many: int = 800  # equations of a load and a step, from which ``plain`` is added to these in ``solve``
     plain: tuple[tuple[str, Any], ...] = (PLAIN,)
     lapack_in_turn: bool = True  # whether programs that call LAPACK must wait for each other (``xla.LAPACK``)
-    views: bool = True  # whether the host can read an array where it lies
+    views: bool = True  # whether the host can read an array where it lies, or has it sent through pinned memory
+    static: bool = False  # whether loops must have lengths that XLA knows: see ``schedule.calls`` and ``StaticLoops``
+    unroll: int = 1  # equations, up to which several turns of a static loop are compiled as one
+    ratio: int = 4  # of lengths of static loops, and of widths of tiles, from one to the next: each is compiled
     vector: int = 16  # lanes of the widest vector instruction: tiles are multiples of it
     least: int = 32  # lanes of a tile, and
     smallest: int = 128  # components of x: XLA compiles smaller loops in another way, with other rounding
@@ -62,6 +66,8 @@ class Hardware:
     block: int = 8  # steps of ``solve`` between two looks for lanes that are done
     most_blocks: int = 64  # of one call of ``solve``
     most_places: int = 8  # in the queue of a tile, for each lane
+    narrowest: int = 1 << 30  # lanes down to which a tile goes into a narrower one when nothing waits and few are left
+    patience: int = 4  # blocks for which it waits before: most often all lanes end in them, and nothing is compiled
     chunk_seconds: float = 0.1  # of one call of ``solve``, for Ctrl-C, budgets and the progress bar
     take_seconds: float = 0.0025  # of work that a tile takes at least, where a call costs a millisecond or two
 
@@ -109,6 +115,10 @@ class Hardware:
             width *= 2
         return width
 
+    def narrower(self, width: int) -> int:
+        """Lanes of the tile of ``solve`` into which one of this width goes when so few are left; 0 where none is."""
+        return width // self.ratio if width // self.ratio >= self.narrowest else 0
+
 
 CPU = Hardware()
 GPU = Hardware(
@@ -118,6 +128,8 @@ GPU = Hardware(
     plain=(),
     lapack_in_turn=False,
     views=False,
+    static=True,
+    unroll=400,  # four steps of Adam; of BFGS one, which takes XLA long enough
     vector=32,
     worth=1 << 30,
     widest=1 << 20,
@@ -125,8 +137,10 @@ GPU = Hardware(
     widest_recycled=1 << 16,
     tile_bytes=1 << 28,
     chunk_bytes=64 << 20,  # on an H200 a million lanes took 0.25 s, with 256 MB 0.72 s, with 1 GB 2.4 s
+    most_steps=512,
     block=32,  # 131,072 starts took 0.37 s there, with blocks of 8 0.82 s, of 128 0.36 s
     most_places=4,
+    narrowest=256,  # fewer are not faster
     chunk_seconds=0.25,
 )
 

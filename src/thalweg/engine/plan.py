@@ -1,7 +1,8 @@
 """What a verb was asked to do, and the plan for each of its methods: whatever cannot be done is refused here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from thalweg.chain.problem import Problem
 from thalweg.engine.functions import Functions, Verb, functions
 from thalweg.engine.hardware import Hardware
-from thalweg.engine.program import Program, program, size
+from thalweg.engine.program import Program, march, program, row_count, size
 from thalweg.engine.room import check_matrices, check_state, check_workspace
+from thalweg.engine.schedule import calls
 from thalweg.engine.supply import Items
 from thalweg.methods.box import begun, keeps
 from thalweg.methods.method import Method, NeedsRoom
@@ -67,6 +69,17 @@ class Plan(NamedTuple):
         """The compiled program."""
         with refused(self.name, self.problem):
             return program(self.of, self.width, self.hardware)
+
+    def marches(self, schedule: np.ndarray) -> list[Callable[[], Any]]:
+        """What else must be compiled to reach the steps of a schedule, where loops are static."""
+
+        def build(rows: int, every: int) -> Any:
+            with refused(self.name, self.problem):
+                return march(self.of, self.width, self.hardware, rows, every)
+
+        rows = row_count(self.of, self.width, self.hardware)
+        pairs = {call[:2] for call in calls(schedule, rows, self.hardware)} if self.hardware.static else ()
+        return [partial(build, *pair) for pair in sorted(pairs)]
 
 
 def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> Plan:

@@ -15,9 +15,10 @@ from thalweg.chain.problem import Problem
 from thalweg.chain.signatures import asks
 from thalweg.chain.space import abstract
 from thalweg.engine.failures import told
-from thalweg.engine.lanes import Lane, Settings, Stepper, on_host, point
+from thalweg.engine.lanes import Lane, Settings, Stepper, on_host, point, sent
 from thalweg.engine.loops import Out
 from thalweg.engine.program import Program
+from thalweg.engine.schedule import calls
 from thalweg.engine.supply import Items
 from thalweg.methods.method import Method
 from thalweg.numerics.precision import at_least_single
@@ -96,41 +97,41 @@ class Tile:
         rare: Mapping[str, np.ndarray],
     ) -> None:
         self.program, self.items, self.which, self.into, self.schedule = program, items, which, into, schedule
-        self.rare = rare
-        self.rows, self.step, self.more, self.lanes = 0, 0, True, None
+        self.rare, self.calls = rare, calls(schedule, program.rows, program.hardware)
+        self.rows, self.step, self.more = 0, 0, True
+        self.lanes: Any = None
 
     def start(self) -> Callable[[], None]:
         """Start the next chunk of steps on the way to the rows of the schedule; the first only records row 0. Returns
         what brings the rows home."""
-        program, at, out, settings = self.program, self.rows, self.program.buffers(), self.items.settings
-        most = program.hardware.most_steps
+        program, at, settings = self.program, self.rows, self.items.settings
         if at == 0:
             which = np.pad(
                 self.which, (0, program.width - len(self.which)), "edge"
             )  # lanes to spare repeat the last one
-            queue, rows = self.items.load(which, program.width), 1
-            self.lanes, out = program.call(program.begin, queue, settings, out)
+            self.lanes, out = program.begin(self.items.load(which, program.width), settings)
+            self.rows = 1
         else:
-            ahead = self.schedule[at : at + program.rows]
-            gap = int(ahead[0]) - self.step
-            even = int(np.sum(ahead == self.step + gap * np.arange(1, len(ahead) + 1)))  # only the last gap may differ
-            rows, every = (1, most) if gap > most else (min(even, most // gap), gap)
-            counts = np.int32(rows), np.int32(every)
-            self.lanes, out = program.call(program.chunk, self.lanes, out, settings, *counts)
-            self.step += rows * every
-            rows = 0 if gap > most else rows  # on the way to a row that a later chunk reaches
-        self.rows += rows
-        self.more = self.rows < len(self.schedule)
-        return partial(self._keep, out, slice(at, self.rows))
+            count, every, kept = next(self.calls)
+            self.lanes, out = program.march(self.lanes, settings, count, every)
+            self.step += count * every
+            self.rows += count if kept else 0
+        self.more, rows = self.rows < len(self.schedule), slice(at, self.rows)
+        home = sent(program.hardware, {name: out[name] for name in self.into if self._wanted(name, rows)})
+        return partial(self._keep, out, home, rows)
 
     def fail(self, error: Exception) -> None:
         raise told(error, self.items.name, self.program.of.problem.name) from error
 
-    def _keep(self, out: Out, rows: slice) -> None:
+    def _wanted(self, name: str, rows: slice) -> bool:
+        return bool(np.any(self.rare[name][rows])) if name in self.rare else rows.stop > rows.start
+
+    def _keep(self, out: Out, recorded: Out, rows: slice) -> None:
         """Wait for what was recorded and bring it home."""
-        jax.block_until_ready(out)  # outside Python's lock, which from_dlpack would hold
-        for name, target in self.into.items():
-            home = on_host(self.program.hardware, out[name])[: rows.stop - rows.start, ..., : target.shape[-1]]
+        jax.block_until_ready((out, recorded))  # outside Python's lock, which from_dlpack would hold
+        for name, values in recorded.items():
+            target = self.into[name]
+            home = on_host(self.program.hardware, values)[: rows.stop - rows.start, ..., : target.shape[-1]]
             if name in self.rare:
                 wanted, before = self.rare[name][rows], int(self.rare[name][: rows.start].sum())
                 target[before : before + int(wanted.sum())] = home[wanted]

@@ -15,7 +15,7 @@ from thalweg.engine.endings import Ending
 from thalweg.engine.evaluations import UNKNOWN
 from thalweg.engine.failures import told
 from thalweg.engine.hardware import Hardware
-from thalweg.engine.lanes import Item, Lane, Settings, on_host
+from thalweg.engine.lanes import Item, Lane, Settings, on_host, sent
 from thalweg.engine.loops import Out
 from thalweg.engine.memory import Pool
 from thalweg.engine.program import Program, size
@@ -137,6 +137,11 @@ def vacant(program: Program) -> tuple[Lane, Out, float, float]:
     return lanes._replace(code=lanes.code + np.int32(Ending.VACANT)), out, np.inf, 0.0
 
 
+def kept_or_vacant(program: Program) -> tuple[Lane, Out, float, float]:
+    """The same as an earlier call left it, where one did."""
+    return IDLE.take(ref(program)) or vacant(program)
+
+
 @final
 class Tile:
     """Lanes that work off a supply, and how fast they were."""
@@ -145,38 +150,67 @@ class Tile:
         self.program, self.supply, self.deadline = program, supply, deadline
         self.queue, self.more = np.empty(0, np.int32), True
         self.held, self.alone = np.empty(0, np.int32), list[int]()  # items in lanes; those to be tried one by one
-        self.lanes, self.out, self.block_seconds, self.items_per_second = IDLE.take(ref(program)) or vacant(program)
+        self.tail = 0  # blocks gone through with nothing waiting
+        self.lanes, self.out, self.block_seconds, self.items_per_second = kept_or_vacant(program)
 
     def start(self) -> Callable[[], None]:
         """Start a chunk of steps; returns what waits for it and brings results home."""
-        self.more, program, hardware = False, self.program, self.program.hardware
-        worth = max(program.width, int(self.items_per_second * hardware.take_seconds))
+        self.more, hardware = False, self.program.hardware
+        worth = max(self.program.width, int(self.items_per_second * hardware.take_seconds))
         if not self.alone:
-            self.queue = np.append(self.queue, self.supply.take(worth, program.places - len(self.queue)))
+            self.queue = np.append(self.queue, self.supply.take(worth, self.program.places - len(self.queue)))
         elif not len(self.held):
             self.queue = np.array([self.alone.pop()], np.int32)
-        queue, settings = self.supply.items.load(self.queue, program.places), self.supply.items.settings
+        tail = self.supply.empty and not self.alone and not len(self.queue)
+        narrow = self._narrow() if tail else 0
+        program, waiting, final = self.program, len(self.queue), self.supply.empty or bool(self.alone)
         blocks = np.clip(hardware.chunk_seconds / self.block_seconds, 1, hardware.most_blocks)
-        bounds = np.int32(len(self.queue)), np.bool_(self.supply.empty or bool(self.alone)), np.int32(blocks)
+        if tail and not narrow and hardware.narrower(program.width):
+            blocks = min(blocks, hardware.patience - self.tail)
+        queue, settings = self.supply.items.load(self.queue, program.places), self.supply.items.settings
         began = time.perf_counter()
-        self.lanes, self.out, *ends = program.call(program.chunk, self.lanes, self.out, settings, queue, *bounds)
-        return partial(self._keep, began, *ends)
+        self.lanes, self.out, *ends = program.recycle(
+            self.lanes, self.out, settings, queue, waiting, final, int(blocks), narrow
+        )
+        return partial(self._keep, began, tail, *ends)
 
-    def _keep(self, began: float, *ends: Any) -> None:
+    def _narrow(self) -> int:
+        """How few lanes may be left before the tile narrows, which it does here if they are as few; 0 for never."""
+        wide = self.program
+        if self.tail < wide.hardware.patience:
+            return 0
+        if len(self.held) <= wide.hardware.narrower(wide.width):
+            self.program, lanes, all_vacant = wide.narrowed(self.lanes, len(self.held))
+            self.lanes = all_vacant
+            self._rest(wide)
+            _, self.out, self.block_seconds, self.items_per_second = IDLE.take(ref(self.program)) or vacant(
+                self.program
+            )
+            self.lanes = lanes
+        return self.program.hardware.narrower(self.program.width)
+
+    def _keep(self, began: float, tail: bool, *ends: Any) -> None:
         jax.block_until_ready(self.out)  # outside Python's lock
         now = time.perf_counter()
         rows, taken, blocks = (int(end) for end in ends)
+        self.tail += blocks if tail else 0
         seconds = max(now - began, 1e-6)
         self.block_seconds = seconds / max(blocks, 1)
         self.items_per_second = max(taken / seconds, self.items_per_second)
         self.held, self.queue = np.append(self.held, self.queue[:taken]), self.queue[taken:]
-        found = {name: on_host(self.program.hardware, values)[:rows] for name, values in self.out.items()}
-        row, lane = np.nonzero(found["item"] >= 0)
-        self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
-        self.held = self.held[~np.isin(self.held, found["item"][row, lane])]
+        if rows:
+            self._written(rows)
         self.more = (
             bool(len(self.held) or len(self.queue) or self.alone or not self.supply.empty) and now < self.deadline
         )
+
+    def _written(self, rows: int) -> None:
+        """Bring home what is written of lanes that are done."""
+        hardware = self.program.hardware
+        found = {name: on_host(hardware, values)[:rows] for name, values in sent(hardware, self.out).items()}
+        row, lane = np.nonzero(found["item"] >= 0)
+        self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
+        self.held = self.held[~np.isin(self.held, found["item"][row, lane])]
 
     def fail(self, error: Exception) -> None:
         """The lanes are lost. All items under way begin anew one by one, and one that fails alone is done."""
@@ -201,5 +235,10 @@ class Tile:
             kept = {name: on_host(hardware, values) for name, values in result(self.lanes).items()}
             found = {name: np.moveaxis(values, -1, 0)[busy] for name, values in kept.items()}
             self.supply.keep({**found, "code": np.where(found["code"] == Ending.RUNNING, reason, found["code"])})
-        elif size((self.program.lanes, self.program.out)) <= 2 * hardware.chunk_bytes:
-            IDLE.keep(ref(self.program), (self.lanes, self.out, self.block_seconds, self.items_per_second))
+        else:
+            self._rest(self.program)
+
+    def _rest(self, program: Program) -> None:
+        """Keep vacant lanes, and their pace, for the next call."""
+        if size((program.lanes, program.out)) <= 2 * program.hardware.chunk_bytes:
+            IDLE.keep(ref(program), (self.lanes, self.out, self.block_seconds, self.items_per_second))

@@ -112,7 +112,8 @@ def follow(
     counts |= {name: int(which.sum()) for name, which in rare.items()}
     began = time.perf_counter()
     fetch_xarray()
-    programs = build([plan.build for plan in plans], task.x64)
+    makers = [plan.build for plan in plans] + [make for plan in plans for make in plan.marches(rows)]
+    programs = build(makers, task.x64)[: len(plans)]
     compiled = time.perf_counter()
     records = {
         name: empty((counts[name], *shape, lanes), at_least_single(task.dtype)) for name, shape in shapes.items()
