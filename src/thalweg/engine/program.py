@@ -26,10 +26,10 @@ class Program:
     """Compiled functions for a tile of lanes of one width, which they take and give back, lanes along the last axis.
 
     In step: ``begin`` loads all lanes and gives row 0; ``march`` takes ``every`` steps and gives a row, ``rows`` times.
-    Else: ``recycle`` loads lanes from the queue as they end, until ``waiting`` of its items are taken, or if ``final``
-    done, or, where loops are static, nothing waits and no more than ``narrow`` lanes are left, but steps no more than
-    so many ``blocks``; beside ``out`` it gives the rows of it that are written, the items taken and the blocks gone
-    through.
+    Else: ``recycle`` loads lanes from the queue as they end, until so many of its items as are waiting are taken, or if
+    ``final`` done, but steps no more than so many blocks, the three ``bounds``; beside ``out`` it gives the rows of it
+    that are written, the items taken and the blocks gone through. Where loops are static it has two bounds of the
+    ``tail``, too, and gives the blocks of this.
 
     One compiled function, ``chunk``, serves any numbers, and lanes and ``out`` are buffers that it is given for good.
     But where loops are static, a march of other numbers is another function, compiled when it is first needed, and rows
@@ -56,11 +56,17 @@ class Program:
         return self.call(self.chunk, lanes, self.buffers(), settings, np.int32(rows), np.int32(every))
 
     def recycle(
-        self, lanes: Lane, out: Out, settings: Settings, queue: Any, waiting: int, final: bool, blocks: int, narrow: int
+        self,
+        lanes: Lane,
+        out: Out,
+        settings: Settings,
+        queue: Any,
+        bounds: tuple[int, bool, int],
+        tail: tuple[int, int],
     ) -> Any:
-        bounds = np.int32(waiting), np.bool_(final), np.int32(blocks)
-        few = (np.int32(narrow),) if self.hardware.static else ()
-        return self.call(self.chunk, lanes, out, settings, queue, *bounds, *few)
+        numbers = np.int32(bounds[0]), np.bool_(bounds[1]), np.int32(bounds[2])
+        few = map(np.int32, tail) if self.hardware.static else ()
+        return self.call(self.chunk, lanes, out, settings, queue, *numbers, *few)
 
     def narrowed(self, lanes: Lane, left: int) -> tuple["Program", Lane, Lane]:
         """The narrowest program with room for so many lanes that are left, with these; and all lanes, vacant."""
@@ -164,7 +170,7 @@ def _build(of: Functions, width: int, hardware: Hardware) -> Program:
             first = compiled(first, hardware.options, queue, of.settings, *(() if static else (out,)))
             bounds = count, count
         else:
-            bounds = queue, count, jax.ShapeDtypeStruct((), bool), count, *((count,) if static else ())
+            bounds = queue, count, jax.ShapeDtypeStruct((), bool), count, *((count, count) if static else ())
         if not (in_step and static):
             options = hardware.options + (() if in_step or of.equations < hardware.many else hardware.plain)
             chunk = jax.jit(loops.march if in_step else loops.recycle, donate_argnums=(0, 1), keep_unused=True)

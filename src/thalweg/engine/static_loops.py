@@ -49,27 +49,32 @@ class StaticLoops:
         final: Array,
         blocks: Array,
         narrow: Array,
+        patience: Array,
     ) -> Any:
         """Blocks of steps, in which lanes that end stay as they are; after each they are written and take the next
-        items. It ends as well as soon as nothing waits and no more than ``narrow`` lanes are left."""
+        items. It ends as well when nothing has waited for more blocks than ``patience``, and no more than ``narrow``
+        lanes are left; and also gives the blocks for which nothing waited."""
 
-        def goes_on(loop: Loop) -> Array:
+        def goes_on(carried: tuple[Loop, Array]) -> Array:
+            loop, tail = carried
             more = loop.taken < waiting
             left = jnp.sum(loop.lanes.code != Ending.VACANT, dtype=jnp.int32)
-            return ((left > narrow) | more) & (loop.row < self.loops.rows) & (loop.block < blocks) & (more | final)
+            work = more | (left > jnp.where(tail >= patience, narrow, 0))
+            return work & (loop.row < self.loops.rows) & (loop.block < blocks) & (more | final)
 
         def look(loop: Loop) -> Loop:
             done = jnp.any(loop.lanes.code > Ending.RUNNING)
             return self.loops.look(settings, queue, waiting, loop)._replace(row=loop.row + done)
 
-        def body(loop: Loop) -> Loop:
+        def body(carried: tuple[Loop, Array]) -> tuple[Loop, Array]:
+            loop, tail = carried
             lanes = self._steps(settings, loop.lanes, self.loops.steps_of_block, freeze=True)
-            return look(loop._replace(lanes=lanes, block=loop.block + 1))
+            return look(loop._replace(lanes=lanes, block=loop.block + 1)), tail + (loop.taken >= waiting)
 
         none = jnp.int32(0)
         first = look(Loop(self.loops.unpacked(lanes), out, none, none, none))
-        loop = jax.lax.while_loop(goes_on, body, first)
-        return self.loops.packed(loop.lanes), *loop[1:]
+        loop, tail = jax.lax.while_loop(goes_on, body, (first, none))
+        return self.loops.packed(loop.lanes), *loop[1:], tail
 
     def gathered(self, width: int, lanes: Lane) -> tuple[Lane, Lane]:
         """The lanes that have an item, and vacant ones beside them up to ``width``; and all lanes, vacant."""

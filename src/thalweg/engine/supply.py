@@ -150,7 +150,7 @@ class Tile:
         self.program, self.supply, self.deadline = program, supply, deadline
         self.queue, self.more = np.empty(0, np.int32), True
         self.held, self.alone = np.empty(0, np.int32), list[int]()  # items in lanes; those to be tried one by one
-        self.tail = 0  # blocks gone through with nothing waiting
+        self.tail = 0  # blocks gone through with nothing waiting, where loops are static
         self.lanes, self.out, self.block_seconds, self.items_per_second = kept_or_vacant(program)
 
     def start(self) -> Callable[[], None]:
@@ -161,39 +161,34 @@ class Tile:
             self.queue = np.append(self.queue, self.supply.take(worth, self.program.places - len(self.queue)))
         elif not len(self.held):
             self.queue = np.array([self.alone.pop()], np.int32)
-        tail = self.supply.empty and not self.alone and not len(self.queue)
-        narrow = self._narrow() if tail else 0
-        program, waiting, final = self.program, len(self.queue), self.supply.empty or bool(self.alone)
-        blocks = np.clip(hardware.chunk_seconds / self.block_seconds, 1, hardware.most_blocks)
-        if tail and not narrow and hardware.narrower(program.width):
-            blocks = min(blocks, hardware.patience - self.tail)
+        tail = self._tail()
+        program, final = self.program, self.supply.empty or bool(self.alone)
         queue, settings = self.supply.items.load(self.queue, program.places), self.supply.items.settings
-        began = time.perf_counter()
-        self.lanes, self.out, *ends = program.recycle(
-            self.lanes, self.out, settings, queue, waiting, final, int(blocks), narrow
-        )
-        return partial(self._keep, began, tail, *ends)
+        blocks = int(np.clip(hardware.chunk_seconds / self.block_seconds, 1, hardware.most_blocks))
+        began, bounds = time.perf_counter(), (len(self.queue), final, blocks)
+        self.lanes, self.out, *ends = program.recycle(self.lanes, self.out, settings, queue, bounds, tail)
+        return partial(self._keep, began, *ends)
 
-    def _narrow(self) -> int:
-        """How few lanes may be left before the tile narrows, which it does here if they are as few; 0 for never."""
-        wide = self.program
-        if self.tail < wide.hardware.patience:
-            return 0
-        if len(self.held) <= wide.hardware.narrower(wide.width):
-            self.program, lanes, all_vacant = wide.narrowed(self.lanes, len(self.held))
-            self.lanes = all_vacant
+    def _tail(self) -> tuple[int, int]:
+        """How few lanes may be left before the tile narrows, which it does here if they are as few, and how many blocks
+        it waits before."""
+        wide, patience = self.program, max(0, self.program.hardware.patience - self.tail)
+        if self.alone or not self.supply.empty:
+            return 0, patience
+        if not len(self.queue) and not patience and len(self.held) <= wide.hardware.narrower(wide.width):
+            began = time.perf_counter()
+            self.program, left, self.lanes = wide.narrowed(self.lanes, len(self.held))
+            self.deadline += time.perf_counter() - began  # to compile is not of the budget, here as elsewhere
             self._rest(wide)
-            _, self.out, self.block_seconds, self.items_per_second = IDLE.take(ref(self.program)) or vacant(
-                self.program
-            )
-            self.lanes = lanes
-        return self.program.hardware.narrower(self.program.width)
+            _, self.out, self.block_seconds, self.items_per_second = kept_or_vacant(self.program)
+            self.lanes = left
+        return wide.hardware.narrower(self.program.width), patience
 
-    def _keep(self, began: float, tail: bool, *ends: Any) -> None:
+    def _keep(self, began: float, *ends: Any) -> None:
         jax.block_until_ready(self.out)  # outside Python's lock
         now = time.perf_counter()
-        rows, taken, blocks = (int(end) for end in ends)
-        self.tail += blocks if tail else 0
+        rows, taken, blocks, *tail = (int(end) for end in ends)
+        self.tail += sum(tail)
         seconds = max(now - began, 1e-6)
         self.block_seconds = seconds / max(blocks, 1)
         self.items_per_second = max(taken / seconds, self.items_per_second)

@@ -45,8 +45,8 @@ def _settling(always: bool) -> Callable[[Array], Array]:
 
     @identity.def_vmap
     def _(_: int, __: Any, a: Array) -> tuple[Array, bool]:
-        if _order.get() == "free" and not always:
-            return a, True
+        if _order.get() == "free":
+            return jax.lax.optimization_barrier(a) if always else a, True
         if a.ndim == 1:  # a number of each lane: only an array of two axes has a layout to hold on to
             return jax.lax.optimization_barrier(_laid_out(a[:, None]))[:, 0], True
         return jax.lax.optimization_barrier(_laid_out(a)), True
