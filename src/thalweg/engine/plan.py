@@ -77,8 +77,10 @@ class Plan(NamedTuple):
             with refused(self.name, self.problem):
                 return march(self.of, self.width, self.hardware, rows, every)
 
+        if not self.hardware.static:
+            return []
         rows = row_count(self.of, self.width, self.hardware)
-        pairs = {call[:2] for call in calls(schedule, rows, self.hardware)} if self.hardware.static else ()
+        pairs = {call[:2] for call in calls(schedule, rows, self.hardware)}
         return [partial(build, *pair) for pair in sorted(pairs)]
 
 

@@ -26,8 +26,8 @@ def calls(schedule: np.ndarray, rows: int, hardware: Hardware) -> Iterator[Call]
     """
     gaps, most = np.diff(schedule), hardware.most_steps
     changes = np.flatnonzero(np.diff(gaps)) + 1  # one or two, however many rows
-    for same in np.split(gaps, changes):
-        gap, count = int(same[0]) if len(same) else 0, len(same)
+    for same in np.split(gaps, changes) if len(gaps) else ():
+        gap, count = int(same[0]), len(same)
         if hardware.static and (count == 1 or gap > most):
             for _ in range(count):
                 yield from _leap(gap, hardware)
