@@ -103,7 +103,7 @@ def test_one_long_simulation_is_not_made_for_others():
         problem = tw.Problem(stage, loss=tw.SquaredError([1.0, 2.0]), start=[1.0, 1.0])
         tw.run(problem, METHODS["GD"], steps=1)
         tw.solve(problem, METHODS["BFGS"], max_steps=1)
-        sizes[stage] = [width for made in functions_of(problem) for width, _ in made.programs._made]
+        sizes[stage] = [width for made in functions_of(problem) for width, *_ in made.programs._made]
     assert sizes[long] == [1, 1] and min(sizes[short]) >= 16
 
 

@@ -69,6 +69,7 @@ class Hardware:
     narrowest: int = 1 << 30  # lanes down to which a tile goes into a narrower one when nothing waits and few are left
     patience: int = 4  # blocks for which it waits before: most often all lanes end in them, and nothing is compiled
     chunk_seconds: float = 0.1  # of one call of ``solve``, for Ctrl-C, budgets and the progress bar
+    idle_bytes: int = 24 << 20  # of a tile of ``solve`` and its results, up to which they are kept for the next call
     take_seconds: float = 0.0025  # of work that a tile takes at least, where a call costs a millisecond or two
 
     def filled(self, width: int, dimension: int) -> int:
@@ -142,6 +143,7 @@ GPU = Hardware(
     most_places=4,
     narrowest=256,  # fewer are not faster
     chunk_seconds=0.25,
+    idle_bytes=1 << 29,  # to send so many zeros anew would take longer than many a call
 )
 
 

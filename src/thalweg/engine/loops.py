@@ -37,7 +37,8 @@ def _alone(f: Callable[..., Any]) -> Callable[..., Any]:
 
 @final
 class Loops:
-    """The functions that a program compiles. Within them lanes are the first axis, to be mapped; outside the last."""
+    """The functions that a program compiles, in loops whose length is an argument (``StaticLoops`` has the others).
+    Within them lanes are the first axis, to be mapped; outside the last."""
 
     def __init__(self, of: Functions, width: int, places: int, rows: int, block: int) -> None:
         self.of, self.width, self.places, self.rows, self.steps_of_block = of, width, places, rows, block

@@ -71,7 +71,7 @@ class Program:
     def narrowed(self, lanes: Lane, left: int) -> tuple["Program", Lane, Lane]:
         """The narrowest program with room for so many lanes that are left, with these; and all lanes, vacant."""
         width = self.hardware.narrower(self.width)
-        while (narrower := self.hardware.narrower(width)) >= left:
+        while (narrower := self.hardware.narrower(width)) >= max(left, 1):
             width = narrower
         return program(self.of, width, self.hardware), *self.call(gather(self, width), lanes)
 

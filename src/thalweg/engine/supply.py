@@ -235,5 +235,5 @@ class Tile:
 
     def _rest(self, program: Program) -> None:
         """Keep vacant lanes, and their pace, for the next call."""
-        if size((program.lanes, program.out)) <= 2 * program.hardware.chunk_bytes:
+        if size((program.lanes, program.out)) <= program.hardware.idle_bytes:
             IDLE.keep(ref(program), (self.lanes, self.out, self.block_seconds, self.items_per_second))

@@ -99,8 +99,8 @@ def solve(
         ValueError: before anything is compiled, for anything of the above that does not fit, for ``until`` beside one
             of gtol, ftol and xtol, and for a method that this problem cannot serve.
     Cost:
-        The steps of all starts, and less than a block of 8 more for each; memory of a few tiles of lanes, whatever the
-        number of starts, beside the starts and their results.
+        The steps of all starts, and less than a block of 8 more for each, of 32 on a GPU; memory of a few tiles of
+        lanes, whatever the number of starts, beside the starts and their results.
     Example:
         >>> problem = tw.problems.rosenbrock(2)
         >>> fits = tw.solve(problem, tw.methods.BFGS(), [[-1.2, 1.0], [0.0, 0.0]])
