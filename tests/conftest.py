@@ -32,8 +32,8 @@ jax.monitoring.register_event_duration_secs_listener(
     )
 )
 
-# Without LLVM's expensive passes programs compile in 60 % of the time. With all of them: tests of what the compiler makes
-# of lanes, of bits and of rounding, and slow tests, but for those of many small programs.
+# Without LLVM's expensive passes programs compile in 60 % of the time. All have tests of what it makes of lanes,
+# bits and rounding, and slow tests, but for those of many small programs.
 OF_MANY_PROGRAMS = {
     "test_adapters", "test_bounds", "test_collections", "test_derivatives", "test_docstrings", "test_host_functions",
     "test_kinks", "test_minimize", "test_misuse", "test_newton", "test_optax", "test_parameters", "test_precisions",
