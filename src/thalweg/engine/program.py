@@ -167,7 +167,8 @@ def _build(of: Functions, width: int, hardware: Hardware) -> Program:
     with memory_order("rows" if rows_minor else hardware.order):
         if in_step:
             first = jax.jit(loops.begin, donate_argnums=() if static else 2, keep_unused=True)
-            first = compiled(first, hardware.options, queue, of.settings, *(() if static else (out,)))
+            options = hardware.options + (() if of.cost.dear else hardware.quick)
+            first = compiled(first, options, queue, of.settings, *(() if static else (out,)))
             bounds = count, count
         else:
             bounds = queue, count, jax.ShapeDtypeStruct((), bool), count, *((count, count) if static else ())
