@@ -80,7 +80,10 @@ class Program:
 
     def buffers(self) -> Out:
         """An ``out`` for one call, which gives it back filled, for ``give_back``."""
-        return SPARE.take(self._kind) or {name: jnp.zeros(a.shape, a.dtype) for name, a in self.out.items()}
+        fresh = SPARE.take(self._kind)  # zeros of NumPy need no program
+        return fresh or jax.device_put(
+            {name: np.zeros(a.shape, a.dtype) for name, a in self.out.items()}, may_alias=False
+        )
 
     def give_back(self, out: Out) -> None:
         """Keep buffers for the next call: fresh pages cost more than a short run. Those of a single row may be of any
