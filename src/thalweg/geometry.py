@@ -13,6 +13,7 @@ from thalweg.chain.problem import Problem
 from thalweg.methods.method import Method, Preconditions
 from thalweg.numerics.lanczos import Eigenpairs, lanczos, largest
 from thalweg.numerics.linalg import EIGH, eigh
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import whole
 
 __all__ = ["condition", "lanczos", "preconditioned_sharpness", "sharpness", "spectrum"]
@@ -146,6 +147,7 @@ def _largest(problem: Problem, x: Array, k: int, scale: Array | None = None) -> 
 
 
 @partial(jax.jit, static_argnums=(0, 2))  # called by itself each operation would be compiled for itself
+@products_in_full()
 def _compiled(problem: Problem, x: Array, k: int, scale: Array | None) -> Array:
     d = len(x)
 

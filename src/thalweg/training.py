@@ -17,6 +17,7 @@ from thalweg.chain.problem import Problem
 from thalweg.chain.space import Space, abstract
 from thalweg.chain.stages import Stage
 from thalweg.methods import InverseSimulator
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import first_line, share
 
 __all__ = ["distance", "gradient_ratios", "problem", "proxy_loss", "saturation", "validation_loss"]
@@ -306,6 +307,7 @@ def saturation(hidden: Callable[[Any, Any], Any], limit: float = 0.95) -> Observ
     return _named("saturation", seen)
 
 
+@products_in_full()
 def gradient_ratios(problem: Problem, x: Array) -> Array:
     """An observer for ``run(record=…)``: |dL/ds| / |dL/dy| for every space s before y, x first.
 

@@ -15,6 +15,7 @@ from thalweg.analysis.lyapunov import flattened, one_start
 from thalweg.chain.problem import Problem
 from thalweg.engine.plan import Task
 from thalweg.methods.sweeps import hyperparameters, leaf_name
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import task
 from thalweg.verbs.run import follow
@@ -153,6 +154,7 @@ def _search(problem: Problem, method: Any, name: str, steps: int) -> Callable[..
         return flattened(x, state)[0]
 
     @jax.jit
+    @products_in_full()
     def search(low: Array, high: Array, x: Array, p: Array) -> Array:
         lane = settle(low, x)
         z = flattened(*lane)[0]

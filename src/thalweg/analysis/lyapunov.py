@@ -14,6 +14,7 @@ from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.plan import Task
 from thalweg.methods.method import called, method, static
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import whole
 from thalweg.verbs.arguments import starting_points, task
 from thalweg.verbs.run import follow
@@ -112,6 +113,7 @@ class Tangents:
         state, vectors, sums = state
         z, back = flattened(x, state)
 
+        @products_in_full()
         def update(z: Array) -> Array:
             return flattened(*self.method.step(problem, *back(z)))[0]
 

@@ -12,6 +12,7 @@ from thalweg.analysis.selection import LANE_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import OUTCOMES, Outcome
 from thalweg.numerics.lanczos import spectral_measure
+from thalweg.numerics.products import products_in_full
 
 EXACT = 100  # components up to which all eigenvalues of the Hessian are found
 FORMED = 1000  # and up to which it is formed, so that it can be balanced
@@ -107,6 +108,7 @@ def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:
     if not len(x):
         return np.empty(0)
 
+    @products_in_full()
     def at(point: Array) -> tuple[Array, Array]:
         g = problem.gradient(point)
         unit = jnp.max(jnp.abs(g))

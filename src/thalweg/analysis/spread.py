@@ -13,6 +13,7 @@ from jax import Array
 from thalweg.chain import targets
 from thalweg.chain.losses import OfTarget, PoissonDeviance, RobustError, SquaredError
 from thalweg.chain.problem import Problem
+from thalweg.numerics.products import products_in_full
 from thalweg.problems.models import model_of
 from thalweg.problems.priors import Priors
 
@@ -91,6 +92,7 @@ def _program(problem: Problem, rounding: float) -> Callable[[Any], Judged]:
     return jax.jit(lambda x: judged_at(problem, rounding, x))
 
 
+@products_in_full()
 def judged_at(problem: Problem, rounding: float, x: Array) -> Judged:
     """A fit beside its data, and how well these determine it; components at a bound are known to ``rounding``,
     relatively."""

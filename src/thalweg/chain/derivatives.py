@@ -14,6 +14,7 @@ from jax.core import Tracer
 
 from thalweg.chain.differences import FiniteDifference, Function
 from thalweg.chain.signatures import name_of
+from thalweg.numerics.products import products_as_chosen, products_in_full
 from thalweg.numerics.reading import first_line
 
 ROWS, GRADIENTS = "rows", "differences of gradients"  # the last ways, by a Jacobian and by gradients
@@ -152,7 +153,7 @@ class AutoDiff:
     def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
         def by_rows() -> tuple[Array, Function]:
             y, j = self.value_and_jacobian(f, x)
-            return y, lambda w: j.T @ w
+            return y, products_in_full()(lambda w: j.T @ w)
 
         def pulled(way: Callable[[], tuple[Array, Function]]) -> Any:
             y, pull = way()
@@ -161,7 +162,7 @@ class AutoDiff:
         ways = {"reverse": lambda: _by_reverse_mode(f, x), ROWS: by_rows}
         probes = {name: partial(pulled, way) for name, way in ways.items()}
         y, pull = self._first("a vector times a Jacobian", f, x, ways, probes)
-        return y, self.tangents(f, x), pull
+        return y, self.tangents(f, x), products_as_chosen()(pull)
 
     def tangents(self, f: Function, x: Array) -> Function:
         """v -> (df/dx) v of a vector f."""
@@ -172,11 +173,11 @@ class AutoDiff:
 
         def by_rows() -> Function:
             j = self.jacobian(f, x)
-            return lambda v: j @ v
+            return products_in_full()(lambda v: j @ v)
 
         ways = {"forward": lambda: jax.linearize(f, x)[1], "reverse": transposed, ROWS: by_rows}
         probes = {name: lambda way=way: jax.vmap(way())(x[None]) for name, way in ways.items()}
-        return self._first("a Jacobian times a vector", f, x, ways, probes)
+        return products_as_chosen()(self._first("a Jacobian times a vector", f, x, ways, probes))
 
     def hessian(self, f: Function, x: Array) -> Array:
         def by_differences() -> Array:
@@ -217,6 +218,7 @@ class AutoDiff:
         }
         return self._first("a product of the Hessian", f, x, ways, probes)
 
+    @products_as_chosen()  # rules that a person wrote are theirs, too
     def _first(
         self, what: str, f: Function, x: Array, ways: dict[str, Callable[[], Any]], probes: Any = MappingProxyType({})
     ) -> Any:

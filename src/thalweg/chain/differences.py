@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.numerics.products import products_in_full
+
 Function = Callable[[Array], Array]
 
 
@@ -145,7 +147,7 @@ class FiniteDifference:
 
     def linearize(self, f: Function, x: Array) -> tuple[Array, Function, Function]:
         y, j = self.value_and_jacobian(f, x)
-        return y, lambda v: j @ v, lambda w: j.T @ w
+        return y, products_in_full()(lambda v: j @ v), products_in_full()(lambda w: j.T @ w)
 
     def gradient(self, f: Function, x: Array) -> Array:
         return self.jacobian(f, x)

@@ -14,6 +14,7 @@ from jax import Array
 
 from thalweg.chain.signatures import asks, name_of
 from thalweg.numerics.host import host_call
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import first_line
 
 REMEMBERED = 4  # calls: a trial and its differences, and a row
@@ -153,6 +154,7 @@ def _differentiable(function: HostFunction, structures: Any, dtype: Any) -> Call
         return host_call(partial(function.slopes, structures), [slope], x, *data)[0]
 
     @value.defjvp
+    @products_in_full()
     def _(given: Any, tangents: Any) -> tuple[Array, Array]:
         return value(*given), slopes(*given) @ tangents[0]
 

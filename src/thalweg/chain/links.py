@@ -18,6 +18,7 @@ from thalweg.chain.losses import MeanLoss, OfTarget
 from thalweg.chain.signatures import asks
 from thalweg.chain.space import RESERVED, Space
 from thalweg.chain.stages import Stage
+from thalweg.numerics.products import products_as_chosen
 
 
 @final
@@ -115,7 +116,8 @@ class Chain:
 
     def loss_at(self, y: Array) -> Array:
         """L(y)."""
-        return jnp.asarray(self.loss(self.spaces[-1].unravel(y)))
+        with products_as_chosen():
+            return jnp.asarray(self.loss(self.spaces[-1].unravel(y)))
 
     def walk_back(self, y: Array, path: Sequence[Array]) -> tuple[Array, int]:
         """From y back through the inverses of the last stages that have one, near ``path``: the point that is reached,
@@ -124,7 +126,8 @@ class Chain:
         while left and (inverse := self.stages[left - 1].inverse) is not None:
             left -= 1
             space, following = self.spaces[left], self.spaces[left + 1]
-            y = space.ravel(inverse(following.unravel(y), space.unravel(path[left])))
+            with products_as_chosen():
+                y = space.ravel(inverse(following.unravel(y), space.unravel(path[left])))
         return y, left
 
     def pull_back(self, y: Array, path: Sequence[Array], name: str) -> Array:
@@ -165,4 +168,4 @@ class Chain:
 
 def _between(forward: Callable[[Any], Any], before: Space, after: Space) -> Function:
     """A stage's map between vectors."""
-    return lambda x: after.ravel(forward(before.unravel(x)))
+    return products_as_chosen()(lambda x: after.ravel(forward(before.unravel(x))))

@@ -20,6 +20,7 @@ from thalweg.chain.losses import MeanLoss, OfTarget, squares
 from thalweg.chain.space import Space
 from thalweg.chain.stages import Stage
 from thalweg.numerics.linalg import solve
+from thalweg.numerics.products import products_in_full
 
 
 @final
@@ -302,6 +303,7 @@ class Problem:
         """
         return self.least_squares_at(*self.forward_and_jacobian(x))
 
+    @products_in_full()
     def least_squares_at(self, y: Array, jacobian: Array) -> tuple[Array, Array]:
         """The same of y and dy/dx, shapes (m,) and (m, d)."""
         if isinstance(self.loss, OfTarget):

@@ -11,6 +11,7 @@ from jax import Array
 from thalweg.chain.calls import call
 from thalweg.chain.host import HostFunction, host_inverse
 from thalweg.chain.signatures import asks, name_of
+from thalweg.numerics.products import products_in_full
 
 if TYPE_CHECKING:
     from thalweg.chain.derivatives import Derivatives
@@ -161,4 +162,5 @@ def value_and_jacobian(
         return derivatives.value_and_jacobian(lambda x: through(maps, x), x)
     u, before = value_and_jacobian(derivatives, maps[:narrowest], sizes[: narrowest + 1], x)
     y, after = value_and_jacobian(derivatives, maps[narrowest:], sizes[narrowest:], u)
-    return y, after @ before
+    with products_in_full():
+        return y, after @ before

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.numerics.products import products_as_chosen
+
 
 @final
 class Known(NamedTuple):
@@ -45,7 +47,8 @@ def over(sigma: Any, difference: Array, shape: tuple[int, ...]) -> Array:
 
 def goal(target: Any, dtype: Any, shape: tuple[int, ...]) -> Array:
     """A target in a precision, in the shape of y."""
-    array = jnp.asarray(target.of(target.data) if isinstance(target, Known) else target, dtype)
+    with products_as_chosen():
+        array = jnp.asarray(target.of(target.data) if isinstance(target, Known) else target, dtype)
     if isinstance(target, Known) and target.mapped:  # each example's is broadcast to y of that example
         more = len(shape) - array.ndim
         array = array.reshape(array.shape[0], *[1] * more, *array.shape[1:])

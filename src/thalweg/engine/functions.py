@@ -16,11 +16,13 @@ from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending
 from thalweg.engine.evaluations import EVALUATIONS, UNKNOWN, Counted, in_loops
-from thalweg.engine.hardware import Cost
+from thalweg.engine.hardware import Cost, Hardware
 from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, hyperparameter, point
 from thalweg.engine.sharing import varying_leaves
 from thalweg.engine.traces import calls_host, equations, mixed, one_by_one, operations, transforms
 from thalweg.methods.method import Method
+from thalweg.numerics.layout import memory_order
+from thalweg.numerics.products import products_in_full
 
 
 class Verb(Protocol):
@@ -126,6 +128,7 @@ class Functions:
         self.counts = problem.counts
         return problem, batches
 
+    @products_in_full()
     def _load(self, settings: Settings, item: Item) -> Lane:
         """A lane at its start."""
         key = jax.random.fold_in(jax.random.key(settings.seed), item.item)
@@ -135,6 +138,7 @@ class Functions:
         lane = Lane(*item, batches, state, none + Ending.RUNNING, none, self.verb.memo(item.x))
         return self.verb.begin(self.stepper, problem, settings, lane)
 
+    @products_in_full()
     def _advance(self, settings: Settings, lane: Lane) -> Lane:
         problem, batches = self._seen(lane.case, lane.batches)
         return self.verb.advance(self.stepper, problem, settings, lane._replace(batches=batches))
@@ -147,10 +151,23 @@ _functions: WeakKeyDictionary[Problem, Once] = WeakKeyDictionary()
 
 
 def functions(
-    problem: Problem, method: Method, swept: tuple[bool, ...], case: Any, verb: Verb, dtype: np.dtype, cheap: float
+    problem: Problem,
+    method: Method,
+    swept: tuple[bool, ...],
+    case: Any,
+    verb: Verb,
+    dtype: np.dtype,
+    hardware: Hardware,
 ) -> Functions:
     """From the cache where the structure was traced before; they and their programs go with the problem."""
+    config: Any = jax.config
     shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(case))
-    signature = jax.tree.structure(method), swept, jax.tree.structure(case), shapes, verb.signature, dtype, cheap
+    posed = jax.tree.structure(case), shapes, dtype, config.jax_default_matmul_precision
+    signature = jax.tree.structure(method), swept, posed, verb.signature, hardware.cheap, hardware.order
     once = _functions.setdefault(problem, Once())
-    return once(signature, lambda: Functions(problem, method, swept, case, verb, dtype, cheap))
+
+    def traced() -> Functions:
+        with memory_order(hardware.order):  # of what a step maps itself, such as examples
+            return Functions(problem, method, swept, case, verb, dtype, hardware.cheap)
+
+    return once(signature, traced)

@@ -11,8 +11,9 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, final
 
-import jax
 import numpy as np
+
+from thalweg.numerics.precision import on_cpu
 
 # Short formats round after every operation; else XLA would round once at the end of many that it fuses. LLVM may still
 # add a product of float16 unrounded.
@@ -153,4 +154,4 @@ GPU = Hardware(
 
 def present() -> Hardware:
     """The record for the machine that JAX computes on."""
-    return CPU if jax.devices()[0].platform == "cpu" else GPU
+    return CPU if on_cpu() else GPU

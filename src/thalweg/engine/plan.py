@@ -93,7 +93,7 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> P
     items = Items(name, method, task.begun(name), task.cases, task.key, rules)
     with refused(name, problem.name):
         try:
-            of = functions(problem, method, items.swept, items.first_case(), verb, dtype, hardware.cheap)
+            of = functions(problem, method, items.swept, items.first_case(), verb, dtype, hardware)
         except Exception:
             verb.blame(problem, method, dtype)
             raise

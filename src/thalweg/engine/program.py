@@ -119,9 +119,9 @@ def march(of: Functions, width: int, hardware: Hardware, rows: int, every: int) 
     """The compiled ``march`` of these numbers, where loops are static."""
 
     def make() -> Any:
-        shapes = Shapes(of, width, hardware)
-        f = jax.jit(partial(shapes.static.march, rows, every), donate_argnums=0, keep_unused=True)
         with memory_order(hardware.order):
+            shapes = Shapes(of, width, hardware)
+            f = jax.jit(partial(shapes.static.march, rows, every), donate_argnums=0, keep_unused=True)
             return compiled(f, hardware.options, shapes.lanes, of.settings)
 
     return of.programs((width, hardware, rows, every), make)
@@ -131,8 +131,10 @@ def gather(wide: Program, width: int) -> Any:
     """The compiled function that takes the lanes that are left into a tile of this width."""
 
     def make() -> Any:
-        f = jax.jit(partial(Shapes(wide.of, wide.width, wide.hardware).static.gathered, width), donate_argnums=0)
-        return compiled(f, wide.hardware.options, wide.lanes)
+        with memory_order(wide.hardware.order):
+            shapes = Shapes(wide.of, wide.width, wide.hardware)
+            f = jax.jit(partial(shapes.static.gathered, width), donate_argnums=0)
+            return compiled(f, wide.hardware.options, wide.lanes)
 
     return wide.of.programs((wide.width, wide.hardware, "into", width), make)
 
@@ -164,10 +166,10 @@ class Shapes:
 def _build(of: Functions, width: int, hardware: Hardware) -> Program:
     in_step, long, static = of.verb.in_step, of.outputs >= hardware.long, hardware.static
     rows_minor = hardware.order == "lanes" and (of.transforms or (long and not in_step))
-    shapes, count = Shapes(of, width, hardware), jax.ShapeDtypeStruct((), jnp.int32)
-    loops, lanes, out, queue = shapes.static if static else shapes.loops, shapes.lanes, shapes.out, shapes.queue
-    first = chunk = None
-    with memory_order("rows" if rows_minor else hardware.order):
+    first, chunk, count = None, None, jax.ShapeDtypeStruct((), jnp.int32)
+    with memory_order("rows" if rows_minor else hardware.order):  # of all that is mapped here: JAX keeps what it mapped
+        shapes = Shapes(of, width, hardware)
+        loops, lanes, out, queue = shapes.static if static else shapes.loops, shapes.lanes, shapes.out, shapes.queue
         if in_step:
             first = jax.jit(loops.begin, donate_argnums=() if static else 2, keep_unused=True)
             options = hardware.options + (() if of.cost.dear else hardware.quick)

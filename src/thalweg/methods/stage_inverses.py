@@ -15,6 +15,7 @@ from thalweg.chain.stages import Stage
 from thalweg.methods import LBFGS, LevenbergMarquardt
 from thalweg.numerics.linalg import eigh, product
 from thalweg.numerics.precision import in_float64
+from thalweg.numerics.products import products_as_chosen, products_in_full
 from thalweg.numerics.reading import positive, whole
 
 
@@ -58,13 +59,13 @@ def numerical_inverse(
         )
     stage = stage if isinstance(stage, Stage) else Stage(stage)
     method, most = _SOLVERS[solver], whole(max_steps, "max_steps", 1)
+    onward = products_as_chosen()(stage.forward)
 
+    @products_in_full()
     def inverse(y: Any, x: Any, *data: Any) -> Any:
         start, unravel = ravel_pytree(x)
         target = ravel_pytree(y)[0]
-        misfit = Misfit(
-            lambda u: ravel_pytree(stage.forward(unravel(u), *data))[0] - target, in_x(derivatives, start, None)
-        )
+        misfit = Misfit(lambda u: ravel_pytree(onward(unravel(u), *data))[0] - target, in_x(derivatives, start, None))
         return unravel(_least(misfit, method, start, most))
 
     return Stage(stage.forward, _like(stage, inverse), stage.name, stage.each)

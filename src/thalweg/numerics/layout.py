@@ -10,7 +10,9 @@ from jax import Array
 from jax.custom_batching import custom_vmap
 from jax.experimental.layout import Layout, with_layout_constraint
 
-_order: ContextVar[Literal["lanes", "rows", "free"]] = ContextVar("order", default="lanes")
+from thalweg.numerics.precision import on_cpu
+
+_order: ContextVar[Literal["lanes", "rows", "free"] | None] = ContextVar("order", default=None)  # that of the machine
 
 
 @contextmanager
@@ -24,20 +26,27 @@ def memory_order(order: Literal["lanes", "rows", "free"]) -> Iterator[None]:
         _order.reset(token)
 
 
+def _said() -> Literal["lanes", "rows", "free"]:
+    return _order.get() or ("lanes" if on_cpu() else "free")
+
+
 def lanes_minor(tree: Any) -> Any:
     """Lanes are the first axis to ``vmap`` and, where memory is ordered so, the fastest one: operations run along
     them."""
-    return tree if _order.get() == "free" else jax.tree.map(_laid_out, tree)
+    return jax.tree.map(_laid_out, tree)
 
 
 def _laid_out(a: Array) -> Array:
-    first, last = ((0,), ()) if _order.get() == "rows" else ((), (0,))
-    return with_layout_constraint(a, Layout((*first, *range(1, a.ndim), *last))) if a.ndim > 1 else a
+    order = _said()
+    if a.ndim < 2 or order == "free":
+        return a
+    first, last = ((0,), ()) if order == "rows" else ((), (0,))
+    return with_layout_constraint(a, Layout((*first, *range(1, a.ndim), *last)))
 
 
 def _settling(always: bool) -> Callable[[Array], Array]:
-    """The identity; where lanes are mapped, a barrier with an order of memory, before which all is computed once. Not
-    ``always``: only where memory has an order, since a barrier cuts the kernels of a GPU apart."""
+    """The identity; where lanes are mapped, a barrier before which all is computed once, with the order of memory if
+    there is one. Not ``always``: only where there is, since a barrier cuts the kernels of a GPU apart."""
 
     @custom_vmap
     def identity(a: Array) -> Array:
@@ -45,7 +54,7 @@ def _settling(always: bool) -> Callable[[Array], Array]:
 
     @identity.def_vmap
     def _(_: int, __: Any, a: Array) -> tuple[Array, bool]:
-        if _order.get() == "free":
+        if _said() == "free":
             return jax.lax.optimization_barrier(a) if always else a, True
         if a.ndim == 1:  # a number of each lane: only an array of two axes has a layout to hold on to
             return jax.lax.optimization_barrier(_laid_out(a[:, None]))[:, 0], True
@@ -62,8 +71,8 @@ def _settling(always: bool) -> Callable[[Array], Array]:
     return settling
 
 
-# ``a`` itself; where lanes are mapped, computed once and laid out along lanes. Small algebra needs it on every machine:
-# XLA may compute a number anew for each use, with another rounding, so that it is smaller than itself or a pivot two
-# rows at once (seen on a CPU, jaxlib 0.10.2).
+# ``a`` itself; where lanes are mapped, computed once, and laid out along lanes where memory has an order. Small algebra
+# needs it on every machine: XLA may compute a number anew for each use, with another rounding, so that it is smaller
+# than itself or a pivot two rows at once (seen on a CPU, jaxlib 0.10.2).
 settled = _settling(always=True)
 settled_in_order = _settling(always=False)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_batching import custom_vmap
 
+from thalweg.numerics.products import products_in_full
+
 
 def precision(dtype: Any, half: bool = False, double: bool = False) -> np.dtype:
     """The precision to compute in; "bfloat16" and "float16" only where ``half`` allows them. Without one it is JAX's
@@ -57,6 +59,11 @@ def computes(kind: np.dtype) -> bool:
         return False
 
 
+def on_cpu() -> bool:
+    """Whether JAX computes on a CPU."""
+    return jax.devices()[0].platform == "cpu"
+
+
 def in_float64(f: Callable[..., Any]) -> Callable[..., Any]:
     """``f`` traced in float64 within a program of another precision; f converts what it takes and what it gives.
 
@@ -65,7 +72,7 @@ def in_float64(f: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def wide(*arguments: Any) -> Any:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), products_in_full():
             return f(*arguments)
 
     one = custom_vmap(wide)

@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 
 from thalweg.chain.problem import Problem
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import whole
 
 
@@ -37,7 +38,8 @@ def quadratic(spectrum: Sequence[float], rotation_key: int | None = None) -> Pro
     axes = None if rotation_key is None else _rotation(d, whole(rotation_key, "rotation_key", 0))
 
     def loss(x: Array) -> Array:
-        along = x if axes is None else jnp.asarray(axes, x.dtype) @ x
+        with products_in_full():
+            along = x if axes is None else jnp.asarray(axes, x.dtype) @ x
         return jnp.sum(jnp.asarray(eigenvalues, x.dtype) * along**2) / 2
 
     return Problem(

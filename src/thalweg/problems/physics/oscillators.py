@@ -12,6 +12,7 @@ from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
 from thalweg.numerics.linalg import cholesky_solve, gram
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import nearest, whole
 
 __all__ = ["examples", "problem", "simulate"]
@@ -146,9 +147,11 @@ def _linear_stage(springs: _Springs, steps: int) -> Stage:
     free, driven = _matrices(springs, steps)
     inverse_driven = np.linalg.pinv(driven)
 
+    @products_in_full()
     def forward(u: Array, example: Any) -> Array:
         return jnp.asarray(free, u.dtype) @ example["initial"].astype(u.dtype) + jnp.asarray(driven, u.dtype) @ u
 
+    @products_in_full()
     def inverse(y: Array, u: Array, example: Any) -> Array:
         return u + jnp.asarray(inverse_driven, u.dtype) @ (y - forward(u, example))
 
@@ -175,6 +178,7 @@ def _cubic_stage(springs: _Springs, steps: int) -> Stage:
         return simulate(u, example["initial"], springs)
 
     @jax.jit
+    @products_in_full()
     def inverse(y: Array, u: Array, example: Any) -> Array:
         def misfit(u: Array) -> Array:
             return y - forward(u, example)

@@ -8,6 +8,7 @@ from jax import Array
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
 from thalweg.chain.stages import Stage
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import positive, whole
 
 __all__ = ["examples", "problem"]
@@ -99,6 +100,7 @@ def _checked(size: int, smoothness: float) -> int:
     return whole(size, "size", 4)
 
 
+@products_in_full()
 def _potential(x: Array) -> Array:
     size = x.shape[-1]
     k = np.arange(1, size + 1)

@@ -1,5 +1,7 @@
 """A particle in a box, and an electric field that steers it to another state."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg.chain.problem import Problem
+from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import whole
 
 __all__ = ["eigenstate", "evolve", "examples", "frequency", "problem"]
@@ -57,7 +60,7 @@ def problem(steps: int = 384, key: int = 0) -> Problem:
     resonance = frequency(2) - frequency(1)
     return Problem(
         jax.jit(lambda u: _pair(evolve(u, eigenstate(1)))),
-        loss=lambda y, example: 1 - jnp.abs(jnp.vdot(_complex(example["target"]), _complex(y))) ** 2,
+        loss=_miss,
         start=0.5 * np.sin(resonance * TIME_STEP * (np.arange(steps) + 0.5)),
         domain=(-3.0, 3.0),
         data={name: array[0] for name, array in examples(1, key).items()},
@@ -132,6 +135,11 @@ def _thomas(diagonal: Array, off: Array, b: Array) -> Array:
     (pivot, right), rows = jax.lax.scan(down, (diagonal[0], b[0]), (diagonal[1:], b[1:]))
     last = right / pivot
     return jnp.append(jax.lax.scan(up, last, rows, reverse=True)[1], last)
+
+
+@products_in_full()
+def _miss(y: Array, example: Any) -> Array:
+    return 1 - jnp.abs(jnp.vdot(_complex(example["target"]), _complex(y))) ** 2
 
 
 def _pair(psi: Array) -> Array:
