@@ -47,7 +47,7 @@ class Hardware:
     many: int = 800  # equations of a load and a step, from which ``plain`` is added to these in ``solve``
     plain: tuple[tuple[str, Any], ...] = (PLAIN,)
     quick: tuple[tuple[str, Any], ...] = QUICK  # and to these where lanes of ``run`` begin, if that is cheap
-    lapack_in_turn: bool = True  # whether programs that call LAPACK must wait for each other (``xla.LAPACK``)
+    lapack_in_turn: bool = True  # whether programs that call LAPACK must wait for each other (``xla.lapack_in_turn``)
     views: bool = True  # whether the host can read an array where it lies, or has it sent through pinned memory
     static: bool = False  # whether loops must have lengths that XLA knows: see ``schedule.calls`` and ``StaticLoops``
     unroll: int = 1  # equations, up to which several turns of a static loop are compiled as one

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple, final
@@ -15,7 +14,7 @@ from jax import Array
 from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.hardware import Hardware
-from thalweg.engine.xla import LAPACK, Settled
+from thalweg.engine.xla import Settled, lapack_in_turn
 from thalweg.methods.method import Looks, Method, Report, Reports
 from thalweg.numerics.precision import at_least_single
 
@@ -160,10 +159,10 @@ def point(problem: Problem, dtype: np.dtype) -> tuple[Any, Any]:
 def in_turn(hardware: Hardware, lapack: bool, f: Callable[..., Any], *arguments: Any) -> Any:
     """What a compiled program gives; where it calls LAPACK and such programs must take turns, when no other runs, and
     waited for."""
-    turn = LAPACK if lapack and hardware.lapack_in_turn else None
-    with turn or nullcontext():
-        result = f(*arguments)
-        return jax.block_until_ready(result) if turn else result
+    if not (lapack and hardware.lapack_in_turn):
+        return f(*arguments)
+    with lapack_in_turn():
+        return jax.block_until_ready(f(*arguments))
 
 
 def sent(hardware: Hardware, arrays: Any) -> Any:

@@ -1,6 +1,9 @@
 """What thalweg asks of XLA beyond JAX's defaults."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 from typing import Any, final
 
@@ -14,7 +17,24 @@ from thalweg.numerics.layout import settled_in_order
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
 # for each other without end where the pool is as small as two (jaxlib 0.10, ParallelBatchMap). They take turns; each
 # still spreads its batch over all cores.
-LAPACK = Lock()
+_LAPACK = Lock()
+
+
+@cache
+def _libraries() -> Any:
+    """Those behind LAPACK, which a program that calls it has loaded."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextmanager
+def lapack_in_turn() -> Iterator[None]:
+    """No other program that calls LAPACK runs, and this one has the cores for XLA's threads alone: those of OpenBLAS,
+    which every call of a batch would wake, spin while they wait for each other and for a core. One large matrix is no
+    slower for it. A limit of ``threadpoolctl`` that another thread holds stands."""
+    with _LAPACK, _libraries().limit(limits=1, user_api="blas"):
+        yield
 
 
 def compiled(f: Any, options: tuple[tuple[str, Any], ...], *shapes: Any) -> Any:
