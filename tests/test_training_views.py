@@ -56,6 +56,41 @@ def test_the_difference_of_a_long_and_a_short_run_in_turn(bowl, monkeypatch):
     assert (found.name, found.dims, found.attrs) == ("time", ("variant",), {"units": "s"})
 
 
+def test_load_that_leaves_one_run_of_each_alone_costs_nothing(bowl, monkeypatch):
+    """Others make four runs of five last up to ten times as long."""
+    load, asked = np.random.default_rng(0).uniform(1, 10, 100), []
+
+    def follow(task, steps, *_, **__):
+        ((_, method),) = task.methods.items()
+        rate = hyperparameters(method)["learning_rate"].item()
+        asked.append((rate, steps))
+        quiet = len([one for one in asked if one == (rate, steps)]) == (3 if steps > 2 else 5)
+        return SimpleNamespace(attrs={"run_seconds": (0.1 + 0.03 * steps) * (1 if quiet else load[len(asked)])})
+
+    monkeypatch.setattr(timing, "follow", follow)
+    np.testing.assert_allclose(tw.analysis.step_seconds(bowl, THREE, steps=20), 0.03)
+
+
+@pytest.mark.parametrize(("step", "calls"), [(10.0, 3 * 3 + 3), (0.5, 3 * 3 + 30), (1e-4, None)])
+def test_a_measurement_ends_in_time_however_long_a_step_takes(step, calls, bowl, monkeypatch, capsys):
+    now, asked = [0.0], []
+
+    def follow(task, steps, *_, **__):
+        asked.append(now[0])
+        now[0] += 0.001 + step * steps
+        return SimpleNamespace(attrs={"run_seconds": 0.001 + step * steps})
+
+    monkeypatch.setattr(timing, "follow", follow)
+    monkeypatch.setattr(timing, "perf_counter", lambda: now[0])
+    found = tw.analysis.step_seconds(bowl, THREE, max_seconds=60, progress=True)
+    np.testing.assert_allclose(found, step)
+    once = 3 * (2 + 3) * step + 1  # what every variant takes at least
+    assert now[0] <= 60 + once + 3 * 3 * step and (calls is None or len(asked) <= calls)
+    assert "measurements" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="max_seconds"):
+        tw.analysis.step_seconds(bowl, THREE, max_seconds=0)
+
+
 def test_an_interrupted_measurement_ends(bowl, monkeypatch):
     cut = SimpleNamespace(attrs={"run_seconds": 1.0, "interrupted": 1})
     monkeypatch.setattr(timing, "follow", lambda *_, **__: cut)

@@ -144,12 +144,19 @@ def _watch(crew: Sequence[Any], progress: bool | None, state: Callable[[], tuple
     """Wait for the crew; after a second, where a person is looking, with a progress bar."""
     show = sys.stderr.isatty() if progress is None else progress
     if wait(crew, timeout=1.0 if show else None).not_done:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TimeRemainingColumn
-
-        done, total, what = state()
-        columns = (BarColumn(), f"{{task.completed}}/{{task.total}} {what}", TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True, force_terminal=True), transient=True) as bar:
-            task = bar.add_task("", total=total, completed=done)
+        with bar(*state()) as tell:
             while wait(crew, timeout=0.1).not_done:
-                bar.update(task, completed=state()[0])
+                tell(state()[0])
+
+
+@contextmanager
+def bar(done: int, total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar, and what tells it how much is done; it is drawn anew when it is told, and not meanwhile."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), f"{{task.completed}}/{{task.total}} {what}", TimeRemainingColumn())
+    console = Console(stderr=True, force_terminal=True)
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as drawn:
+        task = drawn.add_task("", total=total, completed=done)
+        yield lambda done: drawn.update(task, completed=done, refresh=True)
