@@ -179,6 +179,14 @@ def test_training_through_physics_can_be_compiled_for_a_gpu(name, lowered, learn
     assert calls(lowered("run", learning, TRAINED[name], "cuda", GPU)) <= {"cusolver"}
 
 
+def test_half_inverse_gradients_stay_on_a_gpu_and_take_their_matrix_in_float64(lowered, learning):
+    """8 examples of 4 numbers: J J^T (32, 32) and its eigenvectors, of x in float32."""
+    text = "".join(lowered("run", learning, TRAINED["half-inverse"], "cuda", GPU))
+    assert "callback" not in text
+    assert re.search(r"dot_general.*HIGHEST.*-> tensor<\d+x32x32xf64>", text)
+    assert re.search(r"custom_call @cusolver_syevd_ffi.*tensor<\d+x32x32xf64>", text)
+
+
 def test_an_order_of_memory_is_that_of_the_machine_for_what_a_step_maps_itself(lowered):
     """An inverse of each example, by small algebra: in the order of a CPU, XLA did not compile it for an H200."""
     examples = tw.problems.physics.oscillators.examples(4)
