@@ -72,7 +72,7 @@ def run(
     Cost:
         lanes x steps steps, and one evaluation of the chain for each row; (spaces + observers) x rows x lanes numbers
         of memory. Each method is compiled once for a problem, whatever the values of its hyperparameters; for a GPU in
-        a few programs of lengths that runs of any number of steps share.
+        a few programs for each ``every``, of lengths that runs of other numbers of steps share.
     Example:
         >>> problem = tw.problems.quadratic([1.0, 4.0])
         >>> trace = tw.run(problem, tw.methods.gradient_descent(0.25), [[1.0, 1.0]], steps=2)
