@@ -3,7 +3,8 @@
 The figures of the CPU's record were measured on two cores (benchmarks/RESULTS.md). Those of the GPU's follow from what
 was seen on an H200: every launch costs microseconds and every look from the host stops the device, so one wide tile on
 one thread, long chunks of loops whose length is known, and no say in the order of memory, where a constraint cuts
-kernels apart. What comes home goes through pinned memory, which the device writes at ten times the speed of NumPy's.
+kernels apart. What comes home goes through pinned memory. Not measured yet on a card: ``unroll``, ``ratio``,
+``narrowest``, ``patience`` and ``idle_bytes``.
 """
 
 import os
@@ -146,7 +147,7 @@ GPU = Hardware(
     most_steps=512,
     block=32,  # 131,072 starts took 0.37 s there, with blocks of 8 0.82 s, of 128 0.36 s
     most_places=4,
-    narrowest=256,  # fewer are not faster
+    narrowest=256,  # fewer would leave most of the card idle all the same
     chunk_seconds=0.25,
     idle_bytes=1 << 29,  # to send so many zeros anew would take longer than many a call
 )
