@@ -112,17 +112,17 @@ def test_widths_are_as_even_as_threads_allow_and_no_wider_than_there_is_work():
 
 def test_the_machine_is_asked_in_one_place(monkeypatch):
     assert hardware.present() is (CPU if jax.devices()[0].platform == "cpu" else GPU)
-    monkeypatch.setattr(jax, "devices", lambda: [type("Device", (), {"platform": "gpu"})()])
+    monkeypatch.setattr(jax, "local_devices", lambda **_: [type("Device", (), {"platform": "gpu"})()])
     assert hardware.present() is GPU
 
 
 def test_long_steps_are_compiled_plainly_and_short_ones_are_not(on, monkeypatch):
     """The loops of a long step take a third less to compile without XLA's emitters of fusions."""
-    from thalweg.engine import program
+    from thalweg.engine import mesh
 
-    seen, compiled = {}, program.compiled
+    seen, compiled = {}, mesh.compiled
     monkeypatch.setattr(
-        program, "compiled", lambda f, options, *shapes: (seen.update(options), compiled(f, options, *shapes))[1]
+        mesh, "compiled", lambda f, options, *shapes: (seen.update(options), compiled(f, options, *shapes))[1]
     )
     for method, plain in ((tw.methods.LevenbergMarquardt(), True), (tw.methods.GaussNewton(), False)):
         seen.clear()

@@ -9,8 +9,8 @@ import pytest
 from every_method import EVERY
 
 import thalweg as tw
-from thalweg.engine import program
-from thalweg.engine.hardware import CPU, GPU
+from thalweg.engine import mesh
+from thalweg.engine.hardware import CPU, GPU, devices
 from thalweg.engine.plan import plan
 from thalweg.engine.recording import Recording
 from thalweg.engine.recycling import Finishing, Rules
@@ -48,8 +48,8 @@ def lowered(monkeypatch):
         recording = Recording([space.name for space in problem.chain.spaces], (), True), ()
         job = {"run": recording, "solve": (Finishing(until), Rules(until, 10))}[verb]
         with monkeypatch.context() as patched:
-            patched.setattr(program, "compiled", lower)
-            plan(task(verb, problem, {"m": method}, None, dtype="float32", half=True), "m", *job, hardware).build()
+            patched.setattr(mesh, "compiled", lower)
+            plan(task(verb, problem, {"m": method}, None, dtype="float32", half=True), "m", *job, hardware, devices()).build()
         return texts
 
     return of

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.engine import program, recording
+from thalweg.engine import mesh, program, records
 from thalweg.engine.hardware import CPU, GPU
 from thalweg.engine.lanes import on_host, sent
 from thalweg.engine.schedule import calls
@@ -35,13 +35,13 @@ def on(monkeypatch):
 @pytest.fixture
 def made(monkeypatch):
     """What is compiled: (function, shapes, compiled), in the order in which it is asked for."""
-    made, compiled = [], program.compiled
+    made, compiled = [], mesh.compiled
 
     def noted(f, options, *shapes):
         made.append((f, shapes, compiled(f, options, *shapes)))
         return made[-1][2]
 
-    monkeypatch.setattr(program, "compiled", noted)
+    monkeypatch.setattr(mesh, "compiled", noted)
     return made
 
 

@@ -21,6 +21,7 @@ from thalweg.chain.space import Space
 from thalweg.chain.stages import Stage
 from thalweg.numerics.linalg import solve
 from thalweg.numerics.products import products_in_full
+from thalweg.numerics.sharding import divided
 
 
 @final
@@ -37,17 +38,17 @@ class Problem:
         loss: y -> scalar, in [L]. ``SquaredError`` where L is a sum of squares, ``RobustError`` with outliers,
             ``PoissonDeviance`` of counts, ``MeanLoss`` for a loss of one example.
         start: where a run begins, in [x]: a vector or any pytree of real arrays. Functions of the user get this
-            structure; methods see its ravelled vector of d components.
+            structure; methods see its ravelled vector of d components. A single array of JAX with its first axis
+            divided among devices is a start from which ``run`` and ``solve`` keep x and the state divided so.
         minima: known minima of L in [x], a sequence of points like ``start``.
         domain: (low, high), the box of interest in [x]; each a number, a vector or a pytree like ``start``: all low
             ends, then all high ends, and no pair for each component.
         data: what functions that ask for one more argument get as their last one: stage(x, data), inverse(y, x, data),
             loss(y, data); any pytree of arrays, where a list of numbers is one. Without it, such a problem is open:
             ``bind`` and ``solve(cases=…)`` give it data.
-        batch_size: examples of a minibatch, 1 … n, where all arrays of ``data`` have the same leading axis of n
-            examples: each step of ``run`` sees that many of them, drawn without replacement until all were seen
-            (``batches.Shuffle``). What is recorded, and ``solve``, is over all data. The loss should be a mean over
-            examples, so that a batch has the scale of the whole.
+        batch_size: examples of a minibatch, 1 … n, where all arrays of ``data`` have one leading axis of n examples:
+            each step of ``run`` sees so many, drawn without replacement until all were seen. What is recorded, and
+            ``solve``, is over all data. The loss should be a mean over examples, so that a batch has the same scale.
         derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``; every method takes its derivatives from here.
         name: for tables and figures.
         units: names of the units of spaces, such as ``{"x": "m", "loss": "J"}``; recorded in the trace.
@@ -76,6 +77,7 @@ class Problem:
     derivatives: Derivatives
     name: str
     units: dict[str, str]
+    sharding: Any  # of the components of start, a ``NamedSharding`` where several devices had them
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class Problem:
             derivatives=in_x(derivatives, vector, box),
             name=name,
             units=dict(units or {}),
+            sharding=divided(start),
         )
 
     def _changed(self, **changes: Any) -> "Problem":
@@ -233,8 +236,7 @@ class Problem:
         """dy/dx over the whole chain, shape (m, d), in [y]/[x].
 
         Cost:
-            as many passes as the narrowest space has components, where a chain is cut (``stages.jacobian``); of a chain
-            for each example, it is taken example by example.
+            as many passes as the narrowest space has components; a chain for each example goes example by example.
         """
         return self.forward_and_jacobian(x)[1]
 
@@ -331,7 +333,7 @@ class Problem:
         return {**named, "loss": self.chain.loss_at(path[-1])}
 
     def check(self) -> Report:
-        """Test what was stated: the start, the gradient by its Taylor remainder, inverses and minima (``check.check``).
+        """Test what was stated: start, the gradient by its Taylor remainder, inverses and minima (``check.check``).
 
         Returns:
             a report that is true where all passed, and tells what was found when printed.

@@ -19,7 +19,7 @@ from thalweg.engine.evaluations import EVALUATIONS, UNKNOWN, Counted, in_loops
 from thalweg.engine.hardware import Cost, Hardware
 from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, hyperparameter, point
 from thalweg.engine.sharing import varying_leaves
-from thalweg.engine.traces import calls_host, equations, mixed, one_by_one, operations, transforms
+from thalweg.engine.traces import calls_host, equations, factors, mixed, one_by_one, operations, transforms
 from thalweg.methods.method import Method
 from thalweg.numerics.layout import memory_order
 from thalweg.numerics.products import products_in_full
@@ -84,7 +84,7 @@ class Functions:
         self.equations = sum(1 for trace in traces for _ in equations(trace))
         host, alone = any(map(calls_host, traces)), any(map(one_by_one, traces))
         self.cost = Cost(dear or host, host, alone)
-        self.transforms = transforms(advance)
+        self.transforms, self.factors = transforms(advance), any(map(factors, traces))
         if not self.stepper.reports:  # the last look, which no step follows
             self.first = self.first + (self.each if self.stepper.looks else np.isin(EVALUATIONS, ("value", "gradient")))
         if UNKNOWN in (*self.first, *self.each):

@@ -9,12 +9,13 @@ kernels apart. What comes home goes through pinned memory. Not measured yet on a
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, final
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, final
 
+import jax
 import numpy as np
 
-from thalweg.numerics.precision import on_cpu
+from thalweg.numerics.layout import Order
 
 # Short formats round after every operation; else XLA would round once at the end of many that it fuses. LLVM may still
 # add a product of float16 unrounded.
@@ -43,7 +44,7 @@ class Hardware:
     """What suits one kind of machine, by default a CPU. A tile is a number of lanes that one thread steps together."""
 
     threads: int = CORES  # tiles under way at a time
-    order: Literal["lanes", "free"] = "lanes"  # of memory: lanes next to each other, or as XLA likes
+    order: Order = "lanes"  # of memory: lanes next to each other, or as XLA likes
     options: tuple[tuple[str, Any], ...] = (LIBRARY, EXACT)  # to XLA; those it does not know are left out
     many: int = 800  # equations of a load and a step, from which ``plain`` is added to these in ``solve``
     plain: tuple[tuple[str, Any], ...] = (PLAIN,)
@@ -76,6 +77,11 @@ class Hardware:
     chunk_seconds: float = 0.1  # of one call of ``solve``, for Ctrl-C, budgets and the progress bar
     idle_bytes: int = 24 << 20  # of a tile of ``solve`` and its results, up to which they are kept for the next call
     take_seconds: float = 0.0025  # of work that a tile takes at least, where a call costs a millisecond or two
+
+    def together(self) -> "Hardware":
+        """The same where all devices step each lane: one tile at a time, or two would wait for each other's devices,
+        and no order of memory, which XLA would bring all components together for."""
+        return replace(self, threads=1, order="divided")
 
     def filled(self, width: int, dimension: int) -> int:
         """The width with lanes to spare, so that all run through the same instructions and give the same bits among
@@ -153,6 +159,16 @@ GPU = Hardware(
 )
 
 
+def devices() -> tuple[Any, ...]:
+    """What JAX computes on here: all devices of its default kind, or the one that a person has set as the default."""
+    config: Any = jax.config
+    chosen = config.jax_default_device
+    if chosen is None or isinstance(chosen, str):
+        every = jax.local_devices(backend=chosen)
+        return tuple(every if chosen is None else every[:1])
+    return (chosen,)
+
+
 def present() -> Hardware:
     """The record for the machine that JAX computes on."""
-    return CPU if on_cpu() else GPU
+    return CPU if devices()[0].platform == "cpu" else GPU

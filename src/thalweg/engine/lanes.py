@@ -175,7 +175,14 @@ def sent(hardware: Hardware, arrays: Any) -> Any:
     return jax.device_put(arrays, jax.tree.map(lambda a: a.sharding.with_memory_kind("pinned_host"), arrays))
 
 
+def parts_on_host(hardware: Hardware, array: Array, parts: int) -> list[np.ndarray]:
+    """The parts of an array along lanes, each from its device, ``on_host``."""
+    if parts == 1 and len(array.sharding.device_set) > 1:  # all lanes, of divided components
+        return [np.asarray(array)]
+    return [on_host(hardware, shard.data) for shard in array.addressable_shards]
+
+
 def on_host(hardware: Hardware, array: Array) -> np.ndarray:
-    """The array on the host; where that can be a view, one without the reference that ``np.asarray`` would leave in the
-    array and that would forbid to donate it."""
+    """The array of one device on the host; where that can be a view, one without the reference that ``np.asarray``
+    would leave in the array and that would forbid to donate it."""
     return np.from_dlpack(array) if hardware.views else np.asarray(array)  # pyright: ignore[reportArgumentType]

@@ -10,6 +10,7 @@ from jax import Array
 from thalweg.engine.endings import Ending
 from thalweg.engine.functions import Functions
 from thalweg.engine.lanes import Lane, Settings
+from thalweg.engine.mesh import Over
 from thalweg.numerics.layout import lanes_minor
 
 Out = dict[str, Array]  # what is written of each lane, by name: (rows, …, lanes)
@@ -47,6 +48,12 @@ class Loops:
         if width == 1 and not of.verb.in_step:  # alone, so that a condition on the lane is one and skips a branch
             self.load, self.advance = _alone(of.load), _alone(of.advance)
         self.kept = jax.vmap(of.kept, (None, of.axes))
+
+    def parts(self, lanes: Lane, over: Over) -> Lane:
+        """What part of all lanes one device has, of each leaf of its packed ones."""
+        leaves, structure = jax.tree.flatten(lanes)
+        pairs = zip(leaves, self.of.varies, strict=True)
+        return structure.unflatten([(over.trailing if varies else over.shared)(leaf) for leaf, varies in pairs])
 
     def packed(self, lanes: Lane) -> Lane:
         """Lanes as they are outside."""

@@ -6,6 +6,7 @@ The first touch of fresh pages costs several times what writing to them costs.
 import math
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any, final
 
@@ -75,6 +76,15 @@ def lacking(size: int) -> int | None:
     release()
     known = free()
     return known if size > known else None
+
+
+def lacking_on(devices: Sequence[Any], size: int) -> int | None:
+    """The same of all devices together; of the host where there are none, or where they have no memory of their own."""
+    known = [device.memory_stats() for device in devices]
+    if not known or None in known:
+        return lacking(size)
+    left = int(0.9 * len(known) * min(each["bytes_limit"] - each["bytes_in_use"] for each in known))
+    return left if size > left else None
 
 
 def release() -> int:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from thalweg.methods.method import Report
+from thalweg.numerics.layout import largest
 from thalweg.numerics.linalg import product
 
 ROUNDINGS = 100  # of a loss, which a stuck method may still see to be won
@@ -99,4 +100,4 @@ class Outlook(NamedTuple):
 
 
 def _relative(s: Array, size: Array) -> Array:
-    return jnp.max(jnp.where(s == 0, 0, jnp.abs(s) / size))
+    return largest(jnp.where(s == 0, 0, jnp.abs(s) / size))

@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any, NamedTuple, final
 
 import numpy as np
+from jax.sharding import NamedSharding
 
 from thalweg.chain.problem import Problem
 from thalweg.engine.functions import Functions, Verb, functions
 from thalweg.engine.hardware import Hardware
+from thalweg.engine.mesh import Over, mesh
 from thalweg.engine.program import Program, march, program, row_count, size
 from thalweg.engine.room import check_matrices, check_state, check_workspace
 from thalweg.engine.schedule import calls
@@ -30,6 +32,7 @@ class Task(NamedTuple):
     cases: Any  # data sets, a pytree of arrays with one leading axis, or None
     key: int
     dtype: np.dtype
+    sharding: NamedSharding | None = None  # of the components of x, which several devices have among them
 
     def begun(self, name: str) -> np.ndarray:
         """Where a method begins from each start, shaped like the points."""
@@ -61,21 +64,22 @@ class Plan(NamedTuple):
     name: str
     items: Items
     of: Functions
-    width: int  # lanes of a tile
+    width: int  # lanes of a tile, of each device
     hardware: Hardware
+    over: Over  # the devices
     problem: str  # its name, for sentences
 
     def build(self) -> Program:
         """The compiled program."""
         with refused(self.name, self.problem):
-            return program(self.of, self.width, self.hardware)
+            return program(self.of, self.width, self.hardware, self.over)
 
     def marches(self, schedule: np.ndarray) -> list[Callable[[], Any]]:
         """What else must be compiled to reach the steps of a schedule, where loops are static."""
 
         def build(rows: int, every: int) -> Any:
             with refused(self.name, self.problem):
-                return march(self.of, self.width, self.hardware, rows, every)
+                return march(self.of, self.width, self.hardware, self.over, rows, every)
 
         if not self.hardware.static:
             return []
@@ -84,35 +88,48 @@ class Plan(NamedTuple):
         return [partial(build, *pair) for pair in sorted(pairs)]
 
 
-def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware) -> Plan:
-    """The plan for the method called so. ValueError where it cannot take a step on the problem, where something that it
-    should observe cannot be, and where its matrices would not fit in memory."""
+def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware, devices: tuple[Any, ...]) -> Plan:
+    """The plan for the method called so, on no more of the devices than have work. ValueError where it cannot take a
+    step on the problem, where something that it should observe cannot be, and where its matrices would not fit in
+    memory."""
     problem, method, dtype = task.problem, task.methods[name], task.dtype
     if isinstance(method, NeedsRoom):  # before it is traced, which may take as much
         check_matrices(problem, name, method, 1, dtype)
     items = Items(name, method, task.begun(name), task.cases, task.key, rules)
+    machine = hardware.together() if task.sharding else hardware
     with refused(name, problem.name):
         try:
-            of = functions(problem, method, items.swept, items.first_case(), verb, dtype, hardware)
+            of = functions(problem, method, items.swept, items.first_case(), verb, dtype, machine)
         except Exception:
             verb.blame(problem, method, dtype)
             raise
     if any(len(seen.shape) > 1 for seen in of.row.values()):
         verb.blame(problem, method, dtype)
+    if task.sharding and confined(of, hardware):
+        return plan(task._replace(sharding=None), name, verb, rules, hardware, devices)
+    devices, hardware = devices[:1] if task.sharding or confined(of, hardware) else devices, machine
+    share = -(-items.total // len(devices))
     if verb.in_step:
         components = sum(space.size for space in problem.chain.spaces)
-        width = hardware.width_in_step(items.total, problem.dimension, components, of.cost)
+        width = hardware.width_in_step(share, problem.dimension, components, of.cost)
     else:
         needs = isinstance(method, NeedsRoom)
         matrices = method.workspace(of.outputs, problem.dimension, dtype.itemsize) if needs else 0
         lane = size(of.lane)
-        width = hardware.width_recycled(lane, matrices, items.total, problem.dimension, of.outputs, of.cost)
+        width = hardware.width_recycled(lane, matrices, share, problem.dimension, of.outputs, of.cost)
     lanes = min(hardware.threads * width, items.total)
     if isinstance(method, NeedsRoom):
         check_matrices(problem, name, method, lanes, dtype)
         check_workspace(problem, name, method, lanes, dtype, of.outputs, of.examples)
     check_state(problem, name, of.lane.state, lanes)
-    return Plan(name, items, of, width, hardware, problem.name)
+    over = Over(mesh(devices[: -(-items.total // width)]), task.sharding, problem.dimension)
+    return Plan(name, items, of, width, hardware, over, problem.name)
+
+
+def confined(of: Functions, hardware: Hardware) -> bool:
+    """Whether one device alone can compute these: Python has one lock, and on the devices of one CPU calls of LAPACK
+    would wait for each other (``xla.LAPACK``)."""
+    return of.cost.host or (of.factors and hardware.lapack_in_turn)
 
 
 @contextmanager

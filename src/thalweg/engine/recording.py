@@ -1,6 +1,6 @@
 """What ``run`` does: lanes stepped together, a row of everything after every stride."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, final
 
@@ -15,9 +15,10 @@ from thalweg.chain.problem import Problem
 from thalweg.chain.signatures import asks
 from thalweg.chain.space import abstract
 from thalweg.engine.failures import told
-from thalweg.engine.lanes import Lane, Settings, Stepper, on_host, point, sent
+from thalweg.engine.lanes import Lane, Settings, Stepper, point
 from thalweg.engine.loops import Out
 from thalweg.engine.program import Program
+from thalweg.engine.records import Part, Record
 from thalweg.engine.schedule import calls
 from thalweg.engine.supply import Items
 from thalweg.methods.method import Method
@@ -82,22 +83,12 @@ class Recording:
 class Tile:
     """Lanes of ``run`` on their way.
 
-    ``items`` are those of the method, ``which`` of them the lanes of this tile; ``into`` maps each recorded name to the
-    slice of the record that belongs to these lanes, shape (rows, …, lanes); ``schedule`` holds the steps to record, and
-    ``rare`` tells for names that are not recorded at each of them at which they are.
-    """
+    ``items`` are those of the method, ``part`` those of this tile among them; ``record`` keeps their rows."""
 
-    def __init__(
-        self,
-        program: Program,
-        items: Items,
-        which: np.ndarray,
-        into: dict[str, np.ndarray],
-        schedule: np.ndarray,
-        rare: Mapping[str, np.ndarray],
-    ) -> None:
-        self.program, self.items, self.which, self.into, self.schedule = program, items, which, into, schedule
-        self.rare, self.calls = rare, calls(schedule, program.rows, program.hardware)
+    def __init__(self, program: Program, items: Items, part: Part, record: Record) -> None:
+        self.program, self.items, self.part, self.record = program, items, part, record
+        self.schedule = record.rows.steps
+        self.calls = calls(self.schedule, program.rows, program.hardware)
         self.rows, self.step, self.more = 0, 0, True
         self.lanes: Any = None
 
@@ -106,10 +97,7 @@ class Tile:
         what brings the rows home."""
         program, at, settings = self.program, self.rows, self.items.settings
         if at == 0:
-            which = np.pad(
-                self.which, (0, program.width - len(self.which)), "edge"
-            )  # lanes to spare repeat the last one
-            self.lanes, out = program.begin(self.items.load(which, program.width), settings)
+            self.lanes, out = program.begin(self.items.load(self.part.items, program.own), settings)
             self.rows = 1
         else:
             count, every, kept = next(self.calls)
@@ -117,24 +105,12 @@ class Tile:
             self.step += count * every
             self.rows += count if kept else 0
         self.more, rows = self.rows < len(self.schedule), slice(at, self.rows)
-        home = sent(program.hardware, {name: out[name] for name in self.into if self._wanted(name, rows)})
-        return partial(self._keep, out, home, rows)
+        return partial(self._keep, out, self.record.sent(program, out, rows), rows)
 
     def fail(self, error: Exception) -> None:
         raise told(error, self.items.name, self.program.of.problem.name) from error
 
-    def _wanted(self, name: str, rows: slice) -> bool:
-        return bool(np.any(self.rare[name][rows])) if name in self.rare else rows.stop > rows.start
-
     def _keep(self, out: Out, recorded: Out, rows: slice) -> None:
-        """Wait for what was recorded and bring it home."""
         jax.block_until_ready((out, recorded))  # outside Python's lock, which from_dlpack would hold
-        for name, values in recorded.items():
-            target = self.into[name]
-            home = on_host(self.program.hardware, values)[: rows.stop - rows.start, ..., : target.shape[-1]]
-            if name in self.rare:
-                wanted, before = self.rare[name][rows], int(self.rare[name][: rows.start].sum())
-                target[before : before + int(wanted.sum())] = home[wanted]
-            else:
-                target[rows] = home
+        self.record.keep(self.program, recorded, self.part, rows)
         self.program.give_back(out)

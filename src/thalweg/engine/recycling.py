@@ -13,6 +13,7 @@ from thalweg.engine.endings import Ending
 from thalweg.engine.lanes import Lane, Settings, Stepper
 from thalweg.engine.outlook import Outlook
 from thalweg.methods.method import Method, Report
+from thalweg.numerics.layout import largest
 from thalweg.tolerances import Condition, alternatives, kinds, met
 
 ROUNDINGS = 8  # of a loss, within which it counts as equal
@@ -139,7 +140,7 @@ class Finishing:
         x, going = lane.x, lane.code == Ending.RUNNING
         moved, change = jnp.any(after != x), 0.0
         if "xtol" in kinds(self.until):  # a division for each component, so not where nobody asks
-            change = jnp.max(jnp.where(after == x, 0, jnp.abs((after - x) / x)))
+            change = largest(jnp.where(after == x, 0, jnp.abs((after - x) / x)))
         memo = lane.memo._replace(change=jnp.where(moved, change, jnp.inf).astype(x.dtype))
         if memo.outlook is not None:
             memo = memo._replace(outlook=memo.outlook.moved(x, after))
@@ -190,7 +191,7 @@ class Finishing:
 
 def steepness(report: Report) -> Array:
     """The largest component of the gradient."""
-    return jnp.max(jnp.abs(report.gradient))
+    return largest(jnp.abs(report.gradient))
 
 
 def result(lane: Lane) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
-from thalweg.engine.memory import lacking
+from thalweg.engine.memory import lacking, lacking_on
 from thalweg.methods.method import NeedsRoom
 
 WITHOUT = "methods.LBFGS, NewtonCG and TrustRegion need no such matrix"
@@ -69,12 +69,13 @@ def check_record(
     dtype: np.dtype,
     lanes: int,
     steps: int,
+    devices: tuple[Any, ...] = (),
 ) -> None:
     """ValueError where the record of a run of so many ``rows``, of which each name has ``counts``, would not fit in
-    memory; it tells the ``every`` with which it does."""
+    memory, or in that of ``devices``; it tells the ``every`` with which it does."""
     number = dtype.itemsize * lanes
     needed = sum(counts[name] * math.prod(shape) * number for name, shape in shapes.items()) + STEP_BYTES * rows
-    if (free := lacking(needed)) is not None:
+    if (free := lacking_on(devices, needed)) is not None:
         most = free // (sum(math.prod(shape) for shape in shapes.values()) * number + STEP_BYTES) - 2
         advice = f"every={-(-steps // most)} fits" if most > 0 else "no `every` helps, so take fewer starts or variants"
         large = max(shapes, key=lambda name: math.prod(shapes[name]))

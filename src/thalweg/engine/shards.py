@@ -34,10 +34,17 @@ def _settings(x64: bool) -> Callable[[], AbstractContextManager[Any]]:
     """What JAX holds for the thread of the caller alone, for others: the precision, and what ``with`` has set."""
     config: Any = jax.config
     nans, infs, products = config.jax_debug_nans, config.jax_debug_infs, config.jax_default_matmul_precision
+    device = config.jax_default_device
 
     @contextmanager
     def settings() -> Iterator[None]:
-        with jax.enable_x64(x64), jax.debug_nans(nans), jax.debug_infs(infs), jax.default_matmul_precision(products):
+        with (
+            jax.enable_x64(x64),
+            jax.debug_nans(nans),
+            jax.debug_infs(infs),
+            jax.default_matmul_precision(products),
+            jax.default_device(device),
+        ):
             yield
 
     return settings

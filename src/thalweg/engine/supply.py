@@ -1,7 +1,7 @@
 """The work of a method: its items, the queue from which lanes of ``solve`` take them, and what came of them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Lock
 from typing import Any, final
@@ -15,7 +15,7 @@ from thalweg.engine.endings import Ending
 from thalweg.engine.evaluations import UNKNOWN
 from thalweg.engine.failures import told
 from thalweg.engine.hardware import Hardware
-from thalweg.engine.lanes import Item, Lane, Settings, on_host, sent
+from thalweg.engine.lanes import Item, Lane, Settings, parts_on_host, sent
 from thalweg.engine.loops import Out
 from thalweg.engine.memory import Pool
 from thalweg.engine.program import Program, size
@@ -52,20 +52,15 @@ class Items:
     def first_case(self) -> Any:
         return jax.tree.map(lambda leaf: leaf[0], self.cases)
 
-    def load(self, which: np.ndarray, places: int) -> Item:
-        """What lanes need to begin these items, in the first of so many places."""
-        variant, case, _ = np.unravel_index(which, self.sizes)
-
-        def taken(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-            queue = np.empty((places, *values.shape[1:]), values.dtype)
-            np.take(values, index, axis=0, out=queue[: len(index)], mode="clip")
-            queue[len(index) :] = values[index[-1] if len(index) else 0]  # no place holds what nobody gave
-            return queue
-
-        own = [taken(leaf, variant) for leaf in self.hyper]
-        data = jax.tree.map(lambda leaf: taken(leaf, case), self.cases)
-        numbers = np.append(which, np.zeros(places - len(which))).astype(np.int32)
-        return Item(numbers, taken(self.starts, which % len(self.starts)), own, data)
+    def load(self, which: Sequence[np.ndarray], places: int) -> Item:
+        """What lanes need to begin these items of each device, in the first of its so many places; in the others, which
+        hold nothing that nobody gave, is the last of them, or the first of all."""
+        filled = [np.append(own, np.full(places - len(own), own[-1] if len(own) else 0)) for own in which]
+        numbers = np.concatenate(filled).astype(np.int32)
+        variant, case, _ = np.unravel_index(numbers, self.sizes)
+        own = [leaf[variant] for leaf in self.hyper]
+        data = jax.tree.map(lambda leaf: leaf[case], self.cases)
+        return Item(numbers, self.starts[numbers % len(self.starts)], own, data)
 
 
 @final
@@ -162,50 +157,62 @@ class Tile:
         elif not len(self.held):
             self.queue = np.array([self.alone.pop()], np.int32)
         tail = self._tail()
-        program, final = self.program, self.supply.empty or bool(self.alone)
-        queue, settings = self.supply.items.load(self.queue, program.places), self.supply.items.settings
+        program, final, n = self.program, self.supply.empty or bool(self.alone), self.program.over.size
+        parts, settings = np.array_split(self.queue, n), self.supply.items.settings
+        queue = self.supply.items.load(parts, program.places // n)
         blocks = int(np.clip(hardware.chunk_seconds / self.block_seconds, 1, hardware.most_blocks))
-        began, bounds = time.perf_counter(), (len(self.queue), final, blocks)
+        began, bounds = time.perf_counter(), ([len(part) for part in parts], final, blocks)
         self.lanes, self.out, *ends = program.recycle(self.lanes, self.out, settings, queue, bounds, tail)
-        return partial(self._keep, began, *ends)
+        return partial(self._keep, began, parts, *ends)
 
     def _tail(self) -> tuple[int, int]:
-        """How few lanes may be left before the tile narrows, which it does here if they are as few, and how many blocks
-        it waits before."""
+        """How few lanes of a device may be left before the tile narrows, which it does here if they are as few on each,
+        and how many blocks it waits before."""
         wide, patience = self.program, max(0, self.program.hardware.patience - self.tail)
+        narrow = wide.hardware.narrower(wide.own)
         if self.alone or not self.supply.empty:
             return 0, patience
-        if not len(self.queue) and not patience and len(self.held) <= wide.hardware.narrower(wide.width):
+        if narrow and not len(self.queue) and not patience and (left := self._left()) <= narrow:
             began = time.perf_counter()
-            self.program, left, self.lanes = wide.narrowed(self.lanes, len(self.held))
+            self.program, few, self.lanes = wide.narrowed(self.lanes, left)
             self.deadline += time.perf_counter() - began  # to compile is not of the budget, here as elsewhere
             self._rest(wide)
             _, self.out, self.block_seconds, self.items_per_second = kept_or_vacant(self.program)
-            self.lanes = left
-        return wide.hardware.narrower(self.program.width), patience
+            self.lanes = few
+        return self.program.hardware.narrower(self.program.own), patience
 
-    def _keep(self, began: float, *ends: Any) -> None:
+    def _left(self) -> int:
+        """Lanes that have an item, on the device that has most of them."""
+        if self.program.over.size == 1:
+            return len(self.held)
+        codes = parts_on_host(self.program.hardware, self.lanes.code, self.program.over.size)
+        return max(int(np.sum(code != Ending.VACANT)) for code in codes)
+
+    def _keep(self, began: float, parts: list[np.ndarray], *ends: Any) -> None:
         jax.block_until_ready(self.out)  # outside Python's lock
         now = time.perf_counter()
-        rows, taken, blocks, *tail = (int(end) for end in ends)
-        self.tail += sum(tail)
+        rows, taken, blocks, *tail = (np.atleast_1d(end) for end in ends)
+        self.tail += sum(int(gone.max()) for gone in tail)
         seconds = max(now - began, 1e-6)
-        self.block_seconds = seconds / max(blocks, 1)
-        self.items_per_second = max(taken / seconds, self.items_per_second)
-        self.held, self.queue = np.append(self.held, self.queue[:taken]), self.queue[taken:]
-        if rows:
+        self.block_seconds = seconds / max(blocks.max(), 1)
+        self.items_per_second = max(taken.sum() / seconds, self.items_per_second)
+        self.queue = np.concatenate([part[own:] for part, own in zip(parts, taken, strict=True)])
+        self.held = np.concatenate([self.held, *(part[:own] for part, own in zip(parts, taken, strict=True))])
+        if rows.any():
             self._written(rows)
         self.more = (
             bool(len(self.held) or len(self.queue) or self.alone or not self.supply.empty) and now < self.deadline
         )
 
-    def _written(self, rows: int) -> None:
-        """Bring home what is written of lanes that are done."""
-        hardware = self.program.hardware
-        found = {name: on_host(hardware, values)[:rows] for name, values in sent(hardware, self.out).items()}
-        row, lane = np.nonzero(found["item"] >= 0)
-        self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
-        self.held = self.held[~np.isin(self.held, found["item"][row, lane])]
+    def _written(self, rows: np.ndarray) -> None:
+        """Bring home what is written of lanes that are done, so many rows of each device."""
+        hardware, n = self.program.hardware, self.program.over.size
+        home = {name: parts_on_host(hardware, values, n) for name, values in sent(hardware, self.out).items()}
+        for device, own in enumerate(rows):
+            found = {name: values[device][:own] for name, values in home.items()}
+            row, lane = np.nonzero(found["item"] >= 0)
+            self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
+            self.held = self.held[~np.isin(self.held, found["item"][row, lane])]
 
     def fail(self, error: Exception) -> None:
         """The lanes are lost. All items under way begin anew one by one, and one that fails alone is done."""
@@ -226,8 +233,11 @@ class Tile:
         call."""
         hardware = self.program.hardware
         if len(self.held):
-            busy = np.flatnonzero(on_host(hardware, self.lanes.code) != Ending.VACANT)
-            kept = {name: on_host(hardware, values) for name, values in result(self.lanes).items()}
+            kept = {
+                name: np.concatenate(parts_on_host(hardware, values, self.program.over.size), axis=-1)
+                for name, values in result(self.lanes).items()
+            }
+            busy = np.flatnonzero(kept["code"] != Ending.VACANT)
             found = {name: np.moveaxis(values, -1, 0)[busy] for name, values in kept.items()}
             self.supply.keep({**found, "code": np.where(found["code"] == Ending.RUNNING, reason, found["code"])})
         else:

@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+# What JAX may leave to LAPACK.
+FACTORS = {
+    "cholesky", "cholesky_update", "eig", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "ormqr",
+    "qr", "schur", "svd", "triangular_solve", "tridiagonal", "tridiagonal_solve",
+}  # fmt: skip
+
 
 def equations(jaxpr: Jaxpr | ClosedJaxpr) -> Iterator[Any]:
     """Every equation of a trace and of the traces within it, such as the bodies of loops."""
@@ -45,6 +51,11 @@ def mixed(traced: ClosedJaxpr, dtype: Any) -> bool:
 def calls_host(traced: Jaxpr | ClosedJaxpr) -> bool:
     """Whether a trace calls Python."""
     return any(_calls_host(equation) for equation in equations(traced))
+
+
+def factors(traced: Jaxpr | ClosedJaxpr) -> bool:
+    """Whether a trace has algebra that JAX may leave to LAPACK."""
+    return any(equation.primitive.name in FACTORS for equation in equations(traced))
 
 
 def one_by_one(traced: Jaxpr | ClosedJaxpr) -> bool:

@@ -5,6 +5,7 @@ from typing import NamedTuple, final
 import jax.numpy as jnp
 from jax import Array
 
+from thalweg.numerics.layout import largest
 from thalweg.numerics.linalg import product
 
 ROUNDINGS = 8  # of L, by which x may rise above the lowest point so far
@@ -35,7 +36,7 @@ class LineSearch(NamedTuple):
     @staticmethod
     def first(length: Array, x: Array, value: Array) -> "LineSearch":
         infinite = jnp.full_like(length, jnp.inf)
-        return LineSearch(length, infinite, infinite, jnp.zeros_like(length), jnp.abs(value), jnp.max(jnp.abs(x)))
+        return LineSearch(length, infinite, infinite, jnp.zeros_like(length), jnp.abs(value), largest(jnp.abs(x)))
 
     def again(self, length: Array) -> "LineSearch":
         """The next search, along another line."""
@@ -80,8 +81,8 @@ class LineSearch(NamedTuple):
         Towards a kink at x = 0 L falls as far as numbers go. So a fall counts only where it, or the step s, is more
         than rounding of what there was where the path began.
         """
-        steepness, fell = jnp.max(jnp.abs(g)), before - value > _rounding(value)
-        far = jnp.max(jnp.abs(s)) > jnp.finfo(value.dtype).eps * self.reach
+        steepness, fell = largest(jnp.abs(g)), before - value > _rounding(value)
+        far = largest(jnp.abs(s)) > jnp.finfo(value.dtype).eps * self.reach
         fell &= far | (before - value > _rounding(self.height))
         idle = jnp.where(fell | (steepness < self.flattest), 0, self.idle + moved)
         flattest = jnp.where(fell, steepness, jnp.minimum(self.flattest, steepness))

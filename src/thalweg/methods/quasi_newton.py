@@ -12,6 +12,7 @@ from thalweg.methods.box import Box
 from thalweg.methods.branches import pick
 from thalweg.methods.line_search import LineSearch, along
 from thalweg.methods.method import Report, method, static
+from thalweg.numerics.layout import largest
 from thalweg.numerics.linalg import product, rank_two
 
 
@@ -210,7 +211,7 @@ def _two_loops(g: Array, steps: Array, changes: Array) -> Array:
 
 def first_length(g: Array, x: Array) -> Array:
     """Of a trial along -g: not further than 1 in any component, and as far as x can show, or 1 where x is 0."""
-    steepness, size = jnp.max(jnp.abs(g)), jnp.max(jnp.abs(x))
+    steepness, size = largest(jnp.abs(g)), largest(jnp.abs(x))
     least = math.sqrt(jnp.finfo(x.dtype).eps) * jnp.where(size > 0, size, 1)
     length = jnp.clip(steepness, least, jnp.maximum(least, 1)) / jnp.where(steepness == 0, 1, steepness)
     return jnp.where(steepness == 0, 1, length)

@@ -6,19 +6,22 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from jax.custom_batching import custom_vmap
 from jax.experimental.layout import Layout, with_layout_constraint
 
 from thalweg.numerics.precision import on_cpu
 
-_order: ContextVar[Literal["lanes", "rows", "free"] | None] = ContextVar("order", default=None)  # that of the machine
+Order = Literal["lanes", "rows", "free", "divided"]
+_order: ContextVar[Order | None] = ContextVar("order", default=None)  # that of the machine
 
 
 @contextmanager
-def memory_order(order: Literal["lanes", "rows", "free"]) -> Iterator[None]:
+def memory_order(order: Order) -> Iterator[None]:
     """Programs that are traced here keep lanes next to each other in memory, or components ("rows": XLA's Fourier
-    transforms on a CPU fail on anything else), or leave the order to XLA ("free")."""
+    transforms on a CPU fail on anything else), or leave the order to XLA ("free"), as where components are "divided"
+    among devices."""
     token = _order.set(order)
     try:
         yield
@@ -26,7 +29,7 @@ def memory_order(order: Literal["lanes", "rows", "free"]) -> Iterator[None]:
         _order.reset(token)
 
 
-def _said() -> Literal["lanes", "rows", "free"]:
+def _said() -> Order:
     return _order.get() or ("lanes" if on_cpu() else "free")
 
 
@@ -36,9 +39,16 @@ def lanes_minor(tree: Any) -> Any:
     return jax.tree.map(_laid_out, tree)
 
 
+def largest(a: Array) -> Array:
+    """The largest of numbers that belong to components of x, NaN where one is: the maximum that XLA takes over several
+    devices leaves it out (jaxlib 0.10 to 0.12), so there it is asked for."""
+    most = jnp.max(a)
+    return jnp.where(jnp.any(jnp.isnan(a)), jnp.nan, most) if _said() == "divided" else most
+
+
 def _laid_out(a: Array) -> Array:
     order = _said()
-    if a.ndim < 2 or order == "free":
+    if a.ndim < 2 or order in ("free", "divided"):
         return a
     first, last = ((0,), ()) if order == "rows" else ((), (0,))
     return with_layout_constraint(a, Layout((*first, *range(1, a.ndim), *last)))
@@ -54,7 +64,7 @@ def _settling(always: bool) -> Callable[[Array], Array]:
 
     @identity.def_vmap
     def _(_: int, __: Any, a: Array) -> tuple[Array, bool]:
-        if _said() == "free":
+        if _said() in ("free", "divided"):
             return jax.lax.optimization_barrier(a) if always else a, True
         if a.ndim == 1:  # a number of each lane: only an array of two axes has a layout to hold on to
             return jax.lax.optimization_barrier(_laid_out(a[:, None]))[:, 0], True

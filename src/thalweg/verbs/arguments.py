@@ -17,6 +17,7 @@ from thalweg.methods.method import Method, called
 from thalweg.methods.sweeps import hyperparameters
 from thalweg.numerics.precision import alike, precision
 from thalweg.numerics.reading import first_line, nearest, real, whole
+from thalweg.numerics.sharding import divided
 
 
 def task(
@@ -44,7 +45,8 @@ def task(
     with jax.enable_x64(kind == np.float64):
         data = data_sets(problem, cases, kind)
     points = starting_points(problem, starts, kind, 0 if data is None else count(data)).astype(kind)
-    return Task(verb, problem, named, points, data, key, kind)
+    sharding = problem.sharding if starts is None else divided(starts, min(np.ndim(jax.tree.leaves(starts)[0]) - 1, 1))
+    return Task(verb, problem, named, points, data, key, kind, sharding)
 
 
 def named_methods(verb: str, methods: Any) -> dict[str, Method]:

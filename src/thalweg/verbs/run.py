@@ -1,5 +1,6 @@
 """``run``: a fixed number of steps of every method from every start, everything recorded."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,12 @@ import numpy as np
 
 from thalweg.chain.problem import Problem
 from thalweg.engine.failures import tell_of_the_host
-from thalweg.engine.hardware import present
-from thalweg.engine.memory import empty
-from thalweg.engine.plan import Plan, Task, plan
+from thalweg.engine.hardware import devices, present
+from thalweg.engine.mesh import mesh
+from thalweg.engine.plan import Plan, Task, confined, plan
+from thalweg.engine.program import Program
 from thalweg.engine.recording import Observer, Recording, Tile
+from thalweg.engine.records import DeviceRecord, HostRecord, Part, Record, Rows, divided
 from thalweg.engine.room import check_record
 from thalweg.engine.shards import advance, build
 from thalweg.methods.method import Method
@@ -37,10 +40,13 @@ def run(
     key: int = 0,
     dtype: Any = None,
     progress: bool | None = None,
+    device: bool = False,
 ) -> "xr.Dataset":
     """Take ``steps`` steps of every variant of every method from every start and record all spaces.
 
-    A lane is one (variant, start). Row k of a lane holds x_k with x_0 the start and x_{k+1} = step(x_k).
+    A lane is one (variant, start). Row k of a lane holds x_k with x_0 the start and x_{k+1} = step(x_k). Lanes are
+    shared out among all devices that JAX has, which step them in one program each for itself, or take the one that
+    ``jax.default_device`` names; functions that call Python take one, and lanes that fill fewer take fewer.
 
     Args:
         problem: the chain x -> y -> L.
@@ -60,6 +66,11 @@ def run(
             this run alone; where a loss closes over NumPy arrays and was compiled in float32 by its owner before, JAX
             may still hold those arrays in float32, so switch float64 on for the whole program then.
         progress: show a progress bar; None for runs of more than a second in a terminal.
+        device: leave the record where it is computed: the variables are arrays of JAX on the device, or the devices
+            (each with its own starts, or variants where the starts of a single method cannot be divided; as many
+            devices as divide either). That saves the way to the host and a copy there, most of the time of a long
+            record on an accelerator, where what comes next is computed there, too. What needs NumPy, such as plots,
+            brings home what it reads (``trace.as_numpy()`` all); sums of float64 need ``jax.enable_x64(True)``.
     Returns:
         A Dataset with dims ``variant, start, step`` and one ``<space>_dim`` per space; coordinates ``method(variant)``
         and one per hyperparameter; variables ``x`` in [x], each space, ``loss`` in [L] and each observer;
@@ -81,7 +92,9 @@ def run(
     """
     steps, every = whole(steps, "steps", 0), whole(every, "every", 1)
     given = task("run", problem, methods, starts, key=key, dtype=dtype, half=True)
-    return follow(given, steps, 0, every, spaces=spaces, record=record, progress=progress)
+    if not isinstance(device, bool):
+        raise ValueError(f"device is {device!r}, but it is True where the record stays on the device, else False.")
+    return follow(given, steps, 0, every, spaces=spaces, record=record, progress=progress, device=device)
 
 
 def follow(
@@ -93,59 +106,69 @@ def follow(
     spaces: Sequence[str] | Mapping[str, int] | None = None,
     record: Mapping[str, Observer] | Sequence[Observer] = (),
     progress: bool | None = None,
+    device: bool = False,
 ) -> "xr.Dataset":
     """What ``run`` does, with row 0 and then only the rows from ``since`` on."""
     strides = recorded_spaces(task.problem, spaces)
     verb = Recording(list(strides), observers(task.problem, task.methods, record), single=every == 1 and since <= 1)
-    hardware, names = present(), verb.names
-    if not names:
+    if not verb.names:
         raise ValueError("nothing is to be recorded; name a space, such as spaces=['loss'], or an observer.")
-    with jax.enable_x64(task.x64):
-        plans = [plan(task, name, verb, (), hardware) for name in task.methods]
-    shapes = {name: plans[0].of.row[name].shape for name in names}
-    lanes = sum(plan.items.total for plan in plans)
+    plans = _planned(task, verb, device)
+    shapes, dtype = {name: plans[0].of.row[name].shape for name in verb.names}, at_least_single(task.dtype)
+    sizes = sum(plan.items.sizes[0] for plan in plans), len(task.points)
     count = -(-(steps - since) // every) + 1 + (since > 0)
-    counts = {name: -(-(count - 1) // strides.get(name, 1)) + 1 for name in names}
-    check_record(shapes, counts, count, at_least_single(task.dtype), lanes, steps)
+    counts = {name: -(-(count - 1) // strides.get(name, 1)) + 1 for name in verb.names}
+    check_record(shapes, counts, count, dtype, math.prod(sizes), steps, plans[0].over.devices if device else ())
     rows = np.unique(np.concatenate([[0], np.arange(since, steps, every), [steps]]))
     index = np.arange(len(rows))
     rare = {k: (index % stride == 0) | (index == index[-1]) for k, stride in strides.items() if stride > 1}
-    counts |= {name: int(which.sum()) for name, which in rare.items()}
+    recorded = Rows(rows, shapes, rare, dtype)
     began = time.perf_counter()
     fetch_xarray()
     makers = [plan.build for plan in plans] + [make for plan in plans for make in plan.marches(rows)]
     programs = build(makers, task.x64)[: len(plans)]
     compiled = time.perf_counter()
-    records = {
-        name: empty((counts[name], *shape, lanes), at_least_single(task.dtype)) for name, shape in shapes.items()
-    }
-    tiles = tiles_of(plans, programs, records, rows, rare)
+    with jax.enable_x64(task.x64):
+        held = DeviceRecord(recorded, *sizes, plans[0].over) if device else HostRecord(recorded, *sizes)
+    tiles = tiles_of(plans, programs, held)
     host = any(plan.of.cost.host for plan in plans)
     state = lambda: (min(tile.step for tile in tiles), int(rows[-1]), "steps")  # noqa: E731
-    advance(tiles, hardware.threads, task.x64, progress, state, host)
+    advance(tiles, min(plan.hardware.threads for plan in plans), task.x64, progress, state, host)
     tell_of_the_host(task.problem)
     done = min(tile.rows for tile in tiles)
     if done == 0:  # only after Ctrl-C, before some lane had its first row
         raise KeyboardInterrupt
     cut = {"interrupted": 1} if done < len(rows) else {}
-    steps_of = {name: rows[:done][rare[name][:done]] if name in rare else rows[:done] for name in names}
-    home = {name: record[: len(steps_of[name])] for name, record in records.items()}
-    return assemble(task, steps_of, home, history(task, began, compiled, **cut))
+    with jax.enable_x64(task.x64):
+        blocks = jax.block_until_ready(held.blocks(done))
+    known = {name: recorded.of(name, done) for name in verb.names}
+    return assemble(task, known, blocks, history(task, began, compiled, **cut))
 
 
-def tiles_of(
-    plans: Sequence[Plan],
-    programs: Sequence[Any],
-    records: Mapping[str, np.ndarray],
-    rows: np.ndarray,
-    rare: Mapping[str, np.ndarray],
-) -> list[Tile]:
-    """The lanes of all methods cut into tiles, each with its slice of the record; a lane is one (variant, start)."""
-    tiles, offset = [], 0
+def _planned(task: Task, verb: Recording, device: bool) -> list[Plan]:
+    """The plan for each method. Where the record stays on the devices, all methods take the same, which divide it."""
+
+    def plans(task: Task, over: tuple[Any, ...]) -> list[Plan]:
+        with jax.enable_x64(task.x64):
+            return [plan(task, name, verb, (), present(), over) for name in task.methods]
+
+    planned = plans(task, devices())
+    if not device:
+        return planned
+    most, variants = max(plan.over.size for plan in planned), planned[0].items.sizes[0] if len(planned) == 1 else 1
+    if any(confined(plan.of, plan.hardware) for plan in planned):
+        task, most = task._replace(sharding=None), 1
+    over = divided(devices()[:most], len(task.points), variants)
+    return [plan._replace(over=plan.over._replace(lanes=mesh(over))) for plan in plans(task, over)]
+
+
+def tiles_of(plans: Sequence[Plan], programs: Sequence[Program], record: Record) -> list[Tile]:
+    """The lanes of all methods dealt to the devices and cut into tiles; a lane is one (variant, start)."""
+    tiles, before = [], 0
     for items, program in zip((planned.items for planned in plans), programs, strict=True):
-        for first in range(0, items.total, program.width):
-            which = np.arange(first, min(first + program.width, items.total))
-            into = {k: record[..., offset + which[0] : offset + which[-1] + 1] for k, record in records.items()}
-            tiles.append(Tile(program, items, which, into, rows, rare))
-        offset += items.total
+        own, width = record.deal(items, program.over.size), program.own
+        for first in range(0, len(own[0]), width):
+            part = Part([dealt[first : first + width] for dealt in own], before, first)
+            tiles.append(Tile(program, items, part, record))
+        before += items.total
     return tiles

@@ -15,7 +15,7 @@ from thalweg.chain.problem import Problem
 from thalweg.engine.endings import OUTCOMES, Ending, outcomes, reasons
 from thalweg.engine.evaluations import EVALUATIONS
 from thalweg.engine.failures import tell_of_the_host
-from thalweg.engine.hardware import present
+from thalweg.engine.hardware import devices, present
 from thalweg.engine.plan import Task, plan
 from thalweg.engine.recycling import Finishing, Rules
 from thalweg.engine.shards import advance, build
@@ -126,20 +126,20 @@ def _finish(
     rules = Rules(jax.tree.map(task.dtype.type, until), np.int32(min(max_steps, 2**31 - 1)))
     began = time.perf_counter()
     with jax.enable_x64(task.x64):
-        plans = [plan(task, name, verb, rules, hardware) for name in task.methods]
+        plans = [plan(task, name, verb, rules, hardware, devices()) for name in task.methods]
     fetch_xarray()
     programs = build([plan.build for plan in plans], task.x64)
     compiled = time.perf_counter()
-    supplies = [Supply(plan.items, hardware) for plan in plans]
+    supplies = [Supply(plan.items, plan.hardware) for plan in plans]
     tiles = [
         Tile(program, supply, compiled + max_seconds)
         for program, supply in zip(programs, supplies, strict=True)
-        for _ in range(min(hardware.threads, -(-supply.items.total // program.width)))
+        for _ in range(min(program.hardware.threads, -(-supply.items.total // program.width)))
     ]
     total = sum(supply.items.total for supply in supplies)
     state = lambda: (sum(supply.done for supply in supplies), total, "starts")  # noqa: E731
     host = any(plan.of.cost.host for plan in plans)
-    finished = advance(tiles, hardware.threads, task.x64, progress, state, host)
+    finished = advance(tiles, min(plan.hardware.threads for plan in plans), task.x64, progress, state, host)
     cut = Ending.MAX_SECONDS if finished else Ending.INTERRUPTED
     for tile in tiles:
         tile.abandon(cut)

@@ -88,25 +88,22 @@ def history(task: Task, began: float, compiled: float, **more: Any) -> dict[str,
 def assemble(
     task: Task,
     steps: Mapping[str, np.ndarray],
-    records: Mapping[str, np.ndarray],
+    blocks: Mapping[str, Any],
     attributes: Mapping[str, Any],
 ) -> "xr.Dataset":
-    """The trace from records of shape (rows, …, variants * starts) at the ``steps`` of each: views of them, nothing is
-    copied.
+    """The trace from blocks of shape (variants, starts, rows, …) at the ``steps`` of each, of which nothing is copied.
 
     Dims ``variant, start, step`` and one ``<space>_dim`` per space of the chain and per vector observer; and
     ``<space>_step`` for ``step`` where there are fewer rows of a space than of others.
     """
     coordinates: dict[str, Any] = variant_coordinates(task.methods)
-    many, every = len(coordinates["variant"]), max(steps.values(), key=len)
+    every = max(steps.values(), key=len)
     coordinates["step"] = every
     spaces = {space.name: space for space in shown(task.problem).chain.spaces}
     data = {}
-    for name, record in records.items():
+    for name, block in blocks.items():
         step = "step" if len(steps[name]) == len(every) else f"{name}_step"
         coordinates[step] = steps[name]
-        block = record.reshape(len(steps[name]), *record.shape[1:-1], many, -1)
-        block = np.moveaxis(block, (-2, -1), (0, 1))
         dims = ("variant", "start", step) + ((f"{name}_dim",) if block.ndim == 4 else ())
         data[name] = (dims, block, {"units": task.problem.units.get(name, "")})
         if block.ndim == 4:
