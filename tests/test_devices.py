@@ -20,7 +20,7 @@ def found():
     flags = "--xla_force_host_platform_device_count=8"
     settings = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(tw.__file__).parents[1])}
     script = [sys.executable, Path(__file__).with_name("eight_devices.py")]
-    done = subprocess.run(script, env=settings, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(script, env=settings, capture_output=True, text=True, timeout=1800)  # two minutes of a core
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -52,7 +52,8 @@ def run(
         problem: the chain x -> y -> L.
         methods: one method, a list, or a dict of names; each may be a ``sweep``.
         starts: points of shape (n, d) in [x], or a pytree like ``problem.start`` with a leading axis; ``problem.start``
-            if None.
+            if None. An array of JAX whose components (and not its points) are divided among devices keeps x so, with
+            the methods' states: then all devices step each lane, and results agree to rounding.
         steps: how many steps, 0 or more.
         record: further observers by name, functions (problem, x) -> scalar or vector, or of four arguments
             (problem, x, method, state); functions alone go by their names.
