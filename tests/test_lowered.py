@@ -49,7 +49,9 @@ def lowered(monkeypatch):
         job = {"run": recording, "solve": (Finishing(until), Rules(until, 10))}[verb]
         with monkeypatch.context() as patched:
             patched.setattr(mesh, "compiled", lower)
-            plan(task(verb, problem, {"m": method}, None, dtype="float32", half=True), "m", *job, hardware, devices()).build()
+            plan(
+                task(verb, problem, {"m": method}, None, dtype="float32", half=True), "m", *job, hardware, devices()
+            ).build()
         return texts
 
     return of

@@ -12,7 +12,7 @@ import pytest
 import thalweg as tw
 from thalweg.engine import mesh, program, records
 from thalweg.engine.hardware import CPU, GPU
-from thalweg.engine.lanes import on_host, sent
+from thalweg.engine.lanes import on_host, parts_on_host, sent
 from thalweg.engine.schedule import calls
 from thalweg.engine.traces import equations
 
@@ -139,8 +139,8 @@ def test_only_the_loop_over_blocks_of_solve_asks_whether_to_go_on(on, made):
 
 def test_a_chunk_goes_home_while_the_next_is_stepped(on, monkeypatch):
     seen = []
-    monkeypatch.setattr(recording, "sent", lambda *a: (seen.append("sent"), sent(*a))[1])
-    monkeypatch.setattr(recording, "on_host", lambda *a: (seen.append("home"), on_host(*a))[1])
+    monkeypatch.setattr(records, "sent", lambda *a: (seen.append("sent"), sent(*a))[1])
+    monkeypatch.setattr(records, "parts_on_host", lambda *a: (seen.append("home"), parts_on_host(*a))[1])
     trace = on(GPU, tw.run, quadratic(), GD, STARTS, steps=1024, spaces=["loss"])
     assert seen == ["sent", "sent", "home", "sent", "home", "home"]  # row 0, and twice 512
     assert trace.sizes["step"] == 1025
@@ -156,7 +156,7 @@ def test_what_is_sent_lies_in_pinned_memory():
 
 def test_names_that_are_recorded_rarely_are_sent_as_rarely(on, monkeypatch):
     chunks = []
-    monkeypatch.setattr(recording, "sent", lambda hardware, arrays: (chunks.append(set(arrays)), arrays)[1])
+    monkeypatch.setattr(records, "sent", lambda hardware, arrays: (chunks.append(set(arrays)), arrays)[1])
     few = dataclasses.replace(GPU, most_steps=8)
     trace = on(few, tw.run, quadratic(), GD, STARTS, steps=64, spaces={"loss": 1, "x": 32})
     assert [names for names in chunks if "x" in names] == [{"loss", "x"}] * 3 and len(chunks) == 9
