@@ -49,8 +49,8 @@ def solve(
 ) -> "xr.Dataset":
     """Take steps of every variant of every method from every start until each is done.
 
-    Starts share lanes: when one is done, the next takes its lane, so that none waits for another. Lanes are laid over all
-    devices, and x may be divided among them, as in ``run``.
+    Starts share lanes: when one is done, the next takes its lane, so that none waits for another. Lanes are laid over
+    all devices, and x may be divided among them, as in ``run``.
 
     Args:
         problem: the chain x -> y -> L.
