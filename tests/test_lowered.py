@@ -49,9 +49,10 @@ def lowered(monkeypatch):
         job = {"run": recording, "solve": (Finishing(until), Rules(until, 10))}[verb]
         with monkeypatch.context() as patched:
             patched.setattr(mesh, "compiled", lower)
-            plan(
-                task(verb, problem, {"m": method}, None, dtype="float32", half=True), "m", *job, hardware, devices()
-            ).build()
+            given = task(verb, problem, {"m": method}, None, dtype="float32", half=True)
+            planned = plan(given, "m", *job, hardware, devices())
+            for make in (planned.build, *(planned.marches(np.arange(3)) if verb == "run" else ())):
+                make()
         return texts
 
     return of
@@ -133,7 +134,9 @@ def test_a_trace_is_kept_for_the_choice_of_its_call():
     made = []
     for choice in (None, "BF16_BF16_F32", None):
         with jax.default_matmul_precision(choice):
-            made.append(plan(task("run", problem, method, None), "m", Recording(["x"], (), True), (), CPU).of)
+            made.append(
+                plan(task("run", problem, method, None), "m", Recording(["x"], (), True), (), CPU, devices()).of
+            )
     assert made[0] is made[2] is not made[1]
 
 

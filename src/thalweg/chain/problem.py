@@ -253,11 +253,8 @@ class Problem:
         return self.chain.link(i)
 
     def linearize(self, x: ArrayLike) -> tuple[Array, Function, Function]:
-        """y(x), shape (m,), with v -> (dy/dx) v and w -> (dy/dx)^T w at x, (d,) -> (m,) and (m,) -> (d,).
-
-        Cost:
-            no matrix is formed; each product is one pass.
-        """
+        """y(x), shape (m,), with v -> (dy/dx) v and w -> (dy/dx)^T w at x, (d,) -> (m,) and (m,) -> (d,). No matrix is
+        formed; each product costs one pass."""
         return self.derivatives.linearize(self.forward, jnp.asarray(x))
 
     def loss_gradient(self, y: ArrayLike) -> Array:
