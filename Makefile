@@ -41,7 +41,7 @@ lint: .venv/installed
 	$(BIN)/pyright src
 
 bench: .venv/installed
-	for part in machine trace solve growth geometry dynamics learn simulators fits bootstrap nist; do $(BIN)/python benchmarks/$$part.py || exit 1; done > benchmarks/RESULTS.md
+	for part in machine floor trace solve growth geometry dynamics learn network simulators fits bootstrap nist; do $(BIN)/python benchmarks/$$part.py || exit 1; done > benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/cutest.py --figure docs/cutest.png >> benchmarks/RESULTS.md
 	cat benchmarks/RESULTS.md
 
