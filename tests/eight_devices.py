@@ -6,6 +6,8 @@ import re
 import sys
 import traceback
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,9 @@ from jax.sharding import PartitionSpec as P
 import thalweg as tw
 from thalweg.engine import program
 from thalweg.engine.functions import _functions
+from thalweg.engine.hardware import GPU
 
+VERBS = [import_module(f"thalweg.verbs.{name}") for name in ("run", "solve")]
 STARTS = np.random.default_rng(0).uniform(-2, 2, (600, 2))
 COLLECTIVES = re.compile(r"all-(reduce|gather|to-all)|collective|reduce-scatter|partition-id|\b(send|recv)\(")
 
@@ -103,7 +107,7 @@ def check_no_device_waits_for_another_in_a_loop():
     tw.solve(problem, method, STARTS, max_steps=3)
     for made in programs(problem):
         assert made.over.size == 8
-        for function in (made.begin, made.chunk):
+        for function in (made.first, made.chunk):
             text = "" if function is None else function.as_text()
             assert not COLLECTIVES.search(text), COLLECTIVES.search(text)
             assert function is None or "num_partitions=8" in text
@@ -287,6 +291,26 @@ def check_what_is_not_finite_on_one_device_is_seen():
     fits = tw.solve(problem, tw.methods.gradient_descent(0.1), max_steps=5)
     assert np.isnan(fits.gradient_norm.values[0, 0]) and fits.steps.values[0, 0] == 0
     assert fits.outcome.values[0, 0] == tw.analysis.OUTCOMES.index("stalled")
+
+
+def check_loops_of_a_gpu():
+    """Of static length, in tiles that narrow when few lanes are left on each device, as some starts have no end."""
+    machine = replace(GPU, widest_recycled=64, narrowest=16, patience=1)
+    slope = lambda x: jnp.where(x[0] > 10, -x[0], jnp.sum(x**2))  # noqa: E731
+    starts = STARTS + np.where(np.arange(len(STARTS)) % 50 == 0, 20.0, 0.0)[:, None]
+    problem, descent = tw.Problem(loss=slope, start=starts[0]), tw.methods.gradient_descent(0.05)
+    before = [module.present for module in VERBS]
+    try:
+        for module in VERBS:
+            module.present = lambda: machine
+        for verb, settings in ((tw.run, {"steps": 21, "every": 2}), (tw.solve, {"max_steps": 700})):
+            with watched() as calls:
+                here = verb(problem, descent, starts, **settings)
+            same_bits(here, on_one(verb, problem, descent, starts, **settings))
+        assert {made.over.size for made, *_ in calls} == {8} and min(made.own for made, *_ in calls) < 64
+    finally:
+        for module, present in zip(VERBS, before, strict=True):
+            module.present = present
 
 
 CHECKS = {name.removeprefix("check_"): check for name, check in list(globals().items()) if name.startswith("check_")}

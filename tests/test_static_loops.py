@@ -124,7 +124,7 @@ def test_loops_of_run_are_static_and_their_record_is_never_moved(every, on, made
     assert len(whiles) == 1 + (every > 1) and all("known_trip_count" in line for line in whiles)
     for f, s, _ in made:
         assert "LayoutConstraint" not in text(f, s) and "optimization_barrier" not in text(f, s)
-    lanes = shapes[0].x.shape[-1]
+    lanes = shapes[0].x.shape[0]
     assert max(moved(compiled)) < rows * lanes  # each row is turned, and not what they are gathered in
 
 

@@ -50,22 +50,10 @@ class Loops:
         self.kept = jax.vmap(of.kept, (None, of.axes))
 
     def parts(self, lanes: Lane, over: Over) -> Lane:
-        """What part of all lanes one device has, of each leaf of its packed ones."""
+        """What part of all lanes one device has, of each leaf of its own."""
         leaves, structure = jax.tree.flatten(lanes)
         pairs = zip(leaves, self.of.varies, strict=True)
-        return structure.unflatten([(over.trailing if varies else over.shared)(leaf) for leaf, varies in pairs])
-
-    def packed(self, lanes: Lane) -> Lane:
-        """Lanes as they are outside."""
-        return self._turned(lanes, 0, -1)
-
-    def unpacked(self, lanes: Lane) -> Lane:
-        return self._turned(lanes, -1, 0)
-
-    def _turned(self, lanes: Lane, source: int, to: int) -> Lane:
-        leaves, structure = jax.tree.flatten(lanes)
-        pairs = zip(leaves, self.of.varies, strict=True)
-        return structure.unflatten([jnp.moveaxis(leaf, source, to) if varies else leaf for leaf, varies in pairs])
+        return structure.unflatten([(over.leading if varies else over.shared)(leaf) for leaf, varies in pairs])
 
     def step(self, settings: Settings, lanes: Lane, freeze: bool = False) -> Lane:
         lanes = lanes_minor(lanes)
@@ -88,7 +76,7 @@ class Loops:
 
     def begin(self, queue: Any, settings: Settings, out: Out) -> tuple[Lane, Out]:
         lanes = self.load(settings, queue)
-        return self.packed(lanes), self.put(out, self.kept(settings, lanes), 0)
+        return lanes, self.put(out, self.kept(settings, lanes), 0)
 
     def march(self, lanes: Lane, out: Out, settings: Settings, rows: Array, every: Array) -> tuple[Lane, Out]:
         """All lanes in step: ``every`` steps and a row, so many times."""
@@ -102,8 +90,7 @@ class Loops:
             lanes = stride(loop[0])
             return lanes, self.put(loop[1], self.kept(settings, lanes), i)
 
-        lanes, out = jax.lax.fori_loop(0, rows, row, (self.unpacked(lanes), out))
-        return self.packed(lanes), out
+        return jax.lax.fori_loop(0, rows, row, (lanes, out))
 
     def reload(self, settings: Settings, queue: Any, waiting: Array, loop: Loop) -> Loop:
         """Lanes that are done are written, and free ones take the next items."""
@@ -151,8 +138,8 @@ class Loops:
             return loop._replace(lanes=self._block(settings, loop.lanes), block=loop.block + 1)
 
         none = jnp.int32(0)
-        loop = jax.lax.while_loop(goes_on, body, Loop(self.unpacked(lanes), out, none, none, none))
-        return self.packed(loop.lanes), *loop[1:]
+        loop = jax.lax.while_loop(goes_on, body, Loop(lanes, out, none, none, none))
+        return tuple(loop)
 
     def _block(self, settings: Settings, lanes: Lane) -> Lane:
         """A block of steps, or less where no lane is running any more."""

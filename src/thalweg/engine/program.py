@@ -24,7 +24,8 @@ from thalweg.numerics.layout import memory_order
 @final
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Compiled functions for a tile of lanes of one width, which they take and give back, lanes along the last axis.
+    """Compiled functions for a tile of lanes of one width, which they take and give back, lanes along the first axis,
+    of what is written the last.
 
     In step: ``begin`` loads all lanes and gives row 0; ``march`` takes ``every`` steps and gives a row, ``rows`` times.
     Else: ``recycle`` loads lanes from the queue as they end, until so many of its items as are waiting are taken, or if
@@ -147,8 +148,8 @@ def gather(wide: Program, width: int) -> Any:
     def make() -> Any:
         with memory_order(hardware.order):
             shapes = Shapes(of, wide.own, hardware, over)
-            f, part = partial(shapes.static.gathered, width), shapes.lanes[1]
-            return over.build(f, hardware.options, (shapes.lanes,), (part, part), 0)
+            few, f = Shapes(of, width, hardware, over).lanes, partial(shapes.static.gathered, width)
+            return over.build(f, hardware.options, (shapes.lanes,), (few, shapes.lanes), 0)
 
     return of.programs((wide.own, hardware, over, "into", width), make)
 
@@ -165,11 +166,11 @@ class Shapes:
         self.loops = Loops(of, width, self.places, self.rows, 1 if of.cost.dear else hardware.block)
         self.static = StaticLoops(self.loops, max(1, hardware.unroll // of.equations))
         queue, lanes = self._many(of.item, self.places), self._many(of.item, width)
-        lanes = jax.eval_shape(self.loops.packed, jax.eval_shape(self.loops.load, of.settings, lanes))
+        lanes = jax.eval_shape(self.loops.load, of.settings, lanes)
         out = {name: kind((self.rows, *leaf.shape, width), leaf.dtype) for name, leaf in of.row.items()}
         self.queue, self.settings = (queue, over.leading(queue)), (of.settings, over.shared(of.settings))
         self.lanes, self.out = (lanes, self.loops.parts(lanes, over)), (out, over.trailing(out, 1))
-        self.given = self.lanes[1], self.out[1]  # what loops give, on each device
+        self.given = self.lanes, self.out  # what loops give
         self.number, self.truth = (kind((), jnp.int32), P()), (kind((), bool), P())
         count = kind((1,) if over.size > 1 else (), jnp.int32)
         self.count = count, over.leading(count)  # of each device
@@ -198,11 +199,11 @@ def _build(of: Functions, width: int, hardware: Hardware, over: Over) -> Program
         else:
             options = hardware.options + (() if of.equations < hardware.many else hardware.plain)
             bounds = shapes.queue, shapes.count, shapes.truth, *[shapes.number] * (3 if static else 1)
-            counted = [shapes.count[1]] * (4 if static else 3)
+            counted = [shapes.count] * (4 if static else 3)
             recycle = _apart(loops.recycle) if over.size > 1 else loops.recycle
             chunk = over.build(recycle, options, (*given, *bounds), (*shapes.given, *counted), (0, 1))
+        lanes, out, n = over.whole(*shapes.lanes), over.whole(*shapes.out), over.size
     lapack = hardware.lapack_in_turn and any(f is not None and calls_lapack(f) for f in (first, chunk))
-    lanes, out, n = over.whole(*shapes.lanes), over.whole(*shapes.out), over.size
     return Program(of, hardware, over, first, chunk, n * width, shapes.rows, n * shapes.places, lanes, out, lapack)
 
 

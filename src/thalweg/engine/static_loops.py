@@ -26,7 +26,7 @@ class StaticLoops:
     def begin(self, queue: Any, settings: Settings) -> tuple[Lane, Out]:
         """All lanes at their start, and row 0."""
         lanes = self.loops.load(settings, queue)
-        return self.loops.packed(lanes), {name: row[None] for name, row in self._row(settings, lanes).items()}
+        return lanes, {name: row[None] for name, row in self._row(settings, lanes).items()}
 
     def march(self, rows: int, every: int, lanes: Lane, settings: Settings) -> tuple[Lane, Out]:
         """All lanes in step: ``every`` steps and a row, so many times; the rows are gathered by the loop itself."""
@@ -36,8 +36,8 @@ class StaticLoops:
             return lanes, self._row(settings, lanes)
 
         turns = self._turns(rows) if every == 1 else 1
-        lanes, out = jax.lax.scan(stride, self.loops.unpacked(lanes), length=rows, unroll=turns)
-        return self.loops.packed(lanes), out
+        lanes, out = jax.lax.scan(stride, lanes, length=rows, unroll=turns)
+        return lanes, out
 
     def recycle(
         self,
@@ -72,14 +72,14 @@ class StaticLoops:
             return look(loop._replace(lanes=lanes, block=loop.block + 1)), tail + (loop.taken >= waiting)
 
         none = jnp.int32(0)
-        first = look(Loop(self.loops.unpacked(lanes), out, none, none, none))
+        first = look(Loop(lanes, out, none, none, none))
         loop, tail = jax.lax.while_loop(goes_on, body, (first, none))
-        return self.loops.packed(loop.lanes), *loop[1:], tail
+        return loop.lanes, *loop[1:], tail
 
     def gathered(self, width: int, lanes: Lane) -> tuple[Lane, Lane]:
         """The lanes that have an item, and vacant ones beside them up to ``width``; and all lanes, vacant."""
         first = jnp.argsort(lanes.code == Ending.VACANT)[:width]
-        few = jax.tree.map(lambda leaf: leaf[..., first], lanes)
+        few = jax.tree.map(lambda leaf: leaf[first], lanes)
         return few, lanes._replace(code=jnp.full_like(lanes.code, Ending.VACANT))
 
     def _steps(self, settings: Settings, lanes: Lane, count: int, freeze: bool) -> Lane:

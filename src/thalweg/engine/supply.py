@@ -234,11 +234,11 @@ class Tile:
         hardware = self.program.hardware
         if len(self.held):
             kept = {
-                name: np.concatenate(parts_on_host(hardware, values, self.program.over.size), axis=-1)
+                name: np.concatenate(parts_on_host(hardware, values, self.program.over.size))
                 for name, values in result(self.lanes).items()
             }
             busy = np.flatnonzero(kept["code"] != Ending.VACANT)
-            found = {name: np.moveaxis(values, -1, 0)[busy] for name, values in kept.items()}
+            found = {name: values[busy] for name, values in kept.items()}
             self.supply.keep({**found, "code": np.where(found["code"] == Ending.RUNNING, reason, found["code"])})
         else:
             self._rest(self.program)

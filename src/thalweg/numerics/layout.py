@@ -46,6 +46,14 @@ def largest(a: Array) -> Array:
     return jnp.where(jnp.any(jnp.isnan(a)), jnp.nan, most) if _said() == "divided" else most
 
 
+def lanes_layout(a: Any) -> Layout | None:
+    """How an array lies in memory that goes into a program and comes out of it, with lanes as its first axis; None
+    where that is as everybody has it. In another order it would be turned at each call."""
+    if a.ndim < 2 or _said() != "lanes" or jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+        return None
+    return Layout((*range(1, a.ndim), 0))
+
+
 def _laid_out(a: Array) -> Array:
     order = _said()
     if a.ndim < 2 or order in ("free", "divided"):

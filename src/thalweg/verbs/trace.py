@@ -62,7 +62,7 @@ def variant_coordinates(methods: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def fetch_xarray() -> None:
     """Import xarray, with pandas a third of a second, while XLA compiles the first programs."""
-    Thread(target=import_module, args=("xarray",), daemon=True).start()
+    Thread(target=import_module, args=("xarray",)).start()
 
 
 @cache
