@@ -67,7 +67,7 @@ def main() -> None:
             for call in calls:
                 call()
             ours, theirs = (seconds(call, repeats) for call in calls)
-            step = steps_alone(problem, method, starts[:WIDTH], repeats)
+            step = steps_alone(problem, method, starts, repeats)
             record = np.ones((paths.STEPS, d + 1, paths.LANES), np.float32)
             target = np.zeros_like(record)
             home = seconds(lambda: np.copyto(target, record), repeats)  # noqa: B023
