@@ -24,8 +24,6 @@ EXACT = ("xla_allow_excess_precision", False)
 LIBRARY = ("xla_cpu_experimental_ynn_fusion_type", "LIBRARY_FUSION_TYPE_DOT")
 # jax 0.10's CPU backend compiles loops of many operations a third faster without these, which they hardly speed up.
 PLAIN = ("xla_cpu_use_fusion_emitters", False)
-# What runs once for each lane is compiled in a quarter of the time as it stands.
-QUICK = (PLAIN, ("xla_backend_optimization_level", 0))
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
@@ -48,7 +46,6 @@ class Hardware:
     options: tuple[tuple[str, Any], ...] = (LIBRARY, EXACT)  # to XLA; those it does not know are left out
     many: int = 800  # equations of a load and a step, from which ``plain`` is added to these in ``solve``
     plain: tuple[tuple[str, Any], ...] = (PLAIN,)
-    quick: tuple[tuple[str, Any], ...] = QUICK  # and to these where lanes of ``run`` begin, if that is cheap
     lapack_in_turn: bool = True  # whether programs that call LAPACK must wait for each other (``xla.lapack_in_turn``)
     views: bool = True  # whether the host can read an array where it lies, or has it sent through pinned memory
     static: bool = False  # whether loops must have lengths that XLA knows: see ``schedule.calls`` and ``StaticLoops``
@@ -138,7 +135,6 @@ GPU = Hardware(
     order="free",
     options=(EXACT,),
     plain=(),
-    quick=(),
     lapack_in_turn=False,
     views=False,
     static=True,

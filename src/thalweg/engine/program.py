@@ -190,9 +190,8 @@ def _build(of: Functions, width: int, hardware: Hardware, over: Over) -> Program
         shapes = Shapes(of, width, hardware, over)
         loops, given = shapes.static if static else shapes.loops, (shapes.lanes, shapes.out, shapes.settings)
         if in_step:
-            options = hardware.options + (() if of.cost.dear else hardware.quick)
             begun = shapes.queue, shapes.settings, *(() if static else (shapes.out,))
-            first = over.build(loops.begin, options, begun, shapes.given, () if static else 2)
+            first = over.build(loops.begin, hardware.options, begun, shapes.given, () if static else 2)
             if not static:
                 bounds = shapes.number, shapes.number
                 chunk = over.build(loops.march, hardware.options, (*given, *bounds), shapes.given, (0, 1))
