@@ -36,8 +36,8 @@ jax.monitoring.register_event_duration_secs_listener(
 # bits and rounding, and slow tests, but for those of many small programs.
 OF_MANY_PROGRAMS = {
     "test_adapters", "test_bounds", "test_collections", "test_derivatives", "test_docstrings", "test_host_functions",
-    "test_kinks", "test_minimize", "test_misuse", "test_newton", "test_optax", "test_parameters", "test_precisions",
-    "test_robust_losses", "test_roots", "test_scaling", "test_tolerances",
+    "test_kinks", "test_minimize", "test_misuse", "test_newton", "test_nist", "test_optax", "test_parameters",
+    "test_precisions", "test_robust_losses", "test_roots", "test_scaling", "test_tolerances",
 }  # fmt: skip
 OF_THE_COMPILER = {
     "test_arithmetic", "test_cli", "test_floor", "test_hardware", "test_lecture_c", "test_linalg", "test_limits",
