@@ -119,6 +119,18 @@ def compiled() -> list[str]:
 
 
 @pytest.fixture
+def on(monkeypatch):
+    """A verb called as if on a machine of another kind."""
+
+    def call(machine, verb, *arguments, **settings):
+        for module in ("run", "solve"):
+            monkeypatch.setattr(f"thalweg.verbs.{module}.present", lambda: machine)
+        return verb(*arguments, **settings)
+
+    return call
+
+
+@pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """An empty folder to work in, from which nothing of a command line stays behind."""
     monkeypatch.chdir(tmp_path)

@@ -16,18 +16,6 @@ SMALL_GPU = dataclasses.replace(GPU, widest=96, worth=64, widest_recycled=128, c
 STARTS = np.random.default_rng(0).uniform(-2, 2, (300, 2))
 
 
-@pytest.fixture
-def on(monkeypatch):
-    """A function called as if on a machine of another kind."""
-
-    def call(machine, verb, *arguments, **settings):
-        for module in ("run", "solve"):
-            monkeypatch.setattr(f"thalweg.verbs.{module}.present", lambda: machine)
-        return verb(*arguments, **settings)
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def problem():
     return tw.problems.rosenbrock(2)

@@ -21,18 +21,6 @@ STARTS = np.random.default_rng(0).uniform(-2, 2, (64, 3))
 
 
 @pytest.fixture
-def on(monkeypatch):
-    """A verb called as if on a machine of another kind."""
-
-    def call(machine, verb, *arguments, **settings):
-        for module in ("run", "solve"):
-            monkeypatch.setattr(f"thalweg.verbs.{module}.present", lambda: machine)
-        return verb(*arguments, **settings)
-
-    return call
-
-
-@pytest.fixture
 def made(monkeypatch):
     """What is compiled: (function, shapes, compiled), in the order in which it is asked for."""
     made, compiled = [], mesh.compiled

@@ -128,7 +128,7 @@ def plan(task: Task, name: str, verb: Verb, rules: Any, hardware: Hardware, devi
 
 def confined(of: Functions, hardware: Hardware) -> bool:
     """Whether one device alone can compute these: Python has one lock, and on the devices of one CPU calls of LAPACK
-    would wait for each other (``xla.LAPACK``)."""
+    would wait for each other (``xla.lapack_in_turn``)."""
     return of.cost.host or (of.factors and hardware.lapack_in_turn)
 
 
