@@ -177,8 +177,8 @@ def sent(hardware: Hardware, arrays: Any) -> Any:
 
 def parts_on_host(hardware: Hardware, array: Array, parts: int) -> list[np.ndarray]:
     """The parts of an array along lanes, each from its device, ``on_host``."""
-    if parts == 1 and len(array.sharding.device_set) > 1:  # all lanes, of divided components
-        return [np.asarray(array)]
+    if parts == 1:  # or of several devices that have all lanes, of divided components
+        return [on_host(hardware, array) if len(array.sharding.device_set) == 1 else np.asarray(array)]
     return [on_host(hardware, shard.data) for shard in array.addressable_shards]
 
 

@@ -212,7 +212,7 @@ class Tile:
             found = {name: values[device][:own] for name, values in home.items()}
             row, lane = np.nonzero(found["item"] >= 0)
             self.supply.keep({name: values[row, ..., lane] for name, values in found.items()})
-            self.held = self.held[~np.isin(self.held, found["item"][row, lane])]
+        self.held = self.held[self.supply.results["code"][self.held] == Ending.VACANT]
 
     def fail(self, error: Exception) -> None:
         """The lanes are lost. All items under way begin anew one by one, and one that fails alone is done."""
