@@ -5,12 +5,12 @@ BIN := .venv/bin
 # Two workers share the cores: threads of OpenBLAS, which spin while they wait, made some tests ten times as long.
 test slow test-newest: export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test slow lint test-newest bench bench-quick bench-corpus clean
+.PHONY: demo test slow browser docs lint test-newest bench bench-quick bench-corpus clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[plot,movie,solvers,physics,problems,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[plot,movie,solvers,physics,problems,web,test,lint]'
 	touch $@
 
 demo: .venv/installed
@@ -21,19 +21,36 @@ demo: .venv/installed
 		--steps 100 --dtype float64 --figure demo/misra1a.png
 
 test: .venv/installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow and not browser'
 
 slow: .venv/installed
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
+# Pages in a real browser, Debian's Chromium.
+.venv/browser: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[browser]'
+	command -v chromium >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core; }
+	touch $@
+
+browser: .venv/browser
+	$(BIN)/python -m pytest -m browser
+
+# The documentation: every block of code runs, and a warning is an error.
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: .venv/docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs build/docs
+
 # The quick tests with the newest releases of everything, such as those of make test-newest PYTHON=python3.13.
 .venv-newest/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-newest
-	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[plot,movie,solvers,physics,problems,test]'
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[plot,movie,solvers,physics,problems,web,test]'
 	touch $@
 
 test-newest: .venv-newest/installed
-	.venv-newest/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
+	.venv-newest/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow and not browser'
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -55,4 +72,4 @@ bench-corpus: .venv/installed
 	$(BIN)/python benchmarks/agreement.py --page docs/agreement.md
 
 clean:
-	rm -rf .venv .venv-newest demo
+	rm -rf .venv .venv-newest demo build

@@ -26,13 +26,18 @@ ORDER = (
     ("analysis",),
     ("plot",),
     ("fitting",),
+    ("web",),
     ("command",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 HEAVY = {
     "matplotlib": {"plot"},
-    "xarray": {"verbs", "analysis", "plot", "fitting"},
+    "xarray": {"verbs", "analysis", "plot", "fitting", "web"},
     "pandas": {"analysis", "fitting", "problems"},
+    "plotly": {"web"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
+    "anywidget": {"web"},
 }  # libraries, and the rooms that may import them
 
 
@@ -68,7 +73,7 @@ def modules() -> dict[str, set[str]]:
 
 
 def test_the_top_level_is_what_a_person_types():
-    private = {"numerics", "chain", "engine", "verbs", "fitting", "command"}
+    private = {"numerics", "chain", "engine", "verbs", "fitting", "web", "command"}
     rooms = {part(file) for file in FILES} - {"__init__"}
     assert rooms == set(FLOOR)
     assert rooms - private <= set(tw.__all__)
