@@ -17,7 +17,8 @@ from conftest import THALWEG, environment
 
 import thalweg as tw
 from thalweg.command import cli, words
-from thalweg.command.parameters import parameters
+from thalweg.words import library
+from thalweg.words.parameters import parameters
 
 MODEL = """
 from dataclasses import dataclass
@@ -205,7 +206,7 @@ def test_without_a_method_some_that_suit_are_run(problem, suiting, request_of):
 def test_a_run_is_that_of_python(line, problem, methods, options, call):
     status, out, err = call(f"run {line} --out trace.nc")
     assert (status, err) == (0, "") and out.endswith("\ntrace: trace.nc\n")
-    trace = tw.run(problem, methods or words.chosen_methods(words.suiting(problem)), **options)
+    trace = tw.run(problem, methods or library.chosen_methods(library.suiting(problem)), **options)
     assert_table(out, trace, problem)
     with xr.open_dataset("trace.nc", engine="h5netcdf") as saved:
         xr.testing.assert_identical(saved.drop_attrs(deep=False), trace.drop_attrs(deep=False))
@@ -256,10 +257,10 @@ def test_every_problem_and_method_can_be_typed_by_its_name():
     for room, typed, left in (
         (
             tw.problems,
-            words.PROBLEMS,
+            library.PROBLEMS,
             {"guesses", "nist", "regression", "start_ranges"},
         ),  # paths of files; a word about a problem
-        (tw.methods, words.METHODS, objects),
+        (tw.methods, library.METHODS, objects),
     ):
         public = {name: value for name, value in vars(room).items() if name in room.__all__ and callable(value)}
         expected = {name.lower().replace("_", ""): value for name, value in public.items() if name not in left}
@@ -314,7 +315,7 @@ def test_lists_can_be_typed_back(what, call):
     for word in names:
         typed = re.sub(r"(\w+)=…", lambda given: f"{given[1]}={example.get(given[1], '0.1')}", word)
         typed = re.sub(r"\|\w+", "", typed)
-        assert words.problem(typed, None) if what == "problems" else words.chosen_methods([typed])
+        assert words.problem(typed, None) if what == "problems" else library.chosen_methods([typed])
 
 
 def test_lists_name_what_there_is(call):

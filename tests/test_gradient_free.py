@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.command import words
 from thalweg.methods import (
     CMAES,
     Genetic,
@@ -20,6 +19,7 @@ from thalweg.methods import (
     SimulatedAnnealing,
     covariance_adaptation,
 )
+from thalweg.words import library
 
 BOX = tw.problems.rastrigin(2)
 RUGGED = tw.Problem(
@@ -398,19 +398,19 @@ WORDS = {
 
 @pytest.mark.parametrize("word", WORDS)
 def test_words_of_the_command_line(word):
-    (method,) = words.chosen_methods([word]).values()
+    (method,) = library.chosen_methods([word]).values()
     assert jax.tree.structure(method) == jax.tree.structure(WORDS[word])
     assert jax.tree.all(jax.tree.map(np.array_equal, method, WORDS[word]))
 
 
 def test_the_command_line_names_methods_alone():
-    assert "newtonian_momentum" not in words.METHODS
+    assert "newtonian_momentum" not in library.METHODS
     with pytest.raises(ValueError, match=r"^'sinus' is not a value of schedule; did you mean 'cosine'"):
-        words.chosen_methods(["simulated_annealing:first=3,last=1,steps=9,width=1,schedule=sinus"])
+        library.chosen_methods(["simulated_annealing:first=3,last=1,steps=9,width=1,schedule=sinus"])
     with pytest.raises(ValueError, match=r"^points is 2\.5, but it must be a whole number"):
-        words.chosen_methods(["grid_search:points=2.5"])
+        library.chosen_methods(["grid_search:points=2.5"])
     with pytest.raises(ValueError, match=r"^grid_search needs points; write e\.g\. grid_search:points=10\.$"):
-        words.chosen_methods(["grid_search"])
+        library.chosen_methods(["grid_search"])
 
 
 FREE = tw.Problem(loss=lambda x: jnp.sum(x**2), start=[1.0, 1.0], name="free")

@@ -21,6 +21,7 @@ ORDER = (
     ("roots",),
     ("methods", "problems"),
     ("geometry", "training"),
+    ("words",),
     ("engine",),
     ("verbs",),
     ("analysis",),
@@ -73,7 +74,7 @@ def modules() -> dict[str, set[str]]:
 
 
 def test_the_top_level_is_what_a_person_types():
-    private = {"numerics", "chain", "engine", "verbs", "fitting", "web", "command"}
+    private = {"numerics", "chain", "engine", "verbs", "fitting", "words", "web", "command"}
     rooms = {part(file) for file in FILES} - {"__init__"}
     assert rooms == set(FLOOR)
     assert rooms - private <= set(tw.__all__)

@@ -17,10 +17,11 @@ from thalweg.chain.problem import Problem
 from thalweg.command import words
 from thalweg.command.groups import read_groups
 from thalweg.command.options import Beginning
-from thalweg.command.parameters import number
 from thalweg.numerics.reading import nearest
 from thalweg.problems import guesses, start_ranges
 from thalweg.problems.models import model_of
+from thalweg.words import library
+from thalweg.words.parameters import number
 
 Box = tuple[np.ndarray, np.ndarray]
 _WORD = re.compile(r"[^\W\d]\w*")  # that may be the name of a parameter
@@ -117,12 +118,12 @@ def read_start(text: str | None) -> list[float] | dict[str, float] | None:
         return None
     if "=" not in text:
         return [number(word, "--start") for word in text.split(",")]
-    return _by_name("--start", words.split(text, ","), "--start b1=500,b2=1e-4")
+    return _by_name("--start", library.split(text, ","), "--start b1=500,b2=1e-4")
 
 
 def _parted(text: str) -> tuple[str, str | None]:
     """name and what is said of it, None where nothing is; a name may have the sign within brackets, as k[T=5]."""
-    name, *rest = words.split(text, "=")
+    name, *rest = library.split(text, "=")
     return name.strip(), "=".join(rest).strip() if rest else None
 
 
@@ -181,7 +182,7 @@ def read_bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 def read_fixed(texts: Sequence[str]) -> dict[str, float]:
     """Each ``--fix``, of one name or several."""
-    return _by_name("--fix", [word for text in texts for word in words.split(text, ",")], "--fix b1=0")
+    return _by_name("--fix", [word for text in texts for word in library.split(text, ",")], "--fix b1=0")
 
 
 def read_priors(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -203,7 +204,7 @@ def read_priors(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 def read_responses(text: str) -> str | list[str]:
     """``--y``: a column, or a formula of columns, or several between commas that have the same model."""
-    names = [name.strip() for name in words.split(text, ",")]
+    names = [name.strip() for name in library.split(text, ",")]
     return names if len(names) > 1 else text
 
 
@@ -213,7 +214,7 @@ def read_sigma(text: str | None) -> str | float | dict[str, str | float] | None:
         return None
     if "=" not in text:
         return _number_or_name(text)
-    pairs = [_parted(part) for part in words.split(text, ",")]
+    pairs = [_parted(part) for part in library.split(text, ",")]
     if not all(name and said for name, said in pairs):
         raise ValueError(
             f"--sigma is {text!r}, but of several responses it is one for each; write e.g. --sigma A=0.1,B=errors."

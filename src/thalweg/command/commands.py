@@ -12,7 +12,6 @@ import numpy as np
 from thalweg.chain.problem import Problem
 from thalweg.command import answers, assignments, words
 from thalweg.command.options import DONE, FAILED, INTERRUPTED, RunOptions, SolveOptions
-from thalweg.command.parameters import REQUIRED, Parameter, parameters
 from thalweg.fitting import files, reports
 from thalweg.fitting.answers import Answers
 from thalweg.fitting.sameness import is_regression
@@ -22,6 +21,8 @@ from thalweg.problems.models import model_of
 from thalweg.problems.responses import parted
 from thalweg.verbs.run import run as run_all
 from thalweg.verbs.solve import solve as solve_all
+from thalweg.words import library
+from thalweg.words.parameters import REQUIRED, Parameter, parameters
 
 FORMATS = (".jpg", ".pdf", ".png", ".svg")
 WIDTH, INDENT = 120, "    "  # of a listing
@@ -32,7 +33,7 @@ def run(problem: str, methods: Sequence[str], options: RunOptions) -> bool:
     _check_file(options.out)
     _check_figure(options.figure, "--figure")
     chosen, points = assignments.posed(problem, options.beginning)
-    named = words.chosen_methods(methods or words.suiting(chosen))
+    named = library.chosen_methods(methods or library.suiting(chosen))
     settings: dict[str, Any] = {"every": options.every, "key": options.seed, "dtype": options.dtype}
     trace = run_all(chosen, named, points, options.steps, **settings)
     done = "interrupted" not in trace.attrs
@@ -63,8 +64,8 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     found, named = [], {}
     for chosen, points in asked:
         files.check_fits(options.out, chosen)
-        words_of = methods or words.finishing(chosen)
-        named = words.chosen_methods(words.bounded(words_of) if _bounds(problem, options) else words_of)
+        words_of = methods or library.finishing(chosen)
+        named = library.chosen_methods(words.bounded(words_of) if _bounds(problem, options) else words_of)
         limits = (_regression(options) if is_regression(chosen) else {}) | options.budget
         fits, seen = _fits(chosen, named, points, options, limits)
         heading, *lines = reports.report(fits, chosen)
@@ -186,7 +187,7 @@ def _bounds(word: str, options: SolveOptions) -> bool:
 def listing(what: Literal["problems", "methods"]) -> list[str]:
     """Each name of the library with its parameters and what they are by default, then what it computes."""
     lines = []
-    for name, make in (words.PROBLEMS if what == "problems" else words.METHODS).items():
+    for name, make in (library.PROBLEMS if what == "problems" else library.METHODS).items():
         known = [f"{key}={_shown(parameter)}" for key, parameter in parameters(make).items()]
         summary = (inspect.getdoc(make) or "").partition("\n\n")[0].replace("``", "")
         lines += [

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from thalweg.command import words
-from thalweg.command.parameters import number
 from thalweg.numerics.reading import nearest
 from thalweg.problems.cells import DATES
 from thalweg.problems.models import Model
 from thalweg.problems.tables import STANDARD_INPUT, read_table
+from thalweg.words import library
+from thalweg.words.parameters import number
 
 POINTS = 21  # of a range without a step
 MOST = 1_000_000  # points in all
@@ -40,7 +41,7 @@ def read_points(given: Sequence[str], model: Model, table: Mapping[str, Any]) ->
         if name in values:
             raise ValueError(f"--at of {name} is given twice; give it once.")
         worded = model.predictors[name].dtype.kind == "U"
-        values[name] = np.array(words.split(named[4], ",")) if worded else _values(named[4], name)
+        values[name] = np.array(library.split(named[4], ",")) if worded else _values(named[4], name)
     for name in _needed(model):
         if name not in values:
             raise ValueError(f'--at has no values of {name!r}, which the model predicts from; add --at "{name}=1".')
@@ -67,7 +68,7 @@ def _values(text: str, name: str) -> np.ndarray:
         )
     parts = text.split(":")
     if len(parts) == 1:
-        return np.array([number(word.strip(), what) for word in words.split(text, ",")])
+        return np.array([number(word.strip(), what) for word in library.split(text, ",")])
     if len(parts) > 3:
         raise ValueError(f"{what} is {text!r}, but it must be low:high:step; write e.g. {name}=0:10:0.5.")
     low, high, *rest = (number(part.strip(), what) for part in parts)
