@@ -361,6 +361,27 @@ def test_interrupt_returns_what_is_done():
     np.testing.assert_allclose(trace.x[:, :, 0], np.broadcast_to(starts, (2, 4096, 2)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("verb", [tw.run, tw.solve])
+def test_a_function_is_told_of_the_progress_and_may_end_it(verb):
+    problem, told = tw.Problem(loss=lambda x: jnp.sum(x**2), start=[1.0, 2.0]), []
+    endless = {"steps": 10**8, "every": 10**6} if verb is tw.run else {"max_steps": 10**8, "gtol": 0.0, "xtol": 0.0}
+
+    def progress(done, total):
+        told.append((done, total))
+        return len(told) < 3
+
+    method = tw.methods.gradient_descent(1e-12)
+    found = verb(problem, method, np.ones((4, 2)), progress=progress, **endless)
+    assert found.attrs["interrupted"] == 1
+    assert len(told) == 3 and all(0 <= done < total for done, total in told)
+
+    def broken(done, total):
+        raise LookupError(done)
+
+    with pytest.raises(LookupError):
+        verb(problem, method, np.ones((4, 2)), progress=broken, **endless)
+
+
 def test_progress_bar_is_shown_when_asked_for(capsys):
     problem = tw.problems.rosenbrock(2)
     tw.run(problem, FIRST_ORDER["Adam"], np.zeros((4096, 2)), steps=300, progress=False)

@@ -14,7 +14,10 @@ import jax
 from thalweg.engine.failures import DEFAULT
 from thalweg.engine.hardware import CORES
 
+TELL = 0.1  # seconds between two looks at what is done
 Made = TypeVar("Made")
+# Whether to show a bar, None where a person is looking; or a function of (done, total) that gives False to stop.
+Progress = bool | None | Callable[[int, int], Any]
 
 
 def build(makers: Sequence[Callable[[], Made]], x64: bool) -> list[Made]:
@@ -68,7 +71,7 @@ def advance(
     tiles: Sequence[Tile],
     threads: int,
     x64: bool,
-    progress: bool | None,
+    progress: Progress,
     state: Callable[[], tuple[int, int, str]],
     host: bool = False,
 ) -> bool:
@@ -128,7 +131,7 @@ def _finished(
     work: Callable[[], None],
     threads: int,
     stop: Event,
-    progress: bool | None,
+    progress: Progress,
     state: Callable[[], tuple[int, int, str]],
 ) -> bool:
     crew = [_threads().submit(work) for _ in range(threads)]
@@ -136,6 +139,10 @@ def _finished(
         _watch(crew, progress, state)
     except KeyboardInterrupt:
         stop.set()
+    except BaseException:  # of the function that is told
+        stop.set()
+        wait(crew)
+        raise
     for worker in crew:
         worker.result()
     return not stop.is_set()
@@ -147,12 +154,18 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(CORES, thread_name_prefix="thalweg")
 
 
-def _watch(crew: Sequence[Any], progress: bool | None, state: Callable[[], tuple[int, int, str]]) -> None:
-    """Wait for the crew; after a second, where a person is looking, with a progress bar."""
+def _watch(crew: Sequence[Any], progress: Progress, state: Callable[[], tuple[int, int, str]]) -> None:
+    """Wait for the crew, and tell ``progress``; after a second, where a person is looking, with a progress bar."""
+    if callable(progress):
+        while wait(crew, timeout=TELL).not_done:
+            done, total, _ = state()
+            if progress(done, total) is False:
+                raise KeyboardInterrupt
+        return
     show = sys.stderr.isatty() if progress is None else progress
     if wait(crew, timeout=1.0 if show else None).not_done:
         with bar(*state()) as tell:
-            while wait(crew, timeout=0.1).not_done:
+            while wait(crew, timeout=TELL).not_done:
                 tell(state()[0])
 
 

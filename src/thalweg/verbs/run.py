@@ -17,7 +17,7 @@ from thalweg.engine.program import Program
 from thalweg.engine.recording import Observer, Recording, Tile
 from thalweg.engine.records import DeviceRecord, HostRecord, Part, Record, Rows, divided
 from thalweg.engine.room import check_record
-from thalweg.engine.shards import advance, build
+from thalweg.engine.shards import Progress, advance, build
 from thalweg.methods.method import Method
 from thalweg.numerics.precision import at_least_single
 from thalweg.numerics.reading import whole
@@ -39,7 +39,7 @@ def run(
     spaces: Sequence[str] | Mapping[str, int] | None = None,
     key: int = 0,
     dtype: Any = None,
-    progress: bool | None = None,
+    progress: Progress = None,
     device: bool = False,
 ) -> "xr.Dataset":
     """Take ``steps`` steps of every variant of every method from every start and record all spaces.
@@ -66,7 +66,8 @@ def run(
             operation (float16 may add a product unrounded), and are recorded in float32. float64 is switched on for
             this run alone; where a loss closes over NumPy arrays and was compiled in float32 by its owner before, JAX
             may still hold those arrays in float32, so switch float64 on for the whole program then.
-        progress: show a progress bar; None for runs of more than a second in a terminal.
+        progress: show a progress bar; None for runs of more than a second in a terminal. Or a function (done, total)
+            that is called ten times a second; where it gives False, the run ends as by Ctrl-C.
         device: leave the record where it is computed: the variables are arrays of JAX on the device, or the devices
             (each with its own starts, or variants where the starts of a single method cannot be divided; as many
             devices as divide either). That saves the way to the host and a copy there, most of the time of a long
@@ -106,7 +107,7 @@ def follow(
     *,
     spaces: Sequence[str] | Mapping[str, int] | None = None,
     record: Mapping[str, Observer] | Sequence[Observer] = (),
-    progress: bool | None = None,
+    progress: Progress = None,
     device: bool = False,
 ) -> "xr.Dataset":
     """What ``run`` does, with row 0 and then only the rows from ``since`` on."""

@@ -18,7 +18,7 @@ from thalweg.engine.failures import tell_of_the_host
 from thalweg.engine.hardware import devices, present
 from thalweg.engine.plan import Task, plan
 from thalweg.engine.recycling import Finishing, Rules
-from thalweg.engine.shards import advance, build
+from thalweg.engine.shards import Progress, advance, build
 from thalweg.engine.supply import Supply, Tile
 from thalweg.methods.method import Method
 from thalweg.numerics.reading import whole
@@ -45,7 +45,7 @@ def solve(
     max_seconds: float | None = None,
     key: int = 0,
     dtype: Any = None,
-    progress: bool | None = None,
+    progress: Progress = None,
 ) -> "xr.Dataset":
     """Take steps of every variant of every method from every start until each is done.
 
@@ -68,7 +68,8 @@ def solve(
         max_seconds: time for all in s, positive, after which the present steps are the last; None for no limit.
         key: seed of the random keys that methods get, one for each start; a whole number of 0 or more.
         dtype: "float32" or "float64", which is also what None means: what float32 cannot hold is no answer.
-        progress: show a progress bar; None for calls of more than a second in a terminal.
+        progress: show a progress bar; None for calls of more than a second in a terminal. Or a function (done, total)
+            that is called ten times a second; where it gives False, the call ends as by Ctrl-C.
     Returns:
         A Dataset with dims ``variant, start`` (``variant, case, start`` with cases), ``x_dim`` and ``evaluation``
         (docs/schema.md has all):
@@ -120,7 +121,7 @@ def solve(
 
 
 def _finish(
-    task: Task, until: tolerances.Condition | None, max_steps: int, max_seconds: float, progress: bool | None
+    task: Task, until: tolerances.Condition | None, max_steps: int, max_seconds: float, progress: Progress
 ) -> "xr.Dataset":
     """Plan, compile, step, assemble."""
     hardware, verb = present(), Finishing(until)
