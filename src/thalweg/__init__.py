@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from thalweg.verbs.minimize import minimize
     from thalweg.verbs.run import run
     from thalweg.verbs.solve import solve
+    from thalweg.web.widget import explore
 
 
 # The public names in the order data flows, each with the module that holds it ("" for the module itself).
@@ -49,6 +50,7 @@ _HOMES = {
     "fit": "fitting.fit",
     "analysis": "",
     "plot": "",
+    "explore": "web.widget",
 }
 __all__ = [
     "AutoDiff",
@@ -60,6 +62,7 @@ __all__ = [
     "SquaredError",
     "Stage",
     "analysis",
+    "explore",
     "fit",
     "formula",
     "geometry",

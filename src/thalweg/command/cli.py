@@ -106,6 +106,15 @@ thalweg solve rosenbrock:d=10 trust_region bfgs lbfgs:memory=5 --starts 1000 --w
 """
 
 
+EXPLORE = """\
+Serve a page on this machine: type a loss, click a start, and see how every method goes from there.
+
+PROBLEM and METHOD are as 'thalweg run' takes them, but a table. The page asks this machine alone, and nothing leaves \
+it: the server answers to 127.0.0.1 and to its own page. What is typed on the page are names of the library and \
+formulas, which only compute; a file.py:name runs only where it is given here. The address of the page has its whole \
+state. Ctrl-C ends the server. It needs pip install 'thalweg[web]'.\
+"""
+
 RUN_DEFAULTS, SOLVE_DEFAULTS = RunOptions(), SolveOptions()
 Method = Annotated[str, Parameter(name="METHOD", help="How to minimize it.")]
 
@@ -144,6 +153,20 @@ def solve(
 
     if status := commands.solve(problem, methods, options):
         sys.exit(status)
+
+
+@app.command(help=EXPLORE, usage="Usage: thalweg explore [OPTIONS] [PROBLEM] [METHOD ...]")
+def explore(
+    problem: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look at.")] = "pbdl",
+    /,
+    *methods: Method,
+    port: Annotated[int, Parameter(help="Of 127.0.0.1; 0 takes one that is free.")] = 0,
+    browser: Annotated[bool, Parameter(help="Open the page in the browser.")] = True,
+) -> None:
+    _keep_compilations()
+    from thalweg.command import pages
+
+    pages.explore(problem, methods, port, browser)
 
 
 @app.command(name="list")

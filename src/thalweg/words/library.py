@@ -59,30 +59,31 @@ def method(word: str) -> methods.Method:
     name, _, rest = word.partition(":")
     if name not in METHODS:
         raise ValueError(nearest(name, METHODS, "a method"))
-    arguments = _arguments(rest, parameters(METHODS[name]), name)
-    lists = {key: value for key, value in arguments.items() if isinstance(value, np.ndarray)}
-    method = METHODS[name](**{key: value[0] if key in lists else value for key, value in arguments.items()})
-    return sweep(method, **lists) if lists else method
+    given = arguments(rest, parameters(METHODS[name]), name)
+    lists = {key: value for key, value in given.items() if isinstance(value, np.ndarray)}
+    first = METHODS[name](**{key: value[0] if key in lists else value for key, value in given.items()})
+    return sweep(first, **lists) if lists else first
 
 
 def made(make: Callable[..., Any], rest: str, name: str) -> Problem:
     """The problem that ``make`` gives for the arguments in ``rest``."""
     known = parameters(make)
-    arguments = _arguments(rest, known, name)
-    for key, value in arguments.items():
+    given = arguments(rest, known, name)
+    for key, value in given.items():
         if isinstance(value, np.ndarray) and not known[key].kind.lists:
             raise ValueError(f"{key} of {name} is a list, but a problem takes one number there; give one.")
     try:
-        made = make(**arguments)
+        problem = make(**given)
     except ValueError:
         raise
     except Exception as error:  # of the person's own function: one sentence names what went wrong in it
         raise ValueError(
             f"{name} cannot be made ({type(error).__name__}: {first_line(error)}); correct the function."
         ) from error
-    if not isinstance(made, Problem):
-        raise ValueError(f"{name} returns a {type(made).__name__}, but it must return a Problem; correct the function.")
-    return made
+    if not isinstance(problem, Problem):
+        kind = type(problem).__name__
+        raise ValueError(f"{name} returns a {kind}, but it must return a Problem; correct the function.")
+    return problem
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -97,7 +98,7 @@ def split(text: str, separator: str) -> list[str]:
     return parts
 
 
-def _arguments(text: str, known: dict[str, Parameter], name: str) -> dict[str, Any]:
+def arguments(text: str, known: dict[str, Parameter], name: str) -> dict[str, Any]:
     """``key=value,…`` for the known parameters: numbers, flags, words, and arrays where a list was given."""
     given: dict[str, str] = {}
     for pair in split(text, ",") if text else []:
