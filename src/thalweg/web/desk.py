@@ -107,7 +107,7 @@ class Desk:
 
     def code(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
         """The Python code that makes what is shown."""
-        return {"text": script(scene, self.shelf)}
+        return {"name": "explore.py", "text": script(scene, self.shelf)}
 
     def file(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
         """The trace as a netCDF file."""

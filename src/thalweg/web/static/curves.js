@@ -1,6 +1,6 @@
 // The loss against steps, with the present step marked; and the player that moves it.
 
-const DECADES = 12; // below the highest loss that an axis shows at most
+const DECADES = 20; // below the highest loss that an axis shows at most
 
 class Curves {
   constructor(root, told) {

@@ -78,7 +78,7 @@ class Pane {
       autocontour: false, contours: { start: relief.low, end: relief.high, size },
       line: { width: 0.5, color: dark ? "#5b7084" : "#8796a5", smoothing: 0.6 },
       colorbar: {
-        thickness: 8, outlinewidth: 0, len: 0.9, x: 1.01, xpad: 2, tickvals: ticks, ticktext: ticks.map((t) => short(relief.back(t), 2)),
+        thickness: 8, outlinewidth: 0, ticks: "",  len: 0.9, x: 1.01, xpad: 2, tickvals: ticks, ticktext: ticks.map((t) => short(relief.back(t), 2)),
         tickfont: { size: 10 }, title: { text: "loss", side: "right", font: { size: 11 } },
       },
     };
