@@ -1,5 +1,7 @@
 """What became of each path."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,8 +70,8 @@ def outcome(trace: xr.Dataset, problem: Problem) -> xr.DataArray:
     trace = judged_paths(trace, "x", "loss")
     x, loss = trace["x"].values, np.asarray(trace["loss"], np.float64)
     gone = _diverged(x, loss)
-    predicted = np.full(gone.shape, np.inf)
-    predicted[~gone] = _predicted_decrease(problem, x[:, :, -1][~gone])
+    ends = np.where(gone[..., None], x[:, :, 0], x[:, :, -1])  # as many as there are, so that one program serves all
+    predicted = _predicted_decrease(problem, ends.reshape(-1, x.shape[-1])).reshape(gone.shape)
     with np.errstate(invalid="ignore", over="ignore"):
         codes = np.where(gone, Outcome.DIVERGED, _judge(x, loss, predicted)).astype(np.int8)
     first = divergence(trace)["space"].values
@@ -105,8 +107,18 @@ def _judge(x: np.ndarray, loss: np.ndarray, predicted: np.ndarray) -> np.ndarray
 def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:
     """g^T |H|^-1 g / 2 at points (n, d), infinite at saddle points and where L goes down a straight line."""
     d = x.shape[-1]
-    if not len(x):
-        return np.empty(0)
+    with jax.enable_x64(x.dtype == np.float64):
+        points = x.astype(np.result_type(x.dtype, np.float32))
+        batch = min(len(points), max(1, BATCH_BYTES // (points.itemsize * d * (d if d <= FORMED else PRODUCTS))))
+        unit, gain = (np.asarray(part, np.float64) for part in _models(problem, points, batch))
+        unit = np.where(np.isfinite(gain), unit, 1)  # at the saddle itself it is 0
+        return unit * (unit * gain)
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def _models(problem: Problem, points: Array, batch: int) -> tuple[Array, Array]:
+    """The largest |dL/dx_i| at each point, and the predicted decrease of L divided by its square."""
+    d = points.shape[-1]
 
     @products_in_full()
     def at(point: Array) -> tuple[Array, Array]:
@@ -131,13 +143,7 @@ def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:
         gain = jnp.sum(jnp.where(weights == 0, 0, weights / jnp.maximum(jnp.abs(values), rounding * size))) / 2
         return unit, jnp.where(straight | (lowest < -(rounding**0.5) * size), jnp.inf, gain)
 
-    with jax.enable_x64(x.dtype == np.float64):
-        points = x.astype(np.result_type(x.dtype, np.float32))
-        batch = min(len(points), max(1, BATCH_BYTES // (points.itemsize * d * (d if d <= FORMED else PRODUCTS))))
-        compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=batch))
-        unit, gain = (np.asarray(part, np.float64) for part in compute(points))
-        unit = np.where(np.isfinite(gain), unit, 1)  # at the saddle itself it is 0
-        return unit * (unit * gain)
+    return jax.lax.map(at, points, batch_size=batch)
 
 
 def _balanced(h: Array, g: Array) -> tuple[Array, Array, Array]:

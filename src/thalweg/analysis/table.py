@@ -1,6 +1,8 @@
 """One row per variant: who won, and how each ended."""
 
 from collections import Counter
+from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -40,8 +42,7 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     finite = np.where(np.isfinite(loss), loss, np.inf)
     fates = outcome(trace, problem)
     if target is None:
-        value = jax.jit(problem.value)  # each operation alone would be compiled, too
-        known = [float(value(minimum)) for minimum in problem.minima]
+        known = np.asarray(_values(problem, problem.minima)).tolist() if len(problem.minima) else []
         lowest = np.minimum(finite.min((0, 2)), min(known, default=np.inf))
         goal = lowest + 0.01 * (finite[0, :, 0] - lowest)
         can_be = (lowest < loss[0, :, 0]) | (fates.values == Outcome.CONVERGED)
@@ -60,6 +61,11 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     columns["outcome"] = [_counts(row) for row in fates]
     columns["steps"] = np.median(steps, -1)
     return Table(columns, index=pd.Index(trace["variant"].values, name="variant"))
+
+
+@partial(jax.jit, static_argnums=0)
+def _values(problem: Problem, points: Any) -> Any:
+    return jax.lax.map(problem.value, points)
 
 
 def _counts(fates: xr.DataArray) -> str:

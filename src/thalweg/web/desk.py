@@ -92,7 +92,7 @@ class Desk:
         problem = self.shelf.problem(scene.problem)
         pane, cut = self._pane(scene, more, tell)
         sides = box(more.get("box"), "box", 1 if pane.kind == "line" else 2)
-        return {"pane": more["pane"], "box": [list(side) for side in sides], **ground(problem, pane, sides, cut)}
+        return {"box": [list(side) for side in sides], **ground(problem, pane, sides, cut)}
 
     def facts(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
         """Loss, gradient and sharpness under a place (``at``) of a pane of x."""

@@ -26,7 +26,7 @@ def script(scene: Scene, shelf: Shelf) -> str:
         f"methods = {{\n{chosen}}}\n"
         f"trace = tw.run(problem, methods, {start}steps={scene.steps}, {key}dtype={scene.dtype!r})\n"
         "print(tw.analysis.table(trace, problem))\n"
-        "tw.plot.paths(trace, problem)\n"
+        f"tw.plot.{'paths(trace, problem)' if shelf.problem(scene.problem).dimension < 3 else 'curves(trace)'}\n"
     )
 
 
