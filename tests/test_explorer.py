@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import ExitStack
 
 import jax
 import numpy as np
@@ -306,7 +307,7 @@ def test_an_error_of_a_function_is_told_and_the_page_goes_on(capfd):
         raise LookupError("nothing there")
 
     def broken(x):
-        return jax.pure_callback(host, jax.ShapeDtypeStruct((), x.dtype), x)
+        return jax.pure_callback(host, jax.ShapeDtypeStruct((), x.dtype), x, vmap_method="sequential")
 
     page = Page(
         Shelf({"broken": tw.Problem(loss=broken, start=[1.0], derivatives=tw.FiniteDifference(), name="broken")})
@@ -380,11 +381,11 @@ def test_the_wire_answers(client):
 
 
 def test_so_many_pages_and_no_more(client):
-    wires = [client.websocket_connect("/live", headers=OWN).__enter__() for _ in range(server.PAGES)]
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/live", headers=OWN) as one:
-        one.receive_bytes()
-    for wire in wires:
-        wire.close()
+    with ExitStack() as open_pages:
+        for _ in range(server.PAGES):
+            open_pages.enter_context(client.websocket_connect("/live", headers=OWN))
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/live", headers=OWN) as one:
+            one.receive_bytes()
     with client.websocket_connect("/live", headers=OWN) as wire:
         wire.send_text("{}")
         assert "refused" in read(wire.receive_bytes())[0]
