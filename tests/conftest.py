@@ -2,9 +2,12 @@
 
 import os
 import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Callable
@@ -110,6 +113,61 @@ def notebook(tmp_path_factory) -> Any:
 
     os.environ["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))
     return Notebook.instance(config=Config({"HistoryManager": {"enabled": False}}))
+
+
+@pytest.fixture(scope="session")
+def address():
+    """Where ``thalweg explore`` serves its page."""
+    import uvicorn
+
+    from thalweg.web.server import application
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        config = uvicorn.Config(application(port), log_level="error", ws="websockets-sansio", lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{port}/"
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's browser, which make browser installs."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(address, chromium):
+    """A page at a part of an address, once it is drawn. No page may tell of an error, or ask another machine."""
+    wrong, contexts = [], []
+
+    def open_page(part="", width=1280, **more):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **{"reduced_motion": "reduce", **more})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "request",
+            lambda asked: wrong.append(asked.url) if not asked.url.startswith((address, "blob:", "data:")) else None,
+        )
+        page.goto(address + part)
+        page.wait_for_selector("[data-ready]", timeout=120_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
 
 
 @pytest.fixture
