@@ -106,6 +106,19 @@ thalweg solve rosenbrock:d=10 trust_region bfgs lbfgs:memory=5 --starts 1000 --w
 """
 
 
+REPORT = """\
+Write one HTML file of a trace or of fits that opens offline: which method won, the table, the paths at every step, \
+losses, outcomes, what the hyperparameters do, and how it was made.
+
+The loss under the paths needs the problem: a name of the library or a formula is known from the file. Of any other \
+give --problem; no code that a file names is run.
+
+Example:
+
+thalweg report trace.nc -o report.html\
+"""
+
+
 RUN_DEFAULTS, SOLVE_DEFAULTS = RunOptions(), SolveOptions()
 Method = Annotated[str, Parameter(name="METHOD", help="How to minimize it.")]
 
@@ -144,6 +157,25 @@ def solve(
 
     if status := commands.solve(problem, methods, options):
         sys.exit(status)
+
+
+@app.command(help=REPORT, usage="Usage: thalweg report [OPTIONS] TRACE")
+def report(
+    trace: Annotated[Path, Parameter(help="A NetCDF file that --out of 'thalweg run' or 'thalweg solve' wrote.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="The page to write (.html).")],
+    problem: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True, help="What was run, in the word of 'thalweg run', where the file cannot say."
+        ),
+    ] = None,
+) -> None:
+    _keep_compilations()
+    from thalweg.command import commands
+
+    commands.report(trace, out, problem)
 
 
 @app.command(name="list")

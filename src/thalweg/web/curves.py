@@ -9,6 +9,7 @@ from thalweg.analysis.view import is_finite, is_wide, limits, with_units
 from thalweg.web.figures import Figure, Look, array, axis, figure, joined, spread, words
 
 MOST_LINES = 12  # in a figure of a hyperparameter
+NAMED = 6  # lines that a legend names
 MOST_SWEPT = 4  # hyperparameters with a figure
 
 
@@ -120,4 +121,11 @@ def _sensitivity(data: xr.Dataset, name: str, final: np.ndarray, style: Look) ->
     units = data["loss"].attrs.get("units", "")
     across = axis(name.replace("_", " "), log=spread(values[every]))
     title = with_units("final loss" if "step" in data["loss"].dims else "loss", units)
-    return figure(drawn, across, axis(title, (low, high), log), title=name.replace("_", " "), note=note, legend=True)
+    return figure(
+        drawn,
+        across,
+        axis(title, (low, high), log),
+        title=name.replace("_", " "),
+        note=note,
+        legend=len(lines) <= NAMED,
+    )

@@ -17,7 +17,10 @@ from thalweg.analysis.view import PALETTE, is_finite, is_geometric, short, swept
 Figure = dict[str, Any]  # data, layout, and what the page says beside it
 
 # Stops of matplotlib's plasma from 0 to 0.88, as plot.style has it.
-SWEEP = ("#0d0887", "#45039f", "#7100a8", "#9811a0", "#ba3388", "#d5536f", "#ea7457", "#f89540", "#fdbc2a")
+SWEEP = (
+    "#0d0887", "#38049a", "#5901a5", "#7a02a8", "#9613a1", "#b12a90",
+    "#c6417d", "#d9586a", "#e87059", "#f58b47", "#fca636", "#fdc627",
+)  # fmt: skip
 ABSENT = "@quiet"  # a variant that does not have the swept hyperparameter
 DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "star-diamond", "pentagon")

@@ -5,22 +5,24 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from thalweg import analysis
-from thalweg.analysis.view import PALETTE, is_finite, is_wide, limits, with_units
+from thalweg.analysis.view import PALETTE, is_finite, is_wide, limits, short, with_units
 from thalweg.web.figures import Figure, Look, array, axis, figure, words
 
 MOST_RANKS = 2000  # starts of a variant in a waterfall
 MOST_OBSERVATIONS = 20_000
+DEEP = 1e-12  # of the highest loss, below which losses are all one
 BANDS = (("prediction", 0.10), ("confidence", 0.22))
 
 
 def waterfall(fits: xr.Dataset, style: Look) -> Figure:
     """The losses of each variant from the lowest up."""
-    ranked = analysis.waterfall(fits)
-    loss, ranks = np.asarray(ranked["loss"].values, float), ranked["rank"].values
+    losses = fits["loss"].values
+    loss = np.sort(np.where(is_finite(losses), losses, np.inf), axis=1)
+    ranks = np.arange(loss.shape[1])
     kept = np.unique(np.linspace(0, len(ranks) - 1, min(len(ranks), MOST_RANKS)).astype(int))
     finite, log = loss[is_finite(loss)], is_wide(loss)
-    usable = finite[finite > 0] if log else finite
+    floor = DEEP * finite.max() if log else -np.inf
+    usable = np.maximum(finite, floor)
     ends = limits(usable, usable, log) if usable.size else (0.1, 1.0)
     data = [
         {
@@ -29,7 +31,7 @@ def waterfall(fits: xr.Dataset, style: Look) -> Figure:
             "variant": i,
             "name": words(label),
             "x": array((ranks[kept] + 1).astype(np.float32)),
-            "y": array(ranked["loss"].values[i][kept]),
+            "y": array(np.maximum(loss[i], floor)[kept].astype(losses.dtype)),
             "line": {"width": 1.4, "shape": "hv"},
             "marker": {"size": 5 if len(kept) < 100 else 3},
             "hovertemplate": f"{words(label)}<br>rank %{{x}}<br>loss %{{y:.6~g}}<extra></extra>",
@@ -39,6 +41,7 @@ def waterfall(fits: xr.Dataset, style: Look) -> Figure:
     lost = int((~is_finite(loss)).sum())
     note = [f"{len(kept)} of {len(ranks)} ranks are drawn, evenly chosen."] * (len(kept) < len(ranks))
     note += [f"{lost} fits whose loss is not finite are left out."] * (lost > 0)
+    note += [f"What is below {short(floor)} is drawn there."] * bool((finite < floor).any())
     units = fits["loss"].attrs.get("units", "")
     return figure(
         data,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Row = Sequence[str]
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
 
@@ -16,8 +17,12 @@ def text(value: Any) -> str:
 
 
 def plain(value: float, digits: int = 4) -> str:
-    """A number as text alone: 0.07181, 1.2e-05."""
-    return "not finite" if not math.isfinite(value) else f"{value:.{digits}g}".replace("-", MINUS)
+    """A number as text alone: 0.07181, 1.2 × 10⁻⁵."""
+    if not math.isfinite(value):
+        return "not finite"
+    mantissa, _, power = f"{value:.{digits}g}".partition("e")
+    raised = f"\u202f{TIMES}\u202f10{str(int(power)).translate(RAISED)}" if power else ""
+    return mantissa.replace("-", MINUS) + raised
 
 
 def number(value: float, digits: int = 4) -> str:

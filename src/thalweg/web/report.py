@@ -83,7 +83,7 @@ def report(dataset: xr.Dataset, problem: Problem | None = None, file: str | Path
             raise ValueError(f"the fits have no {missing[0]}; give a Dataset that solve returned.")
         schema = dict.fromkeys((name for name in FITS if name != "evaluations"), LANE_DIMS)
         data = judged(dataset, schema, "solve", {"evaluations": LANE_DIMS})
-        heading, said = verdicts.of_fits(data, name)
+        heading, said = verdicts.of_fits(data, name, problem, _formula(problem))
         parts = _of_fits(data, problem)
     else:
         data = judged_paths(dataset, "x", "loss")
@@ -114,6 +114,16 @@ def _named(dataset: Any, problem: Problem | None) -> str:
     return name if len(name) <= SHOWN else f"{name[: SHOWN - 1]}…"
 
 
+def _formula(problem: Problem | None) -> str:
+    """What is fitted, of a regression with a formula that a heading can hold."""
+    model = model_of(problem) if problem is not None else None
+    return model.text if model and len(model.text) <= 60 else ""
+
+
+def _of(data: xr.Dataset) -> str:
+    return "Which method won" if data.sizes["variant"] > 1 else "What came out"
+
+
 def _check_problem(trace: xr.Dataset, problem: Problem | None) -> None:
     """ValueError where a trace cannot be of the problem."""
     if problem is None:
@@ -130,7 +140,7 @@ def _check_problem(trace: xr.Dataset, problem: Problem | None) -> None:
 def _of_trace(trace: xr.Dataset, problem: Problem | None) -> list[Part]:
     style, drawn = look(trace), thinned(trace)
     rows, note = verdicts.trace_table(trace, problem, style)
-    parts: list[Part] = [(section("table", "Which method won", rows, text(note)), {})]
+    parts: list[Part] = [(section("table", _of(trace), rows, text(note)), {})]
     found = panels(drawn.trace, problem, style)
     if found:
         parts.append(_paths(found, style, drawn.note))
@@ -200,9 +210,9 @@ def _of_fits(fits: xr.Dataset, problem: Problem | None) -> list[Part]:
     parts: list[Part] = []
     if problem is not None and is_regression(problem) and np.isfinite(fits["loss"].values).any():
         parts.append(_regression(fits, problem))
-    rows, note = verdicts.fits_table(fits, style)
+    rows, note = verdicts.fits_table(fits, problem, style)
     points = "" if parts else verdicts.points_table(fits, style)
-    parts.append((section("table", "Which method won", rows + points, text(note)), {}))
+    parts.append((section("table", _of(fits), rows + points, text(note)), {}))
     bars, reasons = verdicts.fits_outcomes(fits, style)
     parts.append((section("outcomes", "How the fits ended", bars + reasons), {}))
     if fits.sizes["start"] > 1:

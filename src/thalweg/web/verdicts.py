@@ -9,9 +9,11 @@ from thalweg import analysis
 from thalweg.analysis.view import is_finite, with_units
 from thalweg.chain.problem import Problem
 from thalweg.engine.endings import why
+from thalweg.fitting.sameness import REACHED, Sameness
 from thalweg.web.figures import Look
 from thalweg.web.markup import bars, number, plain, swatch, table, text
 
+MANY = 1000  # times a loss, from which on it says nothing
 MOST_VARIANTS = 40  # in a table, else the best half as many
 MOST_COMPONENTS = 10  # of x in a table
 NEVER = '<span class="nothing" title="not reached">never</span>'
@@ -59,21 +61,21 @@ def of_trace(trace: xr.Dataset, name: str) -> tuple[str, str]:
     told = f"The loss went {fall}."
     if not np.isfinite(next_):
         told += " No other ended with a finite loss."
-    elif last[best] > 0 and next_ > 1.05 * last[best]:
+    elif 0 < 1.05 * last[best] < next_ < MANY * last[best]:
         told += f" Next is {labels[int(order[1])]}, with {plain(next_ / float(last[best]), 2)} times that loss."
     else:
         told += f" Next is {labels[int(order[1])]}, with {plain(next_, 4)}."
     return f"Of {_of(trace)} on {name}, {labels[best]} won after {steps}.", told
 
 
-def of_fits(fits: xr.Dataset, name: str) -> tuple[str, str]:
-    """The heading of a report on fits, and the sentences below it."""
+def of_fits(fits: xr.Dataset, name: str, problem: Problem | None, model: str = "") -> tuple[str, str]:
+    """The heading of a report on fits, of a ``model`` where there is one, and the sentences below it."""
     loss, labels = np.asarray(fits["loss"].values, float), [str(label) for label in fits["variant"].values]
     starts = counted(fits.sizes["start"], "start")
     lowest = np.where(is_finite(loss), loss, np.inf).min(axis=1)
     if not np.isfinite(lowest.min()):
         return f"No fit of {name} came to a finite loss.", f"{_of(fits)} began at {starts}."
-    level = reached(fits)
+    level = reached(fits, problem)
     shares = level.sum(axis=1)
     order = np.lexsort((np.median(fits["steps"].values, axis=1), -shares))
     best = int(order[0])
@@ -81,20 +83,21 @@ def of_fits(fits: xr.Dataset, name: str) -> tuple[str, str]:
     told = f"The lowest loss is {with_units(plain(float(lowest.min()), 5), units)}"
     told += f", reached by {int(shares[best]):,} of {fits.sizes['start']:,} starts" if fits.sizes["start"] > 1 else ""
     if len(labels) == 1:
-        return f"{labels[0]} solved {name} from {starts}.", f"{told}."
+        did = f"fitted {model} to {name}" if model else f"solved {name}"
+        return f"{labels[0]} {did} from {starts}.", f"{told}."
     others = [i for i in order[1:] if shares[i] == shares[best]]
     told += f"; {labels[int(others[0])]} reached it as often, in more steps" if others else ""
     return f"Of {_of(fits)} on {name}, {labels[best]} won from {starts}.", f"{told}."
 
 
-def reached(fits: xr.Dataset) -> np.ndarray:
-    """Which fits have the lowest loss of all but for where they stopped, shape (variant, start)."""
-    ranked = analysis.waterfall(fits)
-    level = np.zeros(fits["loss"].shape, bool)
-    places = {start: i for i, start in enumerate(fits["start"].values.tolist())}
-    for i, starts in enumerate(ranked["start"].values):
-        level[i, [places[start] for start in starts.tolist()]] = ranked["level"].values[i]
-    return level
+def reached(fits: xr.Dataset, problem: Problem | None) -> np.ndarray:
+    """Which fits have the lowest loss of all, as the command line counts them, shape (variant, start)."""
+    loss = np.asarray(fits["loss"].values, float)
+    finite = np.where(is_finite(loss), loss, np.inf)
+    lowest = finite.min()
+    if problem is None:
+        return is_finite(loss) & (finite <= lowest + REACHED * max(1.0, abs(lowest)))
+    return is_finite(loss) & (finite <= Sameness.of(problem, fits.attrs.get("dtype", "float64")).ceiling(lowest))
 
 
 def trace_table(trace: xr.Dataset, problem: Problem | None, style: Look) -> tuple[str, str]:
@@ -109,6 +112,8 @@ def trace_table(trace: xr.Dataset, problem: Problem | None, style: Look) -> tupl
         with np.errstate(all="ignore"):
             frame = analysis.table(trace, problem)
         known, heads = frame.to_dict("records"), list(frame.columns)
+        if trace.sizes["start"] > 1:  # which have a bar each
+            heads.remove("outcome")
     final = np.nan_to_num([row["final_loss"] for row in known], nan=np.inf)
     order = np.argsort(final, kind="stable")
     kept = np.arange(len(order)) if len(order) <= MOST_VARIANTS else order[: MOST_VARIANTS // 2]
@@ -170,9 +175,9 @@ def _why(word: str, attributes: Any) -> str:
     return sentence.replace("{max_steps}", str(attributes.get("max_steps", "all")))
 
 
-def fits_table(fits: xr.Dataset, style: Look) -> tuple[str, str]:
+def fits_table(fits: xr.Dataset, problem: Problem | None, style: Look) -> tuple[str, str]:
     """A row for each variant: its lowest loss, how many starts reached the lowest of all, and what that cost."""
-    loss, level = np.asarray(fits["loss"].values, float), reached(fits)
+    loss, level = np.asarray(fits["loss"].values, float), reached(fits, problem)
     lowest = np.where(is_finite(loss), loss, np.inf).min(axis=1)
     order = np.argsort(lowest, kind="stable")
     kept = np.arange(len(order)) if len(order) <= MOST_VARIANTS else order[: MOST_VARIANTS // 2]

@@ -53,7 +53,7 @@
   const moving = [];
   const hiddenVariants = new Set();
 
-  function lines(trace, steps, place) {
+  function lines(trace, steps, place, flat) {
     const [x, y, z, loss, away] = ["x", "y", "z", "loss", "away"].map(key => trace[key] && decoded(trace[key]));
     const {variant, rows, name} = trace;
     const look = styles[variant];
@@ -77,6 +77,7 @@
       line: {color: look.color, width: deep ? 6 : 2.2, dash: look.dash},
     };
     if (!deep && !crowd) Object.assign(done, {mode: "lines+markers", marker: {color: look.color, size: 5}});
+    if (flat) Object.assign(done, {line: {...done.line, width: 0.8}, opacity: 0.75}); // chords, across the curve
     const many = x.length / (rows + 1) > 20;
     const now = {
       ...own, name, variant, mode: "markers", x: [], y: [], ...(deep ? {z: []} : {}), hoverinfo: "skip",
@@ -118,7 +119,7 @@
   function placed(figure, element) {
     const place = {element, figure, data: [], moves: []};
     for (const trace of figure.data) {
-      if (trace.role === "path") lines(trace, figure.steps || [], place);
+      if (trace.role === "path") lines(trace, figure.steps || [], place, figure.flat);
       else if (trace.role === "curve") curve(trace, figure.steps, place);
       else {
         const look = styles[trace.variant];
@@ -149,7 +150,7 @@
     const given = figure.layout;
     const base = {
       font: {family, size: 12.5, color: "@soft"}, paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: relief ? "@nowhere" : "rgba(0,0,0,0)", margin: {l: 56, r: 14, t: 12, b: 46}, hovermode: "closest",
+      plot_bgcolor: relief ? "@nowhere" : "rgba(0,0,0,0)", margin: {l: relief ? 56 : 74, r: 14, t: 12, b: 46}, hovermode: "closest",
       hoverlabel: {bgcolor: "@paper", bordercolor: "@rule", font: {family, size: 12.5, color: "@ink"}, align: "left"},
       showlegend: Boolean(figure.legend), dragmode: "zoom", width: element.clientWidth || undefined,
       height: element.clientHeight || undefined,
@@ -160,7 +161,7 @@
         exponentformat: "power"};
       const titled = key => ({...given.scene[key], title: {...given.scene[key].title, font: {size: 13, color: "@ink"}}});
       const axes = Object.fromEntries(["xaxis", "yaxis", "zaxis"].map(key => [key, {...face, ...titled(key)}]));
-      const camera = {eye: {x: -1.1, y: -1.18, z: 0.86}, center: {x: 0, y: 0, z: -0.1}};
+      const camera = {eye: {x: -1.22, y: -1.36, z: 0.94}, center: {x: -0.03, y: 0.03, z: -0.12}};
       return {...base, margin: {l: 0, r: 0, t: 0, b: 0}, scene: {...axes, aspectmode: "manual", aspectratio: {x: 1, y: 1, z: 0.62}, camera}};
     }
     return {...base, xaxis: axis(given.xaxis, relief), yaxis: axis(given.yaxis, relief)};
