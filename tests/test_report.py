@@ -450,14 +450,14 @@ def test_the_slider_moves_the_markers(opened, trace):
     page.locator("#step").focus()
     for key, step in (("Home", 0), ("ArrowRight", 1), ("End", 10), ("ArrowLeft", 9)):
         page.keyboard.press(key)
-        page.wait_for_function(f"document.getElementById('at').textContent === '{step} of 10'")
+        page.wait_for_selector(f"#at:text-is('{step} of 10')")
         np.testing.assert_allclose(page.evaluate(AT, "paths-0"), x[:, step], rtol=1e-6)
         np.testing.assert_allclose(page.evaluate(AT, "paths-1"), y[:, step], rtol=1e-6)
         curve = [[step, value] for value in loss[:, step]]
         np.testing.assert_allclose(page.evaluate(AT, "losses"), curve, rtol=1e-6)
     assert page.locator("#step").get_attribute("aria-valuetext") == "step 9 of 10"
     page.locator("#play").click()
-    page.wait_for_function("document.getElementById('at').textContent === '10 of 10'")
+    page.wait_for_selector("#at:text-is('10 of 10')")
     assert page.complaints == []
     page.close()
 
@@ -491,7 +491,7 @@ def test_the_surface_takes_the_place_of_the_contours_and_follows_the_slider(open
     assert page.locator("[data-view=surface]").get_attribute("aria-pressed") == "true"
     page.locator("#step").focus()
     page.keyboard.press("Home")
-    page.wait_for_function("document.getElementById('at').textContent === '0 of 10'")
+    page.wait_for_selector("#at:text-is('0 of 10')")
     places = page.evaluate(
         "document.querySelectorAll('[data-figure=paths-0] .canvas')[1].data"
         ".filter(one => one.type === 'scatter3d' && one.mode === 'markers').map(one => [one.x[0], one.y[0]])"
