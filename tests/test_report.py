@@ -249,6 +249,7 @@ def test_without_a_problem_it_draws_what_the_dataset_has(trace):
 def test_text_of_others_stays_text(trace):
     hostile = trace.assign_attrs(problem=HOSTILE, history=HOSTILE, jax_version=HOSTILE)
     hostile = hostile.assign_coords(variant=[HOSTILE, "b", "c"])
+    hostile = hostile.rename({"y": HOSTILE, "y_dim": f"{HOSTILE}_dim"})
     hostile["x"].attrs["units"] = HOSTILE
     page = report(hostile)
     parsed = Parsed(page)
