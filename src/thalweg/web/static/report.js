@@ -53,7 +53,7 @@
   const moving = [];
   const hiddenVariants = new Set();
 
-  function lines(trace, steps, place, flat) {
+  function lines(trace, steps, place, flat, crowd) {
     const [x, y, z, loss, away] = ["x", "y", "z", "loss", "away"].map(key => trace[key] && decoded(trace[key]));
     const {variant, rows, name} = trace;
     const look = styles[variant];
@@ -64,7 +64,6 @@
       return away ? `${said}<br>out of the plane ${written(away[i])}` : said;
     });
     const all = deep ? {x, y, z} : {x, y};
-    const crowd = x.length > 4000;
     const faint = {
       ...own, ...all, name, variant, opacity: deep ? 0.5 : 0.45,
       mode: crowd ? "lines" : "lines+markers",
@@ -118,8 +117,10 @@
 
   function placed(figure, element) {
     const place = {element, figure, data: [], moves: []};
+    // A dot for every step of many paths would hide them all, and take seconds to draw.
+    const packed = figure.data.reduce((sum, trace) => sum + (trace.role === "path" ? trace.x.bdata.length : 0), 0);
     for (const trace of figure.data) {
-      if (trace.role === "path") lines(trace, figure.steps || [], place, figure.flat);
+      if (trace.role === "path") lines(trace, figure.steps || [], place, figure.flat, packed > 20000);
       else if (trace.role === "curve") curve(trace, figure.steps, place);
       else {
         const look = styles[trace.variant];
