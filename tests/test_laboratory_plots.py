@@ -13,8 +13,9 @@ from matplotlib.image import AxesImage
 
 import thalweg as tw
 from thalweg import methods, plot
+from thalweg.analysis.view import is_geometric
 from thalweg.plot.basins import AREAS, NONE
-from thalweg.plot.style import cell_edges, is_geometric
+from thalweg.plot.style import cell_edges
 
 SWEPT = np.linspace(0.02, 0.22, 60)
 

@@ -13,8 +13,9 @@ from test_profiles import fitted
 
 import thalweg as tw
 from thalweg import analysis, plot
+from thalweg.analysis.view import PALETTE
 from thalweg.plot.landscape import visible
-from thalweg.plot.style import PALETTE, Look
+from thalweg.plot.style import Look
 
 RNG = np.random.default_rng(0)
 

@@ -19,8 +19,8 @@ from matplotlib.contour import ContourSet
 
 import thalweg as tw
 from thalweg import methods, plot
+from thalweg.analysis.view import PALETTE, axis_label, frame
 from thalweg.plot.landscape import LEVELS, contour_levels
-from thalweg.plot.style import PALETTE, axis_label, frame
 
 SQUARE = tw.Stage(
     lambda x: jnp.array([x[0], x[1] ** 2]),

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 import thalweg as tw
 from thalweg import methods, plot
 from thalweg.analysis import data_profile, ecdf, performance_profile, waterfall
-from thalweg.plot.style import PALETTE
+from thalweg.analysis.view import PALETTE
 
 NAN, INF = np.nan, np.inf
 # Worked by hand: the best are 10, 20, 5 and nobody; the ratios of a 1, 2, fail, fail; of b 3, 1, 1, fail; of c fail

@@ -14,8 +14,8 @@ from matplotlib.quiver import Quiver
 import thalweg as tw
 from thalweg import methods, plot
 from thalweg.analysis import timing
+from thalweg.analysis.view import PALETTE
 from thalweg.methods.sweeps import hyperparameters
-from thalweg.plot.style import PALETTE
 from thalweg.verbs import run as runs
 
 

@@ -115,6 +115,20 @@ formulas, which only compute; a file.py:name runs only where it is given here. T
 state. Ctrl-C ends the server. It needs pip install 'thalweg[web]'.\
 """
 
+
+REPORT = """\
+Write one HTML file of a trace or of fits that opens offline: which method won, the table, the paths at every step, \
+losses, outcomes, what the hyperparameters do, and how it was made.
+
+The loss under the paths needs the problem: a name of the library or a formula is known from the file. Of any other \
+give --problem; no code that a file names is run.
+
+Example:
+
+thalweg report trace.nc -o report.html\
+"""
+
+
 RUN_DEFAULTS, SOLVE_DEFAULTS = RunOptions(), SolveOptions()
 Method = Annotated[str, Parameter(name="METHOD", help="How to minimize it.")]
 
@@ -164,9 +178,28 @@ def explore(
     browser: Annotated[bool, Parameter(help="Open the page in the browser.")] = True,
 ) -> None:
     _keep_compilations()
-    from thalweg.command import pages
+    from thalweg.command import exploration
 
-    pages.explore(problem, methods, port, browser)
+    exploration.explore(problem, methods, port, browser)
+
+
+@app.command(help=REPORT, usage="Usage: thalweg report [OPTIONS] TRACE")
+def report(
+    trace: Annotated[Path, Parameter(help="A NetCDF file that --out of 'thalweg run' or 'thalweg solve' wrote.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="The page to write (.html).")],
+    problem: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True, help="What was run, in the word of 'thalweg run', where the file cannot say."
+        ),
+    ] = None,
+) -> None:
+    _keep_compilations()
+    from thalweg.command import commands
+
+    commands.report(trace, out, problem)
 
 
 @app.command(name="list")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from thalweg.chain.problem import Problem
-from thalweg.command import answers, assignments, words
+from thalweg.command import answers, assignments, pages, words
 from thalweg.command.options import DONE, FAILED, INTERRUPTED, RunOptions, SolveOptions
 from thalweg.fitting import files, reports
 from thalweg.fitting.answers import Answers
@@ -32,6 +32,7 @@ def run(problem: str, methods: Sequence[str], options: RunOptions) -> bool:
     """``thalweg run``: print the table, write the files, say where they went; False where Ctrl-C cut the run short."""
     _check_file(options.out)
     _check_figure(options.figure, "--figure")
+    _check_page(options.report)
     chosen, points = assignments.posed(problem, options.beginning)
     named = library.chosen_methods(methods or library.suiting(chosen))
     settings: dict[str, Any] = {"every": options.every, "key": options.seed, "dtype": options.dtype}
@@ -46,6 +47,9 @@ def run(problem: str, methods: Sequence[str], options: RunOptions) -> bool:
     if options.figure is not None:
         _draw(trace, chosen, options.figure)
         print(f"figure: {options.figure}")
+    if options.report is not None:
+        pages.write_page(trace, chosen, options.report)
+        print(f"report: {options.report}")
     return done
 
 
@@ -55,6 +59,7 @@ def solve(problem: str, methods: Sequence[str], options: SolveOptions) -> int:
     _check_file(options.out)
     _check_figure(options.figure, "--figure")
     _check_figure(options.waterfall, "--waterfall")
+    _check_page(options.report)
     asked = [_asked(problem, options, model) for model in _models(options)]
     reports.check_comparable([chosen for chosen, _ in asked])
     questions = options.questions
@@ -119,6 +124,9 @@ def _write(fits: Any, chosen: Problem, options: SolveOptions, known: Answers) ->
         if file is not None:
             _drawn(option, fits, chosen, options.questions.log).savefig(file, dpi=150)
             print(f"{option}: {file}")
+    if options.report is not None:
+        pages.write_page(fits, chosen, options.report)
+        print(f"report: {options.report}")
 
 
 def _drawn(option: str, fits: Any, chosen: Problem, log: str | None) -> Any:
@@ -184,6 +192,12 @@ def _bounds(word: str, options: SolveOptions) -> bool:
     return bool(options.bounds or (options.fixed and not words.is_table(word, options.model)))
 
 
+def report(trace: Path, out: Path, problem: str | None) -> None:
+    """``thalweg report``: write the page of a file of ``--out``, and say where it went."""
+    _check_page(out)
+    pages.report_file(trace, out, problem)
+
+
 def listing(what: Literal["problems", "methods"]) -> list[str]:
     """Each name of the library with its parameters and what they are by default, then what it computes."""
     lines = []
@@ -217,6 +231,11 @@ def _check_file(file: Path | None) -> None:
         raise ValueError(f"{file} cannot be written, because its folder does not exist; create the folder first.")
     if file.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
         raise ValueError(f"{file} cannot be written, being a folder or protected; name another file.")
+
+
+def _check_page(file: Path | None) -> None:
+    _check_file(file)
+    pages.check_page(file)
 
 
 def _check_figure(file: Path | None, option: str) -> None:

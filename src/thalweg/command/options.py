@@ -57,6 +57,9 @@ class RunOptions:
             help="Draw the paths into this file (.png, .pdf, .svg), or the losses where x has over 2 components."
         ),
     ] = None
+    report: Annotated[
+        Path | None, Parameter(help="Write a page that has it all and opens offline (.html): table, figures, how made.")
+    ] = None
 
     @property
     def beginning(self) -> Beginning:
@@ -197,6 +200,9 @@ class SolveOptions:
     ] = None
     waterfall: Annotated[
         Path | None, Parameter(help="Draw the losses of all starts, sorted, into this file (.png, .pdf, .svg).")
+    ] = None
+    report: Annotated[
+        Path | None, Parameter(help="Write a page that has it all and opens offline (.html): table, figures, how made.")
     ] = None
 
     questions: Questions = UNASKED

@@ -1,27 +1,101 @@
-"""What ``thalweg explore`` does."""
+"""``thalweg report`` and ``--report``: the page of a trace or of fits, and the problem that a file may be of."""
 
-from collections.abc import Sequence
+import re
+import shlex
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from thalweg import formula
+from thalweg.chain.problem import Problem
 from thalweg.command import words
 from thalweg.words import library
 
+FITTED = ("first_x", "last_x")  # points of x in fits, with dims of their own
+LARGEST = 1000  # number in the name of a problem that a file may say
 
-def explore(problem: str, methods: Sequence[str], port: int, browser: bool) -> None:
-    """Serve the page of a problem until Ctrl-C."""
-    if not 0 <= port < 2**16:
-        raise ValueError(f"--port is {port}, but ports are whole numbers from 0 to 65535; give one, or none.")
+
+def check_page(file: Path | None) -> None:
+    """ValueError, before any work is done, where no page can be written under that name."""
+    if file is None:
+        return
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{file} does not end like a page; let it end in .html.")
+    from thalweg.web.page import plotly
+
+    plotly()
+
+
+def write_page(data: Any, problem: Problem, file: Path) -> None:
+    """The page of what this command line has made."""
+    from thalweg.web.report import report
+
+    line = shlex.join(["thalweg", *sys.argv[1:]])
+    said = f"{datetime.now().astimezone().isoformat(timespec='seconds')}: {line}"
+    with np.errstate(all="ignore"):  # infinity and NaN are results, here as in the Dataset
+        report(data.assign_attrs(history=said), problem, file)
+
+
+def report_file(trace: Path, out: Path, word: str | None) -> None:
+    """``thalweg report``: the page of a file that ``--out`` wrote, of the problem that a word means, or else of the
+    one that the file names, where it is of the library or a formula."""
+    from thalweg.web.archives import read_archive
+    from thalweg.web.report import report
+
+    data = read_archive(trace)
+    if word is not None:
+        problem = words.problem(word, None)
+        if not _is_of(data, problem):
+            raise ValueError(f"{trace} is not of {problem.name!r}; give --problem with the word that was run.")
+    else:
+        problem = named(data)
+    with np.errstate(all="ignore"):
+        report(data, problem, out)
+    if problem is None:
+        print(
+            f"drawn without its problem, {str(data.attrs.get('problem', 'problem'))!r}; --problem WORD says what it is"
+        )
+    print(f"report: {out}")
+
+
+def named(data: Any) -> Problem | None:
+    """The problem that the attributes name, of the library or a formula, if it has the losses of the Dataset; no file
+    is read, and no code run, that a trace names."""
+    name, size = data.attrs.get("problem", ""), data.sizes.get("x_dim", 0)
+    if not isinstance(name, str) or not name:
+        return None
+    called = re.fullmatch(r"(\w+)(?:\(([^()]*)\))?", name)
     try:
-        from thalweg.web.scene import Scene, address
-        from thalweg.web.server import serve
-        from thalweg.web.shelf import Shelf
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"thalweg explore needs {error.name}, which is not installed; pip install 'thalweg[web]'."
-        ) from error
-    chosen = words.problem(problem, None)
-    known = problem.partition(":")[0] in library.PROBLEMS or not problem.partition(":")[0].endswith((".py", ".dat"))
-    own = {} if known else {problem: chosen}
-    Shelf(own).problem(problem)
-    scene = Scene.read({"problem": problem, "methods": list(methods) or library.suiting(chosen)})
-    scene.chosen()
-    serve(own, address(scene), port, browser)
+        if called and called[1].lower() in library.PROBLEMS and called[1].lower() not in ("cutest", "bbob"):
+            if any(float(number) > LARGEST for number in re.findall(r"\d+(?:\.\d*)?(?:[eE]\+?\d+)?", called[2] or "")):
+                return None
+            arguments = (called[2] or "").replace(" ", "")
+            found = library.named(called[1].lower() + (f":{arguments}" if arguments else ""))
+        elif formula.compile(name).dimension == size:
+            found = library.of_formula(name)
+        else:
+            return None
+        return found if _is_of(data, found) else None
+    except ValueError:  # a name that is no word
+        return None
+
+
+def _is_of(data: Any, problem: Problem) -> bool:
+    """Whether x has the components of the problem, and the problem the losses of the Dataset, where they begin or are
+    best."""
+    spaces = {space.name: list(space.labels) for space in problem.chain.spaces}
+    given = [str(name) for name in data.data_vars if f"{name}_dim" in data[name].dims]
+    for name in ["x", *(space for space in given if space not in FITTED)]:
+        if [str(label) for label in data[f"{name}_dim"].values] != spaces.get(name):
+            return False
+    steps = "step" in data["loss"].dims
+    x, loss = (data[key].isel(step=0) if steps else data[key] for key in ("x", "loss"))
+    x, loss = np.asarray(x.values, float).reshape(-1, problem.dimension), np.asarray(loss.values, float).ravel()
+    known = np.flatnonzero(np.isfinite(x).all(1) & np.isfinite(loss))[:3]
+    mine = np.array([float(problem.value(np.asarray(x[i]))) for i in known])
+    coarse = str(data.attrs.get("dtype", "")) in ("bfloat16", "float16")
+    size = np.maximum(np.abs(loss[known]), np.abs(mine))
+    return bool(np.all(np.abs(mine - loss[known]) <= (0.05 if coarse else 1e-3) * size + 1e-6))

@@ -10,27 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from thalweg.analysis.components import Components
+from thalweg.analysis.ground import drawn_points, find_ground
 from thalweg.analysis.selection import judged_paths
+from thalweg.analysis.view import evenly, is_finite, problem_name, with_units
 from thalweg.chain.problem import Problem
 from thalweg.plot.landscape import box_of, draw_surface, ground_words, stars, visible
 from thalweg.plot.movie import Movie, settle
-from thalweg.plot.paths import circle, draw_ground, drawn_points, find_ground, has_minima, picked_components
+from thalweg.plot.paths import circle, draw_ground, has_minima, picked_components
 from thalweg.plot.predictions import box, dots, read_observations
-from thalweg.plot.style import (
-    PANEL,
-    STAR,
-    Look,
-    canvas,
-    color_scale,
-    evenly,
-    few_ticks,
-    is_finite,
-    look,
-    nested,
-    problem_name,
-    square,
-    with_units,
-)
+from thalweg.plot.style import PANEL, STAR, Look, canvas, color_scale, few_ticks, look, nested, square
 
 View = Literal["contour", "surface", "curve", "predictions"]
 MOST = 200  # paths in one panel

@@ -14,21 +14,8 @@ from matplotlib.lines import Line2D
 from thalweg import analysis
 from thalweg.analysis.components import some
 from thalweg.analysis.selection import with_dims
-from thalweg.plot.style import (
-    MARGIN,
-    PALETTE,
-    PANEL,
-    STAR,
-    SWEEP,
-    axis_label,
-    canvas,
-    cell_edges,
-    few_ticks,
-    frame,
-    problem_name,
-    short,
-    square,
-)
+from thalweg.analysis.view import MARGIN, PALETTE, axis_label, frame, problem_name, short
+from thalweg.plot.style import PANEL, STAR, SWEEP, canvas, cell_edges, few_ticks, square
 
 AREAS = tuple(color for color in PALETTE if color != "#000000")  # black would hide the edge of a star
 NONE = "#bdbdbd"  # a start that reached no minimum

@@ -9,18 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from thalweg.analysis.components import index_of, some
-from thalweg.plot.style import (
+from thalweg.analysis.view import (
     PALETTE,
-    PANEL,
-    Drawing,
     axis_label,
-    few_ticks,
     is_finite,
     is_geometric,
     limits,
     problem_name,
     swept_hyperparameter,
 )
+from thalweg.plot.style import PANEL, Drawing, few_ticks
 
 WIDTH = 7.5  # of the figure in inches
 GROWTH = 1.2  # a path whose second half lies so many times farther out than the first is on its way out

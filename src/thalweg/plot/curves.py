@@ -12,20 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from thalweg.analysis.components import index_of, some
 from thalweg.analysis.selection import judged_paths
-from thalweg.plot.style import (
-    PALETTE,
-    axis_label,
-    canvas,
-    color_scale,
-    evenly,
-    few_decades,
-    few_ticks,
-    is_finite,
-    limits,
-    look,
-    problem_name,
-    with_units,
-)
+from thalweg.analysis.view import PALETTE, axis_label, evenly, is_finite, is_wide, limits, problem_name, with_units
+from thalweg.plot.style import canvas, color_scale, few_decades, few_ticks, look
 
 MOST = 200  # thin lines in one figure
 DEAR = 10  # times the cost of another variant, from which their axis is logarithmic
@@ -151,8 +139,7 @@ def is_log(values: np.ndarray, variable: str, scale: str | None) -> bool:
     positive = finite[finite > 0]
     if scale == "log" and not positive.size:
         raise ValueError(f"scale is 'log', but {variable} has no positive value; choose scale='linear'.")
-    wide = positive.size > 0 and finite.min() >= 0 and positive.max() > 100 * positive.min()
-    return scale == "log" or (scale is None and bool(wide))
+    return scale == "log" or (scale is None and is_wide(values))
 
 
 def _vertical(values: np.ndarray, is_loss: bool, target: float | None, log: bool) -> tuple[float, float]:

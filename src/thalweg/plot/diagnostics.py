@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thalweg import analysis
+from thalweg.analysis.view import PALETTE, is_finite, limits, problem_name, with_units
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import PALETTE, canvas, few_ticks, is_finite, limits, problem_name, with_units
+from thalweg.plot.style import canvas, few_ticks
 
 COLOR = PALETTE[0]
 CROWD = 300  # observations from which markers get small

@@ -10,18 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from thalweg.analysis import fitted
+from thalweg.analysis.view import PALETTE, axis_label, is_finite, limits, log_limits, problem_name
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import (
-    PALETTE,
-    PANEL,
-    Drawing,
-    axis_label,
-    few_ticks,
-    is_finite,
-    limits,
-    log_limits,
-    problem_name,
-)
+from thalweg.plot.style import PANEL, Drawing, few_ticks
 
 COLOR = PALETTE[0]
 CROWD = 300  # observations from which markers get small

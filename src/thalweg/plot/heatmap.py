@@ -12,18 +12,9 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
 from thalweg.analysis.selection import judged_paths
+from thalweg.analysis.view import is_finite, is_geometric, problem_name, with_units
 from thalweg.numerics.reading import nearest
-from thalweg.plot.style import (
-    PANEL,
-    STAR,
-    canvas,
-    cell_edges,
-    few_ticks,
-    is_finite,
-    is_geometric,
-    problem_name,
-    with_units,
-)
+from thalweg.plot.style import PANEL, STAR, canvas, cell_edges, few_ticks
 
 DIVERGED: dict[str, Any] = {"facecolor": "#dddddd", "edgecolor": "#999999", "hatch": "////"}
 WIDE = 100  # the ratio of values from which their colors are logarithmic

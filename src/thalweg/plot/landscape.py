@@ -14,8 +14,9 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from thalweg import analysis
 from thalweg.analysis.components import Components
 from thalweg.analysis.landscape import SIDES, find_space
+from thalweg.analysis.view import axis_label, problem_name, short, with_units
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import PANEL, STAR, axis_label, canvas, few_ticks, problem_name, short, stars_of, with_units
+from thalweg.plot.style import PANEL, STAR, canvas, few_ticks, stars_of
 
 LEVELS = 20
 ELEVATION = 48  # degrees, from which walls hide little of a valley

@@ -10,34 +10,18 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from thalweg import analysis
 from thalweg.analysis.components import Components, looked_at
-from thalweg.analysis.landscape import find_space, images
+from thalweg.analysis.ground import cores, drawn_points, find_ground
+from thalweg.analysis.landscape import find_space
 from thalweg.analysis.selection import judged_paths
+from thalweg.analysis.view import axis_label, evenly, frame, is_finite, problem_name, with_units
 from thalweg.chain.problem import Problem
 from thalweg.plot.landscape import CURVE, box_of, check_ground, draw_relief, drawn_dims, stars
-from thalweg.plot.style import (
-    PANEL,
-    STAR,
-    Look,
-    axis_label,
-    canvas,
-    color_scale,
-    evenly,
-    few_ticks,
-    frame,
-    is_finite,
-    look,
-    problem_name,
-    square,
-    stars_of,
-    with_units,
-)
+from thalweg.plot.style import PANEL, STAR, Look, canvas, color_scale, few_ticks, look, square, stars_of
 
 MANY = 20  # paths from which lines and markers get thin
 MOST = 1000  # paths in one panel
 CROWD = 20_000  # points in one panel beyond which markers of steps would hide everything
-Box = tuple[np.ndarray, np.ndarray]  # (low, high)
 PIXELS = 2000  # along each side of a panel, finer than any print
 SHORT = 40  # recorded rows up to which every step has its dot
 APART = 1 / 80  # of a side of a panel, below which dots of steps are one
@@ -121,20 +105,6 @@ def _picked_by(ground: xr.Dataset, labels: list[str], name: str) -> list[int]:
     return [int(ground[dim].attrs["index"]) for dim in drawn_dims(ground)]
 
 
-def find_ground(
-    trace: xr.Dataset, problem: Problem | xr.Dataset | None, name: str, picked: list[int]
-) -> xr.Dataset | None:
-    """The landscape under the paths: as it was given, or of the problem over what a frame of them holds."""
-    if problem is None or isinstance(problem, xr.Dataset):
-        return problem
-    minima = images(problem, name)
-    known = minima.points[:, picked]
-    known = known if len(picked) == 2 else np.column_stack([known, minima.losses])
-    core, everything = _cores(trace, drawn_points(trace, name, picked), known, problem.domain)
-    box = frame(core[:, : len(picked)], everything[:, : len(picked)])
-    return analysis.landscape(problem, box, name, picked, at=best_point(trace, name))
-
-
 def has_minima(ground: xr.Dataset | None) -> bool:
     return ground is not None and ground.sizes["point"] > 0
 
@@ -145,12 +115,6 @@ def _title(trace: xr.Dataset, ground: xr.Dataset | None, name: str, alone: bool)
     starts, shown = trace.sizes["start"], len(evenly(trace, MOST))
     notes = ["slice through the best point"] * sliced + [f"{shown} of {starts} starts"] * (shown < starts)
     return "\n".join(filter(None, [title, ", ".join(notes)]))
-
-
-def drawn_points(trace: xr.Dataset, name: str, picked: list[int]) -> np.ndarray:
-    """What is drawn of the trace, shape (variant, start, step, 2): two components, or one and the loss."""
-    points = np.asarray(trace[name].values[..., picked], float)
-    return points if len(picked) == 2 else np.concatenate([points, trace["loss"].values[..., None]], axis=-1)
 
 
 def draw_ground(
@@ -172,7 +136,7 @@ def draw_ground(
         words.append(with_units("loss", loss.attrs.get("units", "")))
     minima = np.empty((0, 2)) if ground is None else stars(ground)
     domain = problem.domain if isinstance(problem, Problem) else None
-    core, everything = _cores(trace, points, minima, domain)
+    core, everything = cores(trace, points, minima, domain)
     if ground is None:
         low, high = frame(core[:, : len(picked)], everything[:, : len(picked)])
     else:
@@ -190,35 +154,6 @@ def draw_ground(
     if len(minima):
         ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **stars_of(len(minima) if flat else 1))
     return points, low, high
-
-
-def _cores(
-    trace: xr.Dataset, points: np.ndarray, minima: np.ndarray, domain: Box | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The points that a frame must hold, shape (n, 2), and all of them."""
-    core = [points[_calm(trace, domain)], points[:, :, 0].reshape(-1, 2), minima]
-    return np.concatenate(core), points.reshape(-1, 2)
-
-
-def _calm(trace: xr.Dataset, domain: Box | None) -> np.ndarray:
-    """Which points are no worse than the start of their path and not far outside the domain.
-
-    A path that diverges has few of these, however far it gets before its numbers end.
-    """
-    loss = trace["loss"].values
-    calm = loss <= np.nan_to_num(loss[:, :, :1], nan=np.inf)
-    if domain is not None and "x" in trace:
-        low, high = domain
-        x, width = trace["x"].values, high - low
-        calm &= ((x >= low - width) & (x <= high + width)).all(-1)
-    return calm
-
-
-def best_point(trace: xr.Dataset, name: str) -> np.ndarray:
-    """The point of lowest finite loss, in a space."""
-    loss = trace["loss"].values.ravel()
-    best = np.argmin(np.where(is_finite(loss), loss, np.inf))
-    return trace[name].values.reshape(loss.size, -1)[best]
 
 
 def circle(scale: float = 1.0) -> dict[str, Any]:

@@ -12,16 +12,8 @@ from matplotlib.lines import Line2D
 
 from thalweg.analysis.components import some
 from thalweg.analysis.selection import judged_paths
-from thalweg.plot.style import (
-    PALETTE,
-    SWEEP,
-    canvas,
-    few_ticks,
-    is_finite,
-    limits,
-    problem_name,
-    with_units,
-)
+from thalweg.analysis.view import PALETTE, is_finite, limits, problem_name, with_units
+from thalweg.plot.style import SWEEP, canvas, few_ticks
 
 LAST = PALETTE[2]  # unlike any color of a step
 MOST = 50  # lines in one figure

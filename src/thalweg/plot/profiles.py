@@ -11,19 +11,8 @@ from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
 from thalweg.analysis import waterfall as ranked
 from thalweg.analysis.selection import with_dims
-from thalweg.plot.style import (
-    PALETTE,
-    canvas,
-    color_scale,
-    few_decades,
-    few_ticks,
-    is_finite,
-    limits,
-    look,
-    problem_name,
-    room,
-    with_units,
-)
+from thalweg.analysis.view import PALETTE, is_finite, limits, problem_name, room, with_units
+from thalweg.plot.style import canvas, color_scale, few_decades, few_ticks, look
 
 COSTS = {"ratio": "solver", "simplex_gradients": "solver", "step": "variant"}  # dims of a share, and their partners
 MARKS = {  # of the outcomes, and whether filled

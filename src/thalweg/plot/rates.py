@@ -11,18 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from thalweg import analysis
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, judged
+from thalweg.analysis.view import CEILING, PALETTE, evenly, is_finite, log_limits, problem_name, with_units
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import (
-    CEILING,
-    PALETTE,
-    canvas,
-    evenly,
-    is_finite,
-    log_limits,
-    look,
-    problem_name,
-    with_units,
-)
+from thalweg.plot.style import canvas, look
 
 MOST = 200  # thin lines in one figure
 FASTER = 1.2  # an order from which a path is faster than any line

@@ -9,19 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from thalweg import analysis
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, judged
+from thalweg.analysis.view import evenly, is_finite, limits, log_limits, problem_name, with_units
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import (
-    canvas,
-    color_scale,
-    evenly,
-    few_ticks,
-    is_finite,
-    limits,
-    log_limits,
-    look,
-    problem_name,
-    with_units,
-)
+from thalweg.plot.style import canvas, color_scale, few_ticks, look
 
 MOST = 60  # lines in one figure
 WIDE = 100  # the ratio of sharpnesses from which the axis is logarithmic

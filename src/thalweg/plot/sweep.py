@@ -9,19 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from thalweg.analysis.selection import judged_paths
+from thalweg.analysis.view import is_finite, is_geometric, limits, problem_name, with_units
 from thalweg.numerics.reading import nearest
 from thalweg.plot.curves import is_log
-from thalweg.plot.style import (
-    canvas,
-    color_scale,
-    few_ticks,
-    is_finite,
-    is_geometric,
-    limits,
-    look,
-    problem_name,
-    with_units,
-)
+from thalweg.plot.style import canvas, color_scale, few_ticks, look
 
 ROW, ROWS = 0.04, 0.3  # of the height: for the marks of one line at the top, and at most for those of all
 USUAL = 0.9  # of the results without a start to compare with, by which the frame goes

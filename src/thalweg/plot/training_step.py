@@ -12,22 +12,12 @@ from matplotlib.lines import Line2D
 
 from thalweg.analysis.components import Components, looked_at, some
 from thalweg.analysis.selection import judged_paths
+from thalweg.analysis.view import axis_label, frame, is_finite, problem_name
 from thalweg.chain.problem import Problem
 from thalweg.chain.space import Space
 from thalweg.numerics.reading import nearest
 from thalweg.plot.paths import circle
-from thalweg.plot.style import (
-    Look,
-    axis_label,
-    canvas,
-    color_scale,
-    few_ticks,
-    frame,
-    is_finite,
-    look,
-    problem_name,
-    square,
-)
+from thalweg.plot.style import Look, canvas, color_scale, few_ticks, look, square
 
 MOST = 30  # examples in one panel
 TARGET: dict[str, Any] = {"linestyle": "none", "marker": "+", "color": "black", "markersize": 7, "markeredgewidth": 1.1}

@@ -31,6 +31,7 @@ def document() -> str:
 def plotly() -> str:
     """plotly.js as the installed wheel has it, without importing plotly."""
     found = find_spec("plotly")
-    if found is None or not found.submodule_search_locations:
-        raise ValueError("the page needs plotly, which is not installed; pip install 'thalweg[web]'.")
-    return Path(found.submodule_search_locations[0], "package_data", "plotly.min.js").read_text("utf-8")
+    source = Path(found.origin).parent / "package_data" / "plotly.min.js" if found and found.origin else None
+    if source is None or not source.is_file():
+        raise ValueError("pages need plotly, which is not installed; pip install 'thalweg[web]'.")
+    return source.read_text("utf-8")
