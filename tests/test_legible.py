@@ -197,6 +197,16 @@ def test_a_surface_has_the_colors_of_the_contours():
     assert len(np.unique(colors.round(3), axis=0)) > 50  # in light and shade
 
 
+@pytest.mark.parametrize("large", [1.0, 1e5])
+def test_light_on_a_surface_does_not_depend_on_units(large):
+    hill = tw.Problem(loss=lambda x: large * HILL.value(x), start=[0.0, 0.0], domain=(-2.0, 4.0))
+    figure = rendered(plot.landscape(hill, kind="surface"))
+    (surface,) = figure.axes[0].collections
+    colors = surface.get_facecolor()[:, :3]
+    assert 0.3 < colors.min() and np.median(colors) > 0.6 and colors.std() > 0.03  # slate, not black, not flat
+    np.testing.assert_array_equal(surface.get_edgecolor(), surface.get_facecolor())  # no seams
+
+
 @pytest.mark.parametrize("view", ["contour", "surface"])
 def test_methods_on_one_spot_are_all_seen(view):
     x = np.repeat(RNG.uniform(1, 2, (1, 1, 3, 2)), 3, axis=0)
