@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from figures import line, lines, rendered
+from figures import beside, line, lines, rendered
 from matplotlib.collections import LineCollection
+from matplotlib.legend import Legend
 from test_profiles import fitted
 
 import thalweg as tw
@@ -203,7 +204,7 @@ def test_light_on_a_surface_does_not_depend_on_units(large):
     figure = rendered(plot.landscape(hill, kind="surface"))
     (surface,) = figure.axes[0].collections
     colors = surface.get_facecolor()[:, :3]
-    assert 0.3 < colors.min() and np.median(colors) > 0.6 and colors.std() > 0.03  # slate, not black, not flat
+    assert colors.min() > 0.3 and np.median(colors) > 0.6 and colors.std() > 0.03  # slate, not black, not flat
     np.testing.assert_array_equal(surface.get_edgecolor(), surface.get_facecolor())  # no seams
 
 
@@ -235,3 +236,38 @@ def test_a_diagram_is_titled_by_the_name_that_was_given():
     rates = tw.sweep(tw.methods.gradient_descent(0.1), learning_rate=[0.1, 0.2, 0.3])
     diagram = analysis.bifurcation(tw.problems.double_well(), {"gradient descent": rates}, [0.5], steps=20, keep=5)
     assert plot.bifurcation(diagram).axes[0].get_title().endswith(", gradient descent")
+
+
+# fits
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "said"),
+    [
+        (290.536, 132.4, "290 ± 130"),
+        (290.536, 42.9, "291 ± 43"),
+        (238.94213, 2.7069, "238.9 ± 2.7"),
+        (5.50156e-4, 7.2668e-6, r"(5.502 ± 0.073) $\times10^{-4}$"),
+        (1.2e9, 3.4e7, r"(1.200 ± 0.034) $\times10^{9}$"),
+        (-3.0, 9.96, "-3 ± 10"),
+        (0.0, 0.0012, "0.0000 ± 0.0012"),
+        (-0.3, 9.0, "-0.3 ± 9.0"),
+        (-0.3, 40.0, "0 ± 40"),
+        (12345.6, 3210.0, "12300 ± 3200"),
+    ],
+)
+def test_numbers_are_rounded_to_their_errors(value, error, said):
+    assert sys.modules["thalweg.plot.fits"]._rounded(value, error) == said
+
+
+def test_legends_of_a_fit_stand_beside_what_they_say():
+    figure = rendered(tw.fit({"x": [0.0, 1, 2, 3], "y": [3.1, 2.2, 0.9, 0.1]}, "a - b*x", y="y").plot())
+    top, below = figure.axes
+    (band,) = below.patches
+    (drawn, parameters), ((said,),) = beside(top), beside(below)
+    assert drawn == ["observed", "model", "95 % confidence", "95 % prediction"]
+    assert [text[:4] for text in parameters] == ["a = ", "b = "] and said.startswith("± s = ") and band.get_height() > 0
+    legends = [one for ax in (top, below) for one in ax.get_children() if isinstance(one, Legend)]
+    boxes = [one.get_window_extent() for one in legends]
+    assert len({round(box.x0) for box in boxes}) == 1 and all(box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
