@@ -122,6 +122,27 @@ def test_a_path_in_one_component_does_not_hide_the_loss():
     assert len(star.get_xdata()) == 12 and star.get_markersize() < 11
 
 
+@pytest.mark.parametrize(
+    "draw", [plot.landscape, lambda one: plot.paths(traced(np.ones((1, 1, 2, 1)), [[[1, 1]]]), one)]
+)
+def test_a_curve_is_sampled_where_it_bends(draw):
+    """A peak of 1e-4 of the range, and a kink: both are met, and waves beside them lose nothing."""
+    spiked = tw.Problem(
+        loss=lambda x: jnp.sin(30 * x[0]) + 10 / (1 + (1e4 * (x[0] - 0.3)) ** 2) + 5 * jnp.abs(x[0] + 1 / 3),
+        start=[1.0],
+        minima=[[-1.0]],
+        domain=(-1.0, 1.0),
+    )
+    x, loss = line(rendered(draw(spiked)).axes[0], "loss").get_xydata().T
+    assert (np.diff(x) >= 0).all() and np.diff(x).max() < 2 * np.ptp(x) / 1999
+    assert loss[np.abs(x - 0.3) < 1e-3].max() > np.sin(9) + 10 + 19 / 6 - 0.3
+    assert np.abs(x + 1 / 3).min() < 1e-4
+    assert np.sum(np.abs(x) > 0.5) > 1500
+    wall = tw.Problem(loss=lambda x: jnp.log(x[0]), start=[1.0], domain=(-1.0, 1.0))
+    x, loss = line(plot.landscape(wall).axes[0], "loss").get_xydata().T
+    assert 0 < x[np.isfinite(loss)].min() < 1e-4
+
+
 def test_steps_that_would_run_together_are_one_dot():
     bowl = tw.problems.quadratic([1.0, 1.0])
     slow = np.stack([np.linspace(1, 0.2, 500), np.linspace(1, 0.8, 500)], -1)[None, None]
