@@ -155,6 +155,40 @@ def test_steps_that_would_run_together_are_one_dot():
     np.testing.assert_array_equal(dots.get_xydata(), few[0, 0])
 
 
+def test_dots_of_steps_have_gaps_between_them():
+    """A path that creeps across the borders of cells leaves no pair of dots that touch."""
+    x = np.stack([np.linspace(-1, 1, 700), 0.3 * np.sin(np.linspace(0, 9, 700))], -1)[None, None]
+    figure = rendered(plot.paths(traced(x, (x**2).sum(-1)), tw.problems.quadratic([1.0, 1.0])))
+    (dots,) = lines(figure.axes[0], "_steps")
+    places = figure.axes[0].transData.transform(dots.get_xydata())
+    gaps = np.linalg.norm(np.diff(places, axis=0), axis=1) * 72 / figure.dpi
+    assert len(places) > 20 and gaps.min() > 1.3 * dots.get_markersize()
+
+
+def test_stars_close_together_are_small():
+    many = tw.Problem(loss=lambda x: jnp.sin(x[0]), start=[1.0], minima=[[0.0], [1.0], [2.0]], domain=(-100.0, 100.0))
+    assert line(rendered(plot.landscape(many)).axes[0], "minimum").get_markersize() == 5
+    assert line(rendered(plot.landscape(many, domain=(-3.0, 3.0))).axes[0], "minimum").get_markersize() == 14
+
+
+def test_components_have_units_of_their_own():
+    fall = tw.Problem(
+        tw.Stage(lambda x: x[0] * x[1:], name="y"),
+        loss=lambda y: jnp.sum(y**2),
+        start=[2.0, 3.0],
+        domain=(-4.0, 4.0),
+        units={"x": "kg, m/s", "y": "N s"},
+    )
+    trace = tw.run(fall, tw.methods.gradient_descent(0.01), steps=2)
+    for figure in (plot.paths(trace, fall), plot.landscape(fall), plot.landscape(fall, kind="surface")):
+        ax = rendered(figure).axes[0]
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("x0 [kg]", "x1 [m/s]")
+    assert plot.curves(trace, "x", component=1).axes[0].get_ylabel() == "x1 [m/s]"
+    assert plot.curves(trace, "y").axes[0].get_ylabel() == "y0 [N s]"
+    fits = tw.solve(fall, tw.methods.Newton(), tw.starts.grid(fall.domain, 3))
+    assert rendered(plot.basins(fits)).axes[0].get_ylabel() == "x1 [m/s]"
+
+
 def test_contours_have_their_loss_written_on_them():
     bowl = tw.problems.quadratic([1.0, 5.0])
     x = RNG.uniform(-1, 1, (1, 1, 5, 2))
@@ -292,3 +326,43 @@ def test_legends_of_a_fit_stand_beside_what_they_say():
     boxes = [one.get_window_extent() for one in legends]
     assert len({round(box.x0) for box in boxes}) == 1 and all(box.x1 <= figure.bbox.x1 for box in boxes)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+# basins and crossings
+
+
+def test_stars_do_not_hide_a_thousand_basins():
+    starts = tw.starts.grid(([0.0, 0.0], [1.0, 1.0]), 32)
+    labels = xr.Dataset(
+        {
+            "label": ("start", np.arange(1024)),
+            "minimum": (("label", "x_dim"), starts),
+            "first_x": (("start", "x_dim"), starts),
+        },
+        {"x_dim": ["0", "1"]},
+        {"grid": 32},
+    )
+    figure = rendered(plot.basins(labels))
+    assert not lines(figure.axes[0], "minimum") and not figure.legends
+    few = rendered(plot.basins(labels.isel(label=slice(0, 100), start=slice(0, 100))))
+    assert len(line(few.axes[0], "minimum").get_xdata()) == 100
+
+
+def test_a_crossing_at_the_start_is_seen_whole():
+    data = {
+        "sharpness": (("variant", "start", "step"), [[[9.0, 5.0, 4.0]]]),
+        "limit": ("variant", [8.0]),
+        "crossing": (("variant", "start"), [[0]]),
+    }
+    ax = rendered(plot.stability(xr.Dataset(data, {"variant": ["GD"], "step": [0, 50, 100]}))).axes[0]
+    mark = line(ax, "_crossing")
+    left = ax.transData.transform(mark.get_xydata())[0, 0] - ax.get_window_extent().x0
+    assert left * 72 / ax.figure.dpi > mark.get_markersize() / 2
+
+
+def test_exponents_have_units():
+    rates = tw.sweep(tw.methods.gradient_descent(0.1), learning_rate=[0.1, 0.2, 0.3])
+    well = tw.problems.double_well()
+    diagram = analysis.bifurcation(well, rates, [0.5], steps=20, keep=5)
+    figure = rendered(plot.bifurcation(diagram, analysis.lyapunov(well, rates, [0.5], steps=20)))
+    assert figure.axes[1].get_ylabel() == "Lyapunov exponent [1/step]"

@@ -20,6 +20,8 @@ from thalweg.plot.style import (
     limits,
     problem_name,
     swept_hyperparameter,
+    units_of,
+    with_units,
 )
 
 WIDTH = 7.5  # of the figure in inches
@@ -111,7 +113,7 @@ def _iterates(diagram: xr.Dataset, component: str | int | None) -> tuple[str, np
             f"component is {component!r}, but x has {some(labels)}; choose one of these labels or an index."
         )
     x = diagram["x"].transpose("variant", "iterate", "x_dim")
-    return axis_label("x", labels[index], x.attrs.get("units", "")), x.values[..., index].astype(float)
+    return axis_label("x", labels[index], units_of(x.attrs, index, len(labels))), x.values[..., index].astype(float)
 
 
 def _panels(two: bool) -> tuple[Figure, list[Axes]]:
@@ -177,4 +179,4 @@ def _draw_exponents(ax: Axes, lyapunov: xr.DataArray, swept: str) -> None:
         low, high = np.quantile(everything, 0.03), max(everything.max(), 0)
         room = 0.12 * (high - low) or 1.0
         ax.set_ylim(min(low, 0) - room, high + room)
-    ax.set_ylabel("Lyapunov exponent" if lyapunov.shape[1] == 1 else "Lyapunov exponents")
+    ax.set_ylabel(with_units("Lyapunov exponent" + "s" * (lyapunov.shape[1] > 1), "1/step"))

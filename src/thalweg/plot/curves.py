@@ -24,6 +24,8 @@ from thalweg.plot.style import (
     limits,
     look,
     problem_name,
+    short,
+    units_of,
     with_units,
 )
 
@@ -141,7 +143,7 @@ def _column(trace: xr.Dataset, variable: str, component: str | int | None) -> tu
             f"component is {component!r}, but {variable} has {some(labels) or 'none, being a scalar'}; "
             + ("choose one of these labels or an index." if labels else "leave it out.")
         )
-    return values[..., index], axis_label(variable, labels[index], units)
+    return values[..., index], axis_label(variable, labels[index], units_of(column.attrs, index, len(labels)))
 
 
 def is_log(values: np.ndarray, variable: str, scale: str | None) -> bool:
@@ -208,7 +210,7 @@ def _key(several: bool, meant: bool, leaves: bool, target: float | None) -> list
     if leaves:
         entries.append(Line2D([], [], color="0.3", marker="x", linestyle="none", label="last finite"))
     if target is not None:
-        entries.append(Line2D([], [], label=f"target {target:.3g}", **_target()))
+        entries.append(Line2D([], [], label=f"target {short(target)}", **_target()))
     return entries
 
 

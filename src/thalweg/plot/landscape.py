@@ -15,7 +15,18 @@ from thalweg import analysis
 from thalweg.analysis.components import Components
 from thalweg.analysis.landscape import SIDES, find_space
 from thalweg.chain.problem import Problem
-from thalweg.plot.style import PANEL, STAR, axis_label, canvas, few_ticks, problem_name, short, stars_of, with_units
+from thalweg.plot.style import (
+    PANEL,
+    STAR,
+    axis_label,
+    canvas,
+    few_ticks,
+    problem_name,
+    short,
+    stars_of,
+    units_of,
+    with_units,
+)
 
 LEVELS = 20
 ELEVATION = 48  # degrees, from which walls hide little of a valley
@@ -90,7 +101,8 @@ def landscape(
         if stationary is not None:
             _draw_stationary(ax, stationary)
         else:
-            ax.plot(*stars(ground).T, linestyle="none", label="minimum", zorder=5, **stars_of(ground.sizes["point"]))
+            minima = stars(ground)
+            ax.plot(*minima.T, linestyle="none", label="minimum", zorder=5, **stars_of(minima[:, 0], high[0] - low[0]))
     ax.set_title("".join(problem_name(ground.attrs)), fontsize=10)
     return figure
 
@@ -117,7 +129,10 @@ def box_of(ground: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 def ground_words(ground: xr.Dataset) -> list[str]:
     """The words on the axes: one for each component, and those of the loss."""
     sides = [ground[dim].attrs for dim in drawn_dims(ground)]
-    words = [axis_label(ground.attrs["space"], side["component"], side.get("units", "")) for side in sides]
+    many = ground.sizes[f"{ground.attrs['space']}_dim"]
+    words = [
+        axis_label(ground.attrs["space"], side["component"], units_of(side, side["index"], many)) for side in sides
+    ]
     return [*words, with_units("loss", ground["loss"].attrs.get("units", ""))]
 
 

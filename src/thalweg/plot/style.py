@@ -124,6 +124,13 @@ def axis_label(space: str, component: str, units: str) -> str:
     return with_units(component, units)
 
 
+def units_of(attributes: Mapping[Any, Any], index: int, many: int) -> str:
+    """The units of one component of a space of so many: those of all, or one each, with commas between."""
+    units = str(attributes.get("units", ""))
+    each = units.split(",")
+    return each[index].strip() if len(each) == many else units
+
+
 def with_units(name: str, units: str) -> str:
     return f"{name} [{units}]" if units else name
 
@@ -140,9 +147,10 @@ def problem_name(attributes: Mapping[Any, Any]) -> list[str]:
     return [] if name == "problem" else [name]
 
 
-def stars_of(many: int) -> dict[str, Any]:
-    """Stars for so many points, smaller where there are many."""
-    return STAR | {"markersize": float(np.clip(14 * (6 / max(many, 1)) ** 0.5, 6, 14))}
+def stars_of(places: np.ndarray, width: float) -> dict[str, Any]:
+    """Stars at these places along an axis, smaller where there are many or they are close together."""
+    gap = np.median(np.diff(np.sort(places))) / width * 64 * PANEL if len(places) > 1 else np.inf  # in points
+    return STAR | {"markersize": float(np.clip(min(14 * (6 / max(len(places), 1)) ** 0.5, gap), 5, 14))}
 
 
 def square(ax: Axes) -> None:

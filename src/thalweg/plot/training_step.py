@@ -27,6 +27,7 @@ from thalweg.plot.style import (
     look,
     problem_name,
     square,
+    units_of,
 )
 
 MOST = 30  # examples in one panel
@@ -93,10 +94,10 @@ def training_step(
     axes[0].set_title(f"x, {problem.dimension} parameters", fontsize=10)
     for ax, space, points in zip(axes[1:], spaces, moves, strict=True):
         pair = looked_at(space.labels, (components or {}).get(space.name, (0, 1)), space.name)
-        goals = None
+        goals, units = None, {"units": problem.units.get(space.name, "")}
         if targets and space.name in targets:
             goals = _targets(targets[space.name], space, batch)[shown][:, pair]
-        words = [axis_label(space.name, space.labels[i], problem.units.get(space.name, "")) for i in pair]
+        words = [axis_label(space.name, space.labels[i], units_of(units, i, space.size)) for i in pair]
         points = points[:, :, shown][..., pair]
         if len(pair) == 1:
             numbers = shown + _dodge(len(points), batch / len(shown))[:, None, None]
