@@ -365,4 +365,6 @@ def test_exponents_have_units():
     well = tw.problems.double_well()
     diagram = analysis.bifurcation(well, rates, [0.5], steps=20, keep=5)
     figure = rendered(plot.bifurcation(diagram, analysis.lyapunov(well, rates, [0.5], steps=20)))
-    assert figure.axes[1].get_ylabel() == "Lyapunov exponent [1/step]"
+    label, panel = figure.axes[1].yaxis.label, figure.axes[1].get_window_extent()
+    assert label.get_text().split() == ["Lyapunov", "exponent", "[1/step]"]
+    assert label.get_window_extent().height < panel.height  # and does not reach into the panel above

@@ -21,7 +21,6 @@ from thalweg.plot.style import (
     problem_name,
     swept_hyperparameter,
     units_of,
-    with_units,
 )
 
 WIDTH = 7.5  # of the figure in inches
@@ -179,4 +178,4 @@ def _draw_exponents(ax: Axes, lyapunov: xr.DataArray, swept: str) -> None:
         low, high = np.quantile(everything, 0.03), max(everything.max(), 0)
         room = 0.12 * (high - low) or 1.0
         ax.set_ylim(min(low, 0) - room, high + room)
-    ax.set_ylabel(with_units("Lyapunov exponent" + "s" * (lyapunov.shape[1] > 1), "1/step"))
+    ax.set_ylabel(f"Lyapunov exponent{'s' * (lyapunov.shape[1] > 1)}\n[1/step]")  # in one line longer than its panel
