@@ -2,6 +2,8 @@
 
 import io
 
+from matplotlib.legend import Legend
+
 
 def rendered(figure):
     """The figure, after a full draw: layout, ticks and fonts must not warn either."""
@@ -16,3 +18,10 @@ def lines(ax, label):
 def line(ax, label):
     (only,) = lines(ax, label)
     return only
+
+
+def beside(ax):
+    """The words of each legend of a panel, from the top down."""
+    legends = [child for child in ax.get_children() if isinstance(child, Legend)]
+    legends.sort(key=lambda legend: -legend.get_window_extent().y1)
+    return [[text.get_text() for text in legend.get_texts()] for legend in legends]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.optimize
-from figures import rendered
+from figures import beside, rendered
 from numpy.testing import assert_allclose, assert_array_equal
 
 import thalweg as tw
@@ -120,8 +120,7 @@ def test_the_figure_has_a_curve_for_each_group(shared):
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
     assert {"treated", "untreated", "observed"} <= lines.keys()
     assert lines["treated"].get_color() != lines["untreated"].get_color()
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend[:4] == ["observed", "untreated", "treated", "95 % confidence"]
+    assert beside(figure.axes[0])[0][:4] == ["observed", "untreated", "treated", "95 % confidence"]
 
 
 def test_a_report_has_the_group_of_each_observation(shared):

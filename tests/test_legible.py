@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from figures import line, lines, rendered
+from figures import beside, line, lines, rendered
 from matplotlib.collections import LineCollection
+from matplotlib.legend import Legend
 from test_profiles import fitted
 
 import thalweg as tw
@@ -122,6 +123,27 @@ def test_a_path_in_one_component_does_not_hide_the_loss():
     assert len(star.get_xdata()) == 12 and star.get_markersize() < 11
 
 
+@pytest.mark.parametrize(
+    "draw", [plot.landscape, lambda one: plot.paths(traced(np.ones((1, 1, 2, 1)), [[[1, 1]]]), one)]
+)
+def test_a_curve_is_sampled_where_it_bends(draw):
+    """A peak of 1e-4 of the range, and a kink: both are met, and waves beside them lose nothing."""
+    spiked = tw.Problem(
+        loss=lambda x: jnp.sin(30 * x[0]) + 10 / (1 + (1e4 * (x[0] - 0.3)) ** 2) + 5 * jnp.abs(x[0] + 1 / 3),
+        start=[1.0],
+        minima=[[-1.0]],
+        domain=(-1.0, 1.0),
+    )
+    x, loss = line(rendered(draw(spiked)).axes[0], "loss").get_xydata().T
+    assert (np.diff(x) >= 0).all() and np.diff(x).max() < 2 * np.ptp(x) / 1999
+    assert loss[np.abs(x - 0.3) < 1e-3].max() > np.sin(9) + 10 + 19 / 6 - 0.3
+    assert np.abs(x + 1 / 3).min() < 1e-4
+    assert np.sum(np.abs(x) > 0.5) > 1500
+    wall = tw.Problem(loss=lambda x: jnp.log(x[0]), start=[1.0], domain=(-1.0, 1.0))
+    x, loss = line(plot.landscape(wall).axes[0], "loss").get_xydata().T
+    assert 0 < x[np.isfinite(loss)].min() < 1e-4
+
+
 def test_steps_that_would_run_together_are_one_dot():
     bowl = tw.problems.quadratic([1.0, 1.0])
     slow = np.stack([np.linspace(1, 0.2, 500), np.linspace(1, 0.8, 500)], -1)[None, None]
@@ -132,6 +154,40 @@ def test_steps_that_would_run_together_are_one_dot():
     few = slow[:, :, :30]
     (dots,) = lines(rendered(plot.paths(traced(few, (few**2).sum(-1)), bowl)).axes[0], "_steps")
     np.testing.assert_array_equal(dots.get_xydata(), few[0, 0])
+
+
+def test_dots_of_steps_have_gaps_between_them():
+    """A path that creeps across the borders of cells leaves no pair of dots that touch."""
+    x = np.stack([np.linspace(-1, 1, 700), 0.3 * np.sin(np.linspace(0, 9, 700))], -1)[None, None]
+    figure = rendered(plot.paths(traced(x, (x**2).sum(-1)), tw.problems.quadratic([1.0, 1.0])))
+    (dots,) = lines(figure.axes[0], "_steps")
+    places = figure.axes[0].transData.transform(dots.get_xydata())
+    gaps = np.linalg.norm(np.diff(places, axis=0), axis=1) * 72 / figure.dpi
+    assert len(places) > 20 and gaps.min() > 1.3 * dots.get_markersize()
+
+
+def test_stars_close_together_are_small():
+    many = tw.Problem(loss=lambda x: jnp.sin(x[0]), start=[1.0], minima=[[0.0], [1.0], [2.0]], domain=(-100.0, 100.0))
+    assert line(rendered(plot.landscape(many)).axes[0], "minimum").get_markersize() == 5
+    assert line(rendered(plot.landscape(many, domain=(-3.0, 3.0))).axes[0], "minimum").get_markersize() == 14
+
+
+def test_components_have_units_of_their_own():
+    fall = tw.Problem(
+        tw.Stage(lambda x: x[0] * x[1:], name="y"),
+        loss=lambda y: jnp.sum(y**2),
+        start=[2.0, 3.0],
+        domain=(-4.0, 4.0),
+        units={"x": "kg, m/s", "y": "N s"},
+    )
+    trace = tw.run(fall, tw.methods.gradient_descent(0.01), steps=2)
+    for figure in (plot.paths(trace, fall), plot.landscape(fall), plot.landscape(fall, kind="surface")):
+        ax = rendered(figure).axes[0]
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("x0 [kg]", "x1 [m/s]")
+    assert plot.curves(trace, "x", component=1).axes[0].get_ylabel() == "x1 [m/s]"
+    assert plot.curves(trace, "y").axes[0].get_ylabel() == "y0 [N s]"
+    fits = tw.solve(fall, tw.methods.Newton(), tw.starts.grid(fall.domain, 3))
+    assert rendered(plot.basins(fits)).axes[0].get_ylabel() == "x1 [m/s]"
 
 
 def test_contours_have_their_loss_written_on_them():
@@ -198,6 +254,16 @@ def test_a_surface_has_the_colors_of_the_contours():
     assert len(np.unique(colors.round(3), axis=0)) > 50  # in light and shade
 
 
+@pytest.mark.parametrize("large", [1.0, 1e5])
+def test_light_on_a_surface_does_not_depend_on_units(large):
+    hill = tw.Problem(loss=lambda x: large * HILL.value(x), start=[0.0, 0.0], domain=(-2.0, 4.0))
+    figure = rendered(plot.landscape(hill, kind="surface"))
+    (surface,) = figure.axes[0].collections
+    colors = surface.get_facecolor()[:, :3]
+    assert colors.min() > 0.3 and np.median(colors) > 0.6 and colors.std() > 0.03  # slate, not black, not flat
+    np.testing.assert_array_equal(surface.get_edgecolor(), surface.get_facecolor())  # no seams
+
+
 @pytest.mark.parametrize("view", ["contour", "surface"])
 def test_methods_on_one_spot_are_all_seen(view):
     x = np.repeat(RNG.uniform(1, 2, (1, 1, 3, 2)), 3, axis=0)
@@ -226,3 +292,80 @@ def test_a_diagram_is_titled_by_the_name_that_was_given():
     rates = tw.sweep(tw.methods.gradient_descent(0.1), learning_rate=[0.1, 0.2, 0.3])
     diagram = analysis.bifurcation(tw.problems.double_well(), {"gradient descent": rates}, [0.5], steps=20, keep=5)
     assert plot.bifurcation(diagram).axes[0].get_title().endswith(", gradient descent")
+
+
+# fits
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "said"),
+    [
+        (290.536, 132.4, "290 ± 130"),
+        (290.536, 42.9, "291 ± 43"),
+        (238.94213, 2.7069, "238.9 ± 2.7"),
+        (5.50156e-4, 7.2668e-6, r"(5.502 ± 0.073) $\times10^{-4}$"),
+        (1.2e9, 3.4e7, r"(1.200 ± 0.034) $\times10^{9}$"),
+        (-3.0, 9.96, "-3 ± 10"),
+        (0.0, 0.0012, "0.0000 ± 0.0012"),
+        (-0.3, 9.0, "-0.3 ± 9.0"),
+        (-0.3, 40.0, "0 ± 40"),
+        (12345.6, 3210.0, "12300 ± 3200"),
+    ],
+)
+def test_numbers_are_rounded_to_their_errors(value, error, said):
+    assert sys.modules["thalweg.plot.fits"]._rounded(value, error) == said
+
+
+def test_legends_of_a_fit_stand_beside_what_they_say():
+    figure = rendered(tw.fit({"x": [0.0, 1, 2, 3], "y": [3.1, 2.2, 0.9, 0.1]}, "a - b*x", y="y").plot())
+    top, below = figure.axes
+    (band,) = below.patches
+    (drawn, parameters), ((said,),) = beside(top), beside(below)
+    assert drawn == ["observed", "model", "95 % confidence", "95 % prediction"]
+    assert [text[:4] for text in parameters] == ["a = ", "b = "] and said.startswith("± s = ") and band.get_height() > 0
+    legends = [one for ax in (top, below) for one in ax.get_children() if isinstance(one, Legend)]
+    boxes = [one.get_window_extent() for one in legends]
+    assert len({round(box.x0) for box in boxes}) == 1 and all(box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+# basins and crossings
+
+
+def test_stars_do_not_hide_a_thousand_basins():
+    starts = tw.starts.grid(([0.0, 0.0], [1.0, 1.0]), 32)
+    labels = xr.Dataset(
+        {
+            "label": ("start", np.arange(1024)),
+            "minimum": (("label", "x_dim"), starts),
+            "first_x": (("start", "x_dim"), starts),
+        },
+        {"x_dim": ["0", "1"]},
+        {"grid": 32},
+    )
+    figure = rendered(plot.basins(labels))
+    assert not lines(figure.axes[0], "minimum") and not figure.legends
+    few = rendered(plot.basins(labels.isel(label=slice(0, 100), start=slice(0, 100))))
+    assert len(line(few.axes[0], "minimum").get_xdata()) == 100
+
+
+def test_a_crossing_at_the_start_is_seen_whole():
+    data = {
+        "sharpness": (("variant", "start", "step"), [[[9.0, 5.0, 4.0]]]),
+        "limit": ("variant", [8.0]),
+        "crossing": (("variant", "start"), [[0]]),
+    }
+    ax = rendered(plot.stability(xr.Dataset(data, {"variant": ["GD"], "step": [0, 50, 100]}))).axes[0]
+    mark = line(ax, "_crossing")
+    left = ax.transData.transform(mark.get_xydata())[0, 0] - ax.get_window_extent().x0
+    assert left * 72 / ax.figure.dpi > mark.get_markersize() / 2
+
+
+def test_exponents_have_units():
+    rates = tw.sweep(tw.methods.gradient_descent(0.1), learning_rate=[0.1, 0.2, 0.3])
+    well = tw.problems.double_well()
+    diagram = analysis.bifurcation(well, rates, [0.5], steps=20, keep=5)
+    figure = rendered(plot.bifurcation(diagram, analysis.lyapunov(well, rates, [0.5], steps=20)))
+    label, panel = figure.axes[1].yaxis.label, figure.axes[1].get_window_extent()
+    assert label.get_text().split() == ["Lyapunov", "exponent", "[1/step]"]
+    assert label.get_window_extent().height < panel.height  # and does not reach into the panel above

@@ -10,12 +10,14 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 import thalweg as tw
 from thalweg import methods, plot
 from thalweg.plot.movie import settle
+from thalweg.plot.style import PALETTE
 
 SIZE = re.compile(r"(\d+)x(\d+)")
 
@@ -210,24 +212,39 @@ def test_a_saved_frame_is_the_figure(bowl, trace, tmp_path):
     movie = plot.animate(trace, bowl)
     page = movie.save(tmp_path / "paths.html").path.read_text()
     embedded = re.findall(r'frames\[\d+\] = "data:image/png;base64,([^"]*)"', page)
+    (ground,) = re.findall(r"background: url\(data:image/png;base64,([^)]*)\)", page)
+    ground = Image.open(io.BytesIO(base64.b64decode(ground))).convert("RGBA")
     for frame in (0, 13):
         movie.update(frame)
         whole = io.BytesIO()
         movie.figure.savefig(whole, format="png", dpi=100)
-        pixels = [
-            np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), float)
-            for data in (whole.getvalue(), base64.b64decode(embedded[frame].replace("\\", "")))
-        ]
+        above = Image.open(io.BytesIO(base64.b64decode(embedded[frame]))).convert("RGBA")
+        shown = Image.alpha_composite(ground, above), Image.open(whole)
+        pixels = [np.asarray(picture.convert("RGB"), float) for picture in shown]
         assert np.mean(np.abs(pixels[0] - pixels[1]) > 8) < 0.002  # what lies above a path is below it in the movie
 
 
 def test_html_is_a_page_of_its_own_with_a_slider_over_every_frame(bowl, trace, tmp_path):
     saved = plot.animate(trace, bowl).save(tmp_path / "paths.html", fps=20)
     page = saved.path.read_text(encoding="utf-8")
-    assert saved.writer == "html" and page.count("data:image/png;base64,") == 22
+    assert saved.writer == "html" and page.count('] = "data:image/png;base64,') == 22
     assert re.search(r'<input[^>]*type="range"', page) and 'title="Play"' in page and page.startswith("<!DOCTYPE html>")
     assert "://" not in page and "fa-" not in page and "<title>paths</title>" in page
     assert re.search(r"slider_id, 50,", page)
+
+
+def test_movies_are_small(tmp_path):
+    """What does not move is in a file once: of 61 frames of a surface and contours, each was 280 kB in a page."""
+    problem = tw.problems.rosenbrock()
+    trace = tw.run(problem, {"GD": methods.gradient_descent(1e-3), "adam": methods.adam(0.05)}, steps=60)
+    movie = plot.animate(trace, problem, ("surface", "contour"))
+    for ending in ("html", "gif"):
+        assert movie.save(tmp_path / f"movie.{ending}").path.stat().st_size < 1e6
+    with Image.open(tmp_path / "movie.gif") as gif:
+        gif.seek(60)
+        pixels = np.asarray(gif.convert("RGB")).reshape(-1, 3).astype(int)
+    for color in (*PALETTE[:2], "white"):  # those of methods are not lost among slates
+        assert np.abs(pixels - 255 * np.array(to_rgb(color))).max(axis=1).min() <= 8
 
 
 def test_the_suffix_is_chosen_where_there_is_none(bowl, trace, tmp_path):

@@ -72,8 +72,9 @@ def test_the_paths_grow_while_they_play(opened):
 
     def inked():
         return page.evaluate(
-            f"(() => {{ const c = {PAGE}.shown.panes[0].canvas; const d = c.getContext('2d').getImageData(0, 0, c.width,"
-            " c.height).data; let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; })()"
+            f"(() => {{ const c = {PAGE}.shown.panes[0].canvas;"
+            " const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            " let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; })()"
         )
 
     first = inked()

@@ -8,7 +8,7 @@ import pytest
 import scipy.optimize
 import scipy.stats
 import xarray as xr
-from figures import rendered
+from figures import beside, rendered
 from numpy.testing import assert_allclose, assert_array_equal
 
 import thalweg as tw
@@ -209,13 +209,14 @@ def test_the_figure_has_both_bands(cars):
         corners = bands[f"95 % {name}"]
         assert_allclose(corners[:, 1].min(), found[f"{name}_low"].min(), rtol=1e-9)
         assert_allclose(corners[:, 1].max(), found[f"{name}_high"].max(), rtol=1e-9)
-    texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert texts[:5] == ["observed", "model", "95 % confidence", "95 % prediction", "± s = 15.4"]
+    top, below = figure.axes
+    assert beside(top)[0] == ["observed", "model", "95 % confidence", "95 % prediction"]
+    assert beside(below) == [["± s = 15.4"]]
 
 
 def test_a_weighted_fit_has_no_prediction_band_between_its_data(weighted):
     figure = rendered(plot.fit(*weighted[False]))
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    labels = beside(figure.axes[0])[0]
     assert "95 % confidence" in labels and "95 % prediction" not in labels
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import scipy.optimize
 import xarray as xr
-from figures import rendered
+from figures import beside, rendered
 from nist_layout import NAMES
 
 import thalweg as tw
@@ -550,10 +550,6 @@ def line(ax, label):
     return np.asarray(only.get_data())
 
 
-def legend(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
 def test_figure_of_one_predictor():
     problem, x, covariance = decay()
     model = problem.stages[0].forward
@@ -572,8 +568,9 @@ def test_figure_of_one_predictor():
     assert top.get_title() == "regression\na*exp(-k*t)+c\nv0, start 1"
     assert top.get_xlim() == below.get_xlim() and top.get_xlim()[0] < t.min() and top.get_xlim()[1] > t.max()
     bands = ["95 % confidence", "95 % prediction"]
-    assert legend(figure)[:5] == ["observed", "model", *bands, f"± s = {s:.3g}"]
-    for text, name, value, error in zip(legend(figure)[5:], "ack", x, np.sqrt(np.diag(covariance)), strict=True):
+    drawn, parameters = beside(top)
+    assert drawn == ["observed", "model", *bands] and beside(below) == [[f"± s = {s:.3g}"]]
+    for text, name, value, error in zip(parameters, "ack", x, np.sqrt(np.diag(covariance)), strict=True):
         (shown, told), (name_shown, _) = text.split(" = ")[1].split(" ± "), text.split(" = ")
         assert name_shown == name and float(told) == pytest.approx(error, rel=0.05)
         assert abs(float(shown) - value) < 0.1 * error
@@ -603,7 +600,9 @@ def test_figure_of_any_sum_of_squares():
     np.testing.assert_array_equal(line(figure.axes[0], "observed"), [[1, 2, 4], [1, 2, 3]])
     np.testing.assert_array_equal(line(figure.axes[1], "residual"), [[1, 2, 4], [0, 0, -1]])
     assert figure.axes[1].get_xlabel() == "predicted field [T]"
-    assert [text.split(" = ")[0] for text in legend(figure)[3:]] == ["x0", "x1"]
+    drawn, parameters = beside(figure.axes[0])
+    assert drawn == ["observed", "observed = predicted"]
+    assert [text.split(" = ")[0] for text in parameters] == ["x0", "x1"]
 
 
 def test_figure_of_a_fit_that_went_wrong():
@@ -623,8 +622,9 @@ def test_figure_of_many_parameters_and_observations():
     model = "+".join(f"b{k + 1}*sin({k + 1}*x)" for k in range(15))
     problem = problems.regression(columns, model, "y")
     figure = rendered(plot.fit(fitted(problem, np.ones((1, 1, 15))), problem))
-    assert len(legend(figure)) == 3 + 12 + 1
-    assert legend(figure)[-1] == "and 3 more" and legend(figure)[4].startswith("b2 = ")
+    drawn, parameters = beside(figure.axes[0])
+    assert len(drawn) == 2 and len(parameters) == 12 + 1
+    assert parameters[-1] == "and 3 more" and parameters[1].startswith("b2 = ")
     assert len(figure.axes[0].get_title().splitlines()[1]) == 60
 
 

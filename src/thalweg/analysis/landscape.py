@@ -15,7 +15,8 @@ from thalweg.chain.space import Space
 from thalweg.numerics.reading import whole
 
 RESOLUTION = 200  # points along each side of the grid
-LINE = 4000  # points along a line
+LINE = 4000  # points along a line, half of them even
+FINEST = 64  # points at most between two of the even ones
 CHUNK = 4000  # points evaluated at once, so that a wide y does not fill the memory
 HUGE = 1e100  # beyond this a number is as good as infinite
 SIDES = ("first", "second")
@@ -50,7 +51,8 @@ def landscape(
         components: for a space of more than two components, the pair to vary, by label or index.
         at: a point of the space, whose other components stay as they are; by default the first known minimum, or the
             start where no minimum is known.
-        points: along each side, 2 or more; by default 200, and 4000 of a space of one component.
+        points: along each side, 2 or more; by default 200, and of a space of one component 4000, half of them even and
+            the others where the loss bends.
     Returns:
         A Dataset with the dims ``first`` and, of two components, ``second``, along which lie the values of the
         components (attributes ``component``, the label, ``index`` and ``units``):
@@ -68,7 +70,8 @@ def landscape(
     place = find_space(problem, space)
     picked = looked_at(place.labels, components, space)
     low, high = _box(problem, place, domain, picked)
-    many = whole((RESOLUTION, LINE)[len(picked) == 1] if points is None else points, "points", 2)
+    bends = points is None and len(picked) == 1
+    many = whole((RESOLUTION, LINE // 2)[bends] if points is None else points, "points", 2)
     minima = images(problem, space)
     if at is not None:
         center = place.ravel_point(at, "at", infinite=True)
@@ -77,11 +80,14 @@ def landscape(
     else:
         center = np.asarray(_path(problem, jnp.asarray(problem.start))[space])
     sides = [np.linspace(a, b, many) for a, b in zip(low, high, strict=True)]
-    mesh = np.meshgrid(*sides, indexing="ij")
-    grid = jnp.asarray(np.stack([side.ravel() for side in mesh], axis=1))
-    values = np.asarray(_losses(problem, space, jnp.asarray(center, grid.dtype), jnp.asarray(picked), grid))
+    values = _on_grid(problem, space, center, picked, sides)
+    if bends:
+        between = _where_it_bends(sides[0], values, LINE - many)
+        values = np.append(values, _on_grid(problem, space, center, picked, [between]))
+        order = np.argsort(both := np.append(sides[0], between), kind="stable")
+        sides, values = [both[order]], values[order]
     dims, units = SIDES[: len(picked)], problem.units.get(space, "")
-    loss = np.where(np.abs(values.astype(float)) < HUGE, values, np.nan).reshape(mesh[0].shape)
+    loss = np.where(np.abs(values.astype(float)) < HUGE, values, np.nan)
     loss_units = {"units": problem.units.get("loss", "")}
     coordinates: dict[str, Any] = {
         dim: (dim, side, {"component": place.labels[i], "index": i, "units": units})
@@ -143,6 +149,30 @@ def _box(problem: Problem, place: Space, domain: Any, picked: list[int]) -> tupl
             "give domain=(low, high)."
         )
     return low, high
+
+
+def _on_grid(
+    problem: Problem, space: str, center: np.ndarray, picked: list[int], sides: list[np.ndarray]
+) -> np.ndarray:
+    mesh = np.meshgrid(*sides, indexing="ij")
+    grid = jnp.asarray(np.stack([side.ravel() for side in mesh], axis=1))
+    values = _losses(problem, space, jnp.asarray(center, grid.dtype), jnp.asarray(picked), grid)
+    return np.asarray(values).reshape(mesh[0].shape)
+
+
+def _where_it_bends(side: np.ndarray, values: np.ndarray, many: int) -> np.ndarray:
+    """So many points between those of ``side``, as dense as chords over these need to be equally good: by the square
+    root of the second difference. Where numbers begin or end to be finite the loss bends as anywhere."""
+    values = values.astype(float)
+    finite = np.abs(values) < HUGE
+    bend = np.sqrt(np.abs(np.diff(np.where(finite, values, np.nan), 2)))
+    ends = np.any([finite[:-2], finite[1:-1], finite[2:]], axis=0) & np.isnan(bend)
+    bend = np.nan_to_num(bend, nan=0.0)
+    bend = np.pad(np.where(ends, bend.max(), bend), 1)
+    weights = np.maximum(bend[1:], bend[:-1])
+    weights = np.minimum(weights, FINEST / many * weights.sum()) + (weights.mean() or 1.0) / 10
+    reached = np.append(0, np.cumsum(weights))
+    return np.interp((np.arange(many) + 0.5) / many * reached[-1], reached, side)
 
 
 # Compiled once for a problem, and not for each figure of it.

@@ -38,6 +38,13 @@ def axis_label(space: str, component: str, units: str) -> str:
     return with_units(component, units)
 
 
+def units_of(attributes: Mapping[Any, Any], index: int, many: int) -> str:
+    """The units of one component of a space of so many: those of all, or one each, with commas between."""
+    units = str(attributes.get("units", ""))
+    each = units.split(",")
+    return each[index].strip() if len(each) == many else units
+
+
 def with_units(name: str, units: str) -> str:
     return f"{name} [{units}]" if units else name
 

@@ -51,7 +51,8 @@ class Problem:
             ``solve``, is over all data. The loss should be a mean over examples, so that a batch has the same scale.
         derivatives: ``AutoDiff()`` or ``FiniteDifference(...)``; every method takes its derivatives from here.
         name: for tables and figures.
-        units: names of the units of spaces, such as ``{"x": "m", "loss": "J"}``; recorded in the trace.
+        units: names of the units of spaces, such as ``{"x": "m", "loss": "J"}``, or one for each component with commas
+            between, ``{"x": "kg, m/s"}``; recorded in the trace.
     Raises:
         ValueError: before anything is compiled, where start is not finite, where a stage cannot take what the one
             before it gives, where an inverse does not return the shape of its stage's input, where the loss is not a

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from thalweg import analysis
 from thalweg.analysis.components import some
 from thalweg.analysis.selection import with_dims
-from thalweg.analysis.view import MARGIN, PALETTE, axis_label, frame, problem_name, short
+from thalweg.analysis.view import MARGIN, PALETTE, axis_label, frame, problem_name, short, units_of
 from thalweg.plot.style import PANEL, STAR, SWEEP, canvas, cell_edges, few_ticks, square
 
 AREAS = tuple(color for color in PALETTE if color != "#000000")  # black would hide the edge of a star
@@ -22,6 +22,7 @@ NONE = "#bdbdbd"  # a start that reached no minimum
 CROSS = STAR | {"marker": "X", "markersize": 9, "color": "white"}
 MARKS = {"minimum": STAR, "saddle": CROSS, "maximum": CROSS | {"marker": "v"}, "saddle_or_maximum": CROSS}
 CROWDED = 0.57  # of the size of marks, where they are many
+MARKED = 200  # ends beyond which their marks would hide the basins
 MOST = 6  # panels in a row
 SHARES = 4  # of the largest basins in a title
 CROWD = 2000  # starts from which dots get small
@@ -41,9 +42,9 @@ def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
 
     Where the starts are the grid of ``starts.grid(domain, n)`` each is a cell of an image, else a dot. Variants are
     panels side by side; with one component they are rows of one figure. Ends that are known to be saddle points are
-    crosses, maxima triangles. Up to nine ends are in the legend, in the order of their labels, each with its share of
-    the starts of every variant that is drawn; more are colored along their label, and titles have the largest shares.
-    Titles have the entropies where these are known.
+    crosses, maxima triangles; where there are more than 200 ends, none is marked. Up to nine are in the legend, in the
+    order of their labels, each with its share of the starts of every variant that is drawn; more are colored along
+    their label, and titles have the largest shares. Titles have the entropies where these are known.
 
     Args:
         labels: what ``analysis.basins`` returned, or the fits or the trace that it judges.
@@ -59,8 +60,9 @@ def basins(labels: xr.Dataset, variant: str | None = None) -> Figure:
     chosen = _chosen(labels, variant)
     ends, first_x = _ends(labels), labels["first_x"].values.astype(float)
     few = len(ends.x) <= len(AREAS)
-    shown, units = np.stack([one["label"].values for one in chosen]), labels["first_x"].attrs.get("units", "")
-    words = [axis_label("x", str(name), units) for name in labels["x_dim"].values]
+    shown, attributes = np.stack([one["label"].values for one in chosen]), labels["first_x"].attrs
+    names = labels["x_dim"].values
+    words = [axis_label("x", str(name), units_of(attributes, i, len(names))) for i, name in enumerate(names)]
     flat, many = first_x.shape[1] == 1, len(chosen)
     entries = _key(ends, chosen, bool((shown < 0).any()))
     room = 0.0 if few else 0.9 / many
@@ -192,7 +194,7 @@ def _draw_marks(ax: Axes, ends: Ends) -> None:
 
 def _marks(ends: Ends) -> dict[str, dict[str, Any]]:
     """How each kind that there is is drawn."""
-    return {kind: mark for kind, mark in MARKS.items() if kind in ends.kinds}
+    return {kind: mark for kind, mark in MARKS.items() if kind in ends.kinds and len(ends.x) <= MARKED}
 
 
 def _named(kind: str) -> str:

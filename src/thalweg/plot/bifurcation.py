@@ -17,6 +17,7 @@ from thalweg.analysis.view import (
     limits,
     problem_name,
     swept_hyperparameter,
+    units_of,
 )
 from thalweg.plot.style import PANEL, Drawing, few_ticks
 
@@ -109,7 +110,7 @@ def _iterates(diagram: xr.Dataset, component: str | int | None) -> tuple[str, np
             f"component is {component!r}, but x has {some(labels)}; choose one of these labels or an index."
         )
     x = diagram["x"].transpose("variant", "iterate", "x_dim")
-    return axis_label("x", labels[index], x.attrs.get("units", "")), x.values[..., index].astype(float)
+    return axis_label("x", labels[index], units_of(x.attrs, index, len(labels))), x.values[..., index].astype(float)
 
 
 def _panels(two: bool) -> tuple[Figure, list[Axes]]:
@@ -175,4 +176,4 @@ def _draw_exponents(ax: Axes, lyapunov: xr.DataArray, swept: str) -> None:
         low, high = np.quantile(everything, 0.03), max(everything.max(), 0)
         room = 0.12 * (high - low) or 1.0
         ax.set_ylim(min(low, 0) - room, high + room)
-    ax.set_ylabel("Lyapunov exponent" if lyapunov.shape[1] == 1 else "Lyapunov exponents")
+    ax.set_ylabel(f"Lyapunov exponent{'s' * (lyapunov.shape[1] > 1)}\n[1/step]")  # in one line longer than its panel

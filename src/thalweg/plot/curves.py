@@ -12,7 +12,18 @@ from matplotlib.ticker import MaxNLocator
 
 from thalweg.analysis.components import index_of, some
 from thalweg.analysis.selection import judged_paths
-from thalweg.analysis.view import PALETTE, axis_label, evenly, is_finite, is_wide, limits, problem_name, with_units
+from thalweg.analysis.view import (
+    PALETTE,
+    axis_label,
+    evenly,
+    is_finite,
+    is_wide,
+    limits,
+    problem_name,
+    short,
+    units_of,
+    with_units,
+)
 from thalweg.plot.style import canvas, color_scale, few_decades, few_ticks, look
 
 MOST = 200  # thin lines in one figure
@@ -129,7 +140,7 @@ def _column(trace: xr.Dataset, variable: str, component: str | int | None) -> tu
             f"component is {component!r}, but {variable} has {some(labels) or 'none, being a scalar'}; "
             + ("choose one of these labels or an index." if labels else "leave it out.")
         )
-    return values[..., index], axis_label(variable, labels[index], units)
+    return values[..., index], axis_label(variable, labels[index], units_of(column.attrs, index, len(labels)))
 
 
 def is_log(values: np.ndarray, variable: str, scale: str | None) -> bool:
@@ -195,7 +206,7 @@ def _key(several: bool, meant: bool, leaves: bool, target: float | None) -> list
     if leaves:
         entries.append(Line2D([], [], color="0.3", marker="x", linestyle="none", label="last finite"))
     if target is not None:
-        entries.append(Line2D([], [], label=f"target {target:.3g}", **_target()))
+        entries.append(Line2D([], [], label=f"target {short(target)}", **_target()))
     return entries
 
 

@@ -1,16 +1,18 @@
 """The best fit over its data, and what it leaves."""
 
 import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from thalweg.analysis import fitted
-from thalweg.analysis.view import PALETTE, axis_label, is_finite, limits, log_limits, problem_name
+from thalweg.analysis.view import PALETTE, axis_label, is_finite, limits, log_limits, problem_name, short
 from thalweg.chain.problem import Problem
 from thalweg.plot.style import PANEL, Drawing, few_ticks
 
@@ -19,6 +21,9 @@ CROWD = 300  # observations from which markers get small
 MOST = 12  # parameters in the legend
 LOG = ("", "x", "y", "xy")
 MOST_GROUPS = 12  # curves in the legend
+BESIDE = 1.02  # widths of a panel, where its legend begins
+ROWS = 19  # in legends beside a panel, beyond which parameters have two columns
+HEADING = "parameters ± standard errors"
 LONGEST = 60  # characters of a formula in the title
 
 
@@ -76,12 +81,28 @@ def fit(fits: xr.Dataset, problem: Problem | None = None, log: str = "") -> Figu
     below.yaxis.set_major_locator(MaxNLocator(4))
     tops[0].set_title("\n".join([*_title(best), *_left_out(log, across, observed)]), fontsize=10)
     figure.align_ylabels([*tops, below])
-    bands = [s for s in tops[0].collections if str(s.get_label()).endswith(("confidence", "prediction"))]
-    lines = [line for line in tops[0].get_lines()[::-1] if not str(line.get_label()).startswith("_")]
-    handles = [*lines[: MOST_GROUPS + 1], *bands, *below.patches]
-    entries = [Line2D([], [], linestyle="none", label=text) for text in _parameters(best)]
-    figure.legend(handles=[*handles, *entries], loc="outside right upper", fontsize=9, frameon=False)
+    _draw_legends(tops[0], below, _parameters(best))
     return figure
+
+
+def _draw_legends(top: Axes, below: Axes, parameters: list[str]) -> None:
+    """Beside each panel what is drawn in it, and under the uppermost legend the parameters."""
+    bands = [s for s in top.collections if str(s.get_label()).endswith(("confidence", "prediction"))]
+    lines = [line for line in top.get_lines()[::-1] if not str(line.get_label()).startswith("_")]
+    beside: dict[str, Any] = {"loc": "upper left", "fontsize": 9, "frameon": False, "borderaxespad": 0}
+    drawn = top.legend(handles=[*lines[: MOST_GROUPS + 1], *bands], bbox_to_anchor=(BESIDE, 1), **beside)
+    if below.patches:
+        below.legend(handles=below.patches, bbox_to_anchor=(BESIDE, 1), **beside)
+    figure = top.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    bottom = drawn.get_window_extent().transformed(top.transAxes.inverted()).y0
+    entries = [Line2D([], [], linestyle="none", label=text) for text in parameters]
+    said = Legend(
+        top, entries, parameters, title=HEADING, title_fontsize=9, alignment="left", handlelength=0, handletextpad=0,
+        ncols=1 + (len(drawn.get_texts()) + len(parameters) > ROWS), bbox_to_anchor=(BESIDE, bottom - 0.04), **beside
+    )  # fmt: skip
+    top.add_artist(said).set_clip_on(False)  # what is clipped has no place in the layout
 
 
 def _responses(best: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
@@ -179,7 +200,7 @@ def _draw_bars(ax: Axes, across: np.ndarray, observed: np.ndarray, bars: np.ndar
 def _draw_residuals(ax: Axes, across: np.ndarray, residual: np.ndarray, deviation: float, dots: dict) -> None:
     ax.axhline(0, color=COLOR, linewidth=1.2, zorder=2)
     if is_finite(np.array(deviation)):
-        label = f"± s = {deviation:.3g}"
+        label = f"± s = {short(deviation)}"
         ax.axhspan(-deviation, deviation, color=COLOR, alpha=0.15, linewidth=0, zorder=1, label=label)
     ax.plot(across, _visible(residual), label="residual", zorder=3, **dots)
     everything = np.array([*residual, -deviation, deviation, 0])
@@ -200,14 +221,19 @@ def _title(best: xr.Dataset) -> list[str]:
 
 
 def _parameters(best: xr.Dataset) -> list[str]:
-    """``b1 = 238.9 ± 2.7``: the value to the second digit of its standard error."""
+    """``b1 = 238.9 ± 2.7``, ``c = 290 ± 130``: both to the second digit of the standard error."""
     rows = list(zip(best["x_dim"].values, best["x"].values, best["standard_error"].values, strict=True))
     words = [f"{axis_label('x', str(name), '')} = {_rounded(float(v), float(error))}" for name, v, error in rows[:MOST]]
     return [*words, f"and {len(rows) - MOST} more"] if len(rows) > MOST else words
 
 
 def _rounded(value: float, error: float) -> str:
-    if not (math.isfinite(value) and 0 < error < math.inf and value):
+    if not (math.isfinite(value) and 0 < error < math.inf):
         return f"{value:.6g} ± {error:.2g}"
-    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(error)) + 2
-    return " ± ".join(f"{a:#.{n}g}".rstrip(".") for a, n in ((value, min(max(digits, 1), 12)), (error, 2)))
+    last = math.floor(math.log10(float(f"{error:.1e}"))) - 1
+    first = math.floor(math.log10(max(abs(value), error)))
+    power = 0 if -4 < first < 6 and last > -7 else first
+    digits = power - last
+    value, error = (round(a / 10.0**power, digits) + 0.0 for a in (value, error))  # and no -0
+    words = f"{value:.{max(digits, 0)}f} ± {error:.{max(digits, 0)}f}"
+    return rf"({words}) $\times10^{{{power}}}$" if power else words

@@ -14,7 +14,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from thalweg import analysis
 from thalweg.analysis.components import Components
 from thalweg.analysis.landscape import SIDES, find_space
-from thalweg.analysis.view import axis_label, problem_name, short, with_units
+from thalweg.analysis.view import axis_label, problem_name, short, units_of, with_units
 from thalweg.chain.problem import Problem
 from thalweg.plot.style import PANEL, STAR, canvas, few_ticks, stars_of
 
@@ -22,6 +22,9 @@ LEVELS = 20
 ELEVATION = 48  # degrees, from which walls hide little of a valley
 WRITTEN = 5  # levels that are written on contours
 FACES = 100  # along each side of a surface
+SEAM = 0.3  # points, of edges in the color of their face, without which antialiasing would mottle it
+SHADE = 0.45  # of the brightness, that a face turned from the light loses
+BOX = (1.0, 1.0, 0.75)  # the sides of a box of matplotlib
 RELIEF = LinearSegmentedColormap.from_list("relief", ["#fbfcfd", "#d5dde5", "#a3b1c0"])  # pale: paths lie on it
 NOWHERE = "#efe6d8"  # where the loss is not finite
 CURVE: dict[str, Any] = {"color": "#6b7a8a", "linewidth": 1.4, "zorder": 3.5}  # above the chords of paths
@@ -88,7 +91,8 @@ def landscape(
         if stationary is not None:
             _draw_stationary(ax, stationary)
         else:
-            ax.plot(*stars(ground).T, linestyle="none", label="minimum", zorder=5, **stars_of(ground.sizes["point"]))
+            minima = stars(ground)
+            ax.plot(*minima.T, linestyle="none", label="minimum", zorder=5, **stars_of(minima[:, 0], high[0] - low[0]))
     ax.set_title("".join(problem_name(ground.attrs)), fontsize=10)
     return figure
 
@@ -115,7 +119,10 @@ def box_of(ground: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 def ground_words(ground: xr.Dataset) -> list[str]:
     """The words on the axes: one for each component, and those of the loss."""
     sides = [ground[dim].attrs for dim in drawn_dims(ground)]
-    words = [axis_label(ground.attrs["space"], side["component"], side.get("units", "")) for side in sides]
+    many = ground.sizes[f"{ground.attrs['space']}_dim"]
+    words = [
+        axis_label(ground.attrs["space"], side["component"], units_of(side, side["index"], many)) for side in sides
+    ]
     return [*words, with_units("loss", ground["loss"].attrs.get("units", ""))]
 
 
@@ -194,10 +201,21 @@ def draw_surface(ax: Any, ground: xr.Dataset) -> None:
     corners = corners[np.isfinite(corners).all(axis=(1, 2))]
     norm = BoundaryNorm(levels, RELIEF.N, extend="both") if levels.size else Normalize(-1, 1)
     colors = RELIEF(norm(corners[..., 2].mean(axis=1)))
-    faces = Poly3DCollection(corners, facecolors=colors, shade=True, lightsource=LightSource(225, 55), linewidth=0)
-    faces.set_antialiased(False)  # or else seams between the faces would mottle it
+    colors[:, :3] *= _light(corners)[:, None]
+    faces = Poly3DCollection(corners, facecolors=colors, edgecolors=colors, linewidth=SEAM)
     ax.add_collection3d(faces, autolim=False)
     ax.auto_scale_xyz(*(corners[..., i] for i in range(3)))
+
+
+def _light(corners: np.ndarray) -> np.ndarray:
+    """How bright each face is, from 1 - SHADE to 1: matplotlib would shade the numbers as they are, and turn all black
+    where the loss has larger ones than the components."""
+    points = corners.reshape(-1, 3)
+    extent = np.ptp(points, axis=0) if len(points) else np.ones(3)
+    shape = (corners - corners[:, :1]) * BOX / np.where(extent > 0, extent, 1)
+    normals = np.cross(shape[:, 1] - shape[:, 3], shape[:, 2])
+    normals *= np.sign(normals[:, 2:]) / np.linalg.norm(normals, axis=1, keepdims=True)
+    return 1 - SHADE * (1 - normals @ LightSource(225, 55).direction) / 2
 
 
 def visible(ax: Any, ground: xr.Dataset, points: np.ndarray) -> np.ndarray:
@@ -210,7 +228,7 @@ def visible(ax: Any, ground: xr.Dataset, points: np.ndarray) -> np.ndarray:
     low, high = np.array([ax.get_xlim(), ax.get_ylim(), ax.get_zlim()]).T
     elevation, azimuth = np.deg2rad(ax.elev), np.deg2rad(ax.azim)
     toward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
-    toward = toward * (high - low) / (1, 1, 0.75)  # the sides of a box of matplotlib
+    toward = toward * (high - low) / BOX
     seen = np.ones(points.shape[:-1], bool)
     for t in np.linspace(0.01, 2, 200):
         way = points + t * toward

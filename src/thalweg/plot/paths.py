@@ -14,7 +14,7 @@ from thalweg.analysis.components import Components, looked_at
 from thalweg.analysis.ground import cores, drawn_points, find_ground
 from thalweg.analysis.landscape import find_space
 from thalweg.analysis.selection import judged_paths
-from thalweg.analysis.view import axis_label, evenly, frame, is_finite, problem_name, with_units
+from thalweg.analysis.view import axis_label, evenly, frame, is_finite, problem_name, units_of, with_units
 from thalweg.chain.problem import Problem
 from thalweg.plot.landscape import CURVE, box_of, check_ground, draw_relief, drawn_dims, stars
 from thalweg.plot.style import PANEL, STAR, Look, canvas, color_scale, few_ticks, look, square, stars_of
@@ -24,7 +24,7 @@ MOST = 1000  # paths in one panel
 CROWD = 20_000  # points in one panel beyond which markers of steps would hide everything
 PIXELS = 2000  # along each side of a panel, finer than any print
 SHORT = 40  # recorded rows up to which every step has its dot
-APART = 1 / 80  # of a side of a panel, below which dots of steps are one
+APART = 1 / 45  # of a side of a panel, nearer than which dots of steps run together: one has 1 / 80
 PIECE = 500  # points of a long path that are drawn at once
 
 
@@ -130,8 +130,9 @@ def draw_ground(
     Returns what is drawn of the trace, shape (variant, start, step, 2), and the box (low, high).
     """
     column, loss, flat = trace[name], trace["loss"], len(picked) == 1
+    labels = column[f"{name}_dim"].values
     points = drawn_points(trace, name, picked)
-    words = [axis_label(name, str(column[f"{name}_dim"].values[i]), column.attrs.get("units", "")) for i in picked]
+    words = [axis_label(name, str(labels[i]), units_of(column.attrs, i, len(labels))) for i in picked]
     if flat:
         words.append(with_units("loss", loss.attrs.get("units", "")))
     minima = np.empty((0, 2)) if ground is None else stars(ground)
@@ -152,7 +153,8 @@ def draw_ground(
         low, high = np.append(low, bottom), np.append(high, top)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=words[0], ylabel=words[1])
     if len(minima):
-        ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **stars_of(len(minima) if flat else 1))
+        stars_here = stars_of(minima[:, 0], high[0] - low[0]) if flat else STAR
+        ax.plot(*minima.T, linestyle="none", zorder=5, label="minimum", **stars_here)
     return points, low, high
 
 
@@ -188,11 +190,14 @@ def _draw_lanes(ax: Axes, points: np.ndarray, style: Look, pixel: np.ndarray, fl
 
 
 def _apart(points: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """One point of each cell, the first: closer ones would run together."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        cells = np.floor(points / cell)
-    _, first = np.unique(cells, axis=0, return_index=True)
-    return points[np.sort(first)]
+    """The first point of each cell, and of these in turn those that are a cell or more from the one before."""
+    points = points[is_finite(points).all(axis=1)]
+    _, first = np.unique(np.floor(points / cell), axis=0, return_index=True)
+    kept: list[int] = []
+    for i in np.sort(first):
+        if not kept or (np.abs(points[i] - points[kept[-1]]) >= cell).any():
+            kept.append(i)
+    return points[kept]
 
 
 def _pieces(lane: np.ndarray, pixel: np.ndarray) -> list[np.ndarray]:

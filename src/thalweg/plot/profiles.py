@@ -107,7 +107,7 @@ def waterfall(fits: xr.Dataset) -> Figure:
     figure, axes = canvas(1, [*style.entries, *key], width=5.2)
     ax = axes[0]
     heights, words, notes = _heights(ax, loss, finite, data["level"].values)
-    sizes = np.clip(400 / len(ranks), 3, 9) * np.linspace(1, 0.6, len(loss))  # what lies below stays visible
+    sizes = np.clip(280 / len(ranks), 3, 9) * np.linspace(1, 0.6, len(loss))  # what lies below stays visible
     for i, (label, color, dash) in enumerate(zip(style.labels, style.colors, style.dashes, strict=True)):
         shown = finite[i]
         ax.plot(ranks[shown], heights[i, shown], color=color, linestyle=dash, linewidth=1.0, alpha=0.6, label=label)

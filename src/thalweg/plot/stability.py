@@ -64,7 +64,7 @@ def stability(stability: xr.Dataset, problem: Problem | None = None) -> Figure:
             ax.axhline(bounds[i], color=color, linestyle="--", linewidth=1.2, zorder=2, label="_limit")
         ax.plot(*crossed[i].T, color=color, markersize=7 if width > 1 else 4, zorder=4, label="_crossing", **dot)
     if len(steps) > 1:
-        ax.set_xlim(steps[0], steps[-1])
+        ax.set_xlim(steps[0] - 0.02 * (steps[-1] - steps[0]), steps[-1])  # a first crossing is often at the start
     notes = [f"{len(shown)} of {data.sizes['start']} starts"] * (len(shown) < data.sizes["start"])
     ax.set_title("\n".join([*problem_name(data.attrs), *notes]), fontsize=10)
     few_ticks(ax)

@@ -101,9 +101,10 @@ def color_scale(figure: Figure, axes: list[Axes], style: Look) -> None:
         figure.colorbar(style.sweep, ax=axes, label=style.swept.replace("_", " "), fraction=0.06, pad=0.02)
 
 
-def stars_of(many: int) -> dict[str, Any]:
-    """Stars for so many points, smaller where there are many."""
-    return STAR | {"markersize": float(np.clip(14 * (6 / max(many, 1)) ** 0.5, 6, 14))}
+def stars_of(places: np.ndarray, width: float) -> dict[str, Any]:
+    """Stars at these places along an axis, smaller where there are many or they are close together."""
+    gap = np.median(np.diff(np.sort(places))) / width * 64 * PANEL if len(places) > 1 else np.inf  # in points
+    return STAR | {"markersize": float(np.clip(min(14 * (6 / max(len(places), 1)) ** 0.5, gap), 5, 14))}
 
 
 def square(ax: Axes) -> None:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from thalweg.analysis.components import Components, looked_at, some
 from thalweg.analysis.selection import judged_paths
-from thalweg.analysis.view import axis_label, frame, is_finite, problem_name
+from thalweg.analysis.view import axis_label, frame, is_finite, problem_name, units_of
 from thalweg.chain.problem import Problem
 from thalweg.chain.space import Space
 from thalweg.numerics.reading import nearest
@@ -83,10 +83,10 @@ def training_step(
     axes[0].set_title(f"x, {problem.dimension} parameters", fontsize=10)
     for ax, space, points in zip(axes[1:], spaces, moves, strict=True):
         pair = looked_at(space.labels, (components or {}).get(space.name, (0, 1)), space.name)
-        goals = None
+        goals, units = None, {"units": problem.units.get(space.name, "")}
         if targets and space.name in targets:
             goals = _targets(targets[space.name], space, batch)[shown][:, pair]
-        words = [axis_label(space.name, space.labels[i], problem.units.get(space.name, "")) for i in pair]
+        words = [axis_label(space.name, space.labels[i], units_of(units, i, space.size)) for i in pair]
         points = points[:, :, shown][..., pair]
         if len(pair) == 1:
             numbers = shown + _dodge(len(points), batch / len(shown))[:, None, None]

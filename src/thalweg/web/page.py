@@ -1,8 +1,8 @@
 """The one page and its one script, which a browser and a notebook share."""
 
+import importlib.util
 from functools import cache
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 
 # In this order; each uses what stands before it.
@@ -30,7 +30,7 @@ def document() -> str:
 @cache
 def plotly() -> str:
     """plotly.js as the installed wheel has it, without importing plotly."""
-    found = find_spec("plotly")
+    found = importlib.util.find_spec("plotly")
     source = Path(found.origin).parent / "package_data" / "plotly.min.js" if found and found.origin else None
     if source is None or not source.is_file():
         raise ValueError("pages need plotly, which is not installed; pip install 'thalweg[web]'.")

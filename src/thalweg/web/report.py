@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,6 @@ def report(dataset: xr.Dataset, problem: Problem | None = None, file: str | Path
     return page
 
 
-@cache
 def _named(dataset: Any, problem: Problem | None) -> str:
     name = problem.name if problem is not None else getattr(dataset, "attrs", {}).get("problem", "problem")
     name = "the problem" if name == "problem" else str(name)
