@@ -36,7 +36,7 @@ def compared(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) ->
         return solve(problem, chosen, begin, **given)
 
     fits, left = _together(finish, methods, tell, KEPT)
-    if fits is None:
+    if fits is None or not tell(len(begin), len(begin)):
         return {"interrupted": True}
     found = analysis.waterfall(fits)
     level = np.zeros(found["level"].shape, bool)
@@ -72,7 +72,7 @@ def runtimes(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) ->
         return run(problem, chosen, begin, steps, **given)
 
     trace, _ = _together(watch, methods, tell, ["loss"])
-    if trace is None:
+    if trace is None or not tell(len(begin), len(begin)):
         return {"interrupted": True}
     loss = trace["loss"].values.astype(float)
     loss[~np.isfinite(loss)] = np.nan

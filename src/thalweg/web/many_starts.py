@@ -23,7 +23,7 @@ MOST_STARTS = 10_000
 MOST_STEPS = 10_000
 MOST_VARIANTS = 64
 NUMBERS = 5_000_000  # of x, over all fits
-LISTED = 100  # basins that a table has
+LISTED = 300  # basins whose ends are marked
 WRITTEN = 4  # components of an end that a table has
 Tell = Callable[[int, int], bool]
 

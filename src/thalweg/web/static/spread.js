@@ -29,7 +29,7 @@ function heightsOf(losses, level, units) {
   if (!(most > 0)) return { heights: above, axis: { range: [-1, 1], title, tickvals: [0], ticktext: ["lowest"] } };
   if (most <= LINEAR * least) return { heights: above, axis: { range: [-0.05 * most, 1.07 * most], title } };
   const [low, high] = [Math.floor(Math.log10(least)), Math.log10(most)];
-  const room = 0.07 * (high - low);
+  const room = 0.09 * (high - low);
   const stride = Math.max(1, Math.ceil((high - low) / 6));
   const decades = Array.from({ length: Math.floor((high - low) / stride) + 1 }, (_, i) => low + i * stride);
   const texts = decades.map((power) => short(10 ** power, 1));

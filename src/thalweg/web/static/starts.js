@@ -3,6 +3,7 @@
 const SIDES = [32, 256]; // of the image, which comes coarse and then fine
 const LISTED = 12; // basins of the table
 const MARKS = { minimum: "circle-open", saddle: "x-thin-open", maximum: "triangle-up-open", "saddle or maximum": "x-thin-open" };
+const NOTHING = 1e-7; // of the extent of the starts, below which a component of an end is called 0
 const BOX = "of.starts.box";
 const VARIANT = "of.starts.variant";
 const STEPS = "of.starts.steps";
@@ -86,11 +87,10 @@ class ManyStarts {
     if (this.plane) await this.image(view);
     await this.spread.set(view, this.colors, this.page.view.units.loss);
     this.rows(view);
-    const many = view.sides.length ? `${view.sides[0].length} × ${view.sides[0].length}` : String(view.loss.length);
     const [basin, boundary] = view.entropies;
     const entropies = Number.isFinite(basin) ? `, basin entropy ${short(basin, 3)}` +
       (Number.isFinite(boundary) ? `, boundary entropy ${short(boundary, 3)}${boundary > Math.LN2 ? " (fractal: above log 2)" : ""}` : "") : "";
-    this.told.textContent = `${many} starts in ${short(view.seconds, 2)} s${entropies}`;
+    this.told.textContent = `${view.loss.length} starts in ${short(view.seconds, 2)} s${entropies}`;
   }
 
   get nowhere() {
@@ -135,16 +135,19 @@ class ManyStarts {
     const percent = (share) => `${short(100 * share, 3)} %`;
     const wide = view.ends.shape[1];
     const dots = this.page.view.dimension > wide ? ", …" : "";
-    const place = (i) => `(${Array.from(view.ends.subarray(i * wide, (i + 1) * wide), (value) => short(value, 4)).join(", ")}${dots})`;
+    const none = view.region[0].map((low, k) => NOTHING * (view.region[1][k] - low));
+    const said = (value, k) => (Math.abs(value) < none[k] ? "0" : short(value, 4));
+    const place = (i) => `(${Array.from(view.ends.subarray(i * wide, (i + 1) * wide), said).join(", ")}${dots})`;
     const listed = Math.min(view.many, LISTED);
-    const body = Array.from({ length: listed }, (_, i) => row(this.colors[i], String(i), view.kinds[i], place(i), short(view.losses[i]), percent(view.shares[i])));
+    const body = Array.from({ length: listed }, (_, i) => row(this.colors[i], String(i), percent(view.shares[i]),
+      short(view.losses[i]), place(i), view.kinds[i]));
     const lost = view.label.reduce((sum, label) => sum + (label < 0), 0);
     if (view.many > listed) {
       const rest = 1 - lost / view.label.length - view.shares.subarray(0, listed).reduce((sum, share) => sum + share, 0);
-      body.push(row("transparent", `${view.many - listed} more`, "", "", "", percent(rest)));
+      body.push(row("transparent", `${view.many - listed} more`, percent(rest), "", "", ""));
     }
-    if (lost) body.push(row(this.nowhere, "none reached", "", "", "", percent(lost / view.label.length)));
-    const heads = ["basin", "its end is a", "end", "loss", "share of starts"].map((name) => make("th", { scope: "col" }, name));
+    if (lost) body.push(row(this.nowhere, "none reached", percent(lost / view.label.length), "", "", ""));
+    const heads = ["basin", "share of starts", "loss", "end", "which is a"].map((name) => make("th", { scope: "col" }, name));
     const marks = this.plane ? "★ known minimum   ○ found minimum   × saddle point   △ maximum" : "";
     this.table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...body)),
       make("p", { class: "known" }, view.lost || marks));
