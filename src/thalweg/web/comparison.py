@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from thalweg import analysis
@@ -114,7 +113,8 @@ def _together(
         parts.append(found[kept].drop_vars(names, errors="ignore"))
     if not parts:
         raise ValueError(left[0].partition(": ")[2])
-    return xr.concat(parts, "variant", combine_attrs="override"), left
+    together: Any = xr.concat(parts, "variant", combine_attrs="override")
+    return together, left
 
 
 def _profile(costs: np.ndarray, level: np.ndarray, words: str) -> dict[str, Any]:
@@ -123,7 +123,8 @@ def _profile(costs: np.ndarray, level: np.ndarray, words: str) -> dict[str, Any]
     rows = np.flatnonzero(np.isfinite(costs).all(axis=1))
     if not len(rows):
         return {"rows": rows.astype(np.int32), "ratio": np.ones(1), "share": np.empty((0, 1))}
-    table = pd.DataFrame(np.where(level, np.maximum(costs, 1), np.inf)[rows].T, columns=[str(row) for row in rows])
+    solved = np.where(level, np.maximum(costs, 1), np.inf)[rows].T
+    table = xr.DataArray(solved, {"problem": np.arange(len(solved)), "solver": rows}, ("problem", "solver"))
     share = analysis.performance_profile(table, words)
     at = _thinned(share["ratio"].values)
     values = share.sel(ratio=at, method="ffill").values

@@ -73,7 +73,8 @@ def reached(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) -> 
         side = whole(more.get("grid"), "grid", 8, SIDE)
         given = more.get("box")
         sides = list(zip(*region(problem), strict=True)) if given is None else box(given, "box", 2)
-        begin = starts.grid(tuple(zip(*sides, strict=True)), side)
+        low, high = zip(*sides, strict=True)
+        begin = starts.grid((low, high), side)
     else:
         begin = drawn(problem, more, MOST_STARTS, scene.key)
     fits = solve(problem, {name: method}, begin, max_steps=steps, key=scene.key, dtype=scene.dtype, progress=tell)
@@ -99,11 +100,9 @@ def reached(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) -> 
 def _one(methods: Mapping[str, Method], more: Mapping[str, Any]) -> tuple[str, Method]:
     """The variant with the number ``variant`` of all, by its name."""
     names = list(variant_coordinates(methods)["variant"])
-    number = at = whole(more.get("variant", 0), "variant", 0, len(names) - 1)
-    for method in methods.values():
-        if at < variants(method):
-            break
-        at -= variants(method)
+    number = whole(more.get("variant", 0), "variant", 0, len(names) - 1)
+    each = [(method, i) for method in methods.values() for i in range(variants(method))]
+    method, at = each[number]
     swept = any(leaf.ndim for leaf in hyperparameters(method).values())
     return names[number], jax.tree.map(lambda leaf: leaf[at] if np.ndim(leaf) else leaf, method) if swept else method
 

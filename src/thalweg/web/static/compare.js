@@ -16,7 +16,7 @@ class Compare {
     this.cost = settingOf(page, COST, "cost", "choice", "steps", () => this.profile());
     this.cost.field.append(...COSTS.map((name) => make("option", { value: name, selected: name === page.state[COST] }, name)));
     this.told = make("p", { class: "known", role: "status" });
-    this.table = make("div", { class: "table" });
+    this.table = make("div", { class: "table wrap" });
     this.charts = {
       losses: new Chart(this.root, "losses of the starts"),
       profile: new Chart(this.root, "performance profile"),
@@ -109,16 +109,20 @@ class Compare {
   }
 
   rows(view) {
-    const heads = ["method", "at the lowest loss", ...view.ends, "median steps", "median evaluations", "lowest loss"];
+    const wide = view.ends.length;
+    const codes = [...view.ends.keys()].filter((code) => view.variants.some((_, v) => view.outcomes[wide * v + code] > 0));
+    const heads = ["method", "at the lowest loss", ...codes.map((code) => view.ends[code]), "median steps",
+      "median evaluations", "lowest loss"];
     const body = view.variants.map((name, v) => {
       const swatch = make("span", { class: "swatch" });
       swatch.style.background = this.color(name);
-      const outcomes = view.ends.map((_, k) => String(view.outcomes[view.ends.length * v + k]));
-      const evaluations = Number.isFinite(view.evaluations[v]) ? short(view.evaluations[v]) : "–";
+      const cells = [`${short(100 * view.reached[v], 3)} %`, ...codes.map((code) => String(view.outcomes[wide * v + code])),
+        short(view.steps[v]), short(view.evaluations[v]), short(view.best[v], 5)];
       return make("tr", {}, make("th", { scope: "row" }, make("label", {}, swatch, name.replaceAll("_", " "))),
-        ...[`${short(100 * view.reached[v], 3)} %`, ...outcomes, short(view.steps[v]), evaluations, short(view.best[v], 5)].map((cell) => make("td", {}, cell)));
+        ...cells.map((cell) => make("td", {}, cell)));
     });
-    this.table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name)))),
+    this.table.replaceChildren(make("table", {},
+      make("thead", {}, make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...body)));
   }
 

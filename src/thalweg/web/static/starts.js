@@ -146,11 +146,18 @@ class ManyStarts {
       const rest = 1 - lost / view.label.length - view.shares.subarray(0, listed).reduce((sum, share) => sum + share, 0);
       body.push(row("transparent", `${view.many - listed} more`, percent(rest), "", "", ""));
     }
-    if (lost) body.push(row(this.nowhere, "none reached", percent(lost / view.label.length), "", "", ""));
+    if (lost) body.push(row(this.nowhere, "none reached", percent(lost / view.label.length), "", this.fates(view), ""));
     const heads = ["basin", "share of starts", "loss", "end", "which is a"].map((name) => make("th", { scope: "col" }, name));
     const marks = this.plane ? "★ known minimum   ○ found minimum   × saddle point   △ maximum" : "";
     this.table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...body)),
       make("p", { class: "known" }, view.lost || marks));
+  }
+
+  /** What became of the starts that reached none. */
+  fates({ label, outcome, outcomes }) {
+    const counts = outcomes.map(() => 0);
+    label.forEach((one, start) => (counts[outcome[start]] += one < 0));
+    return outcomes.flatMap((word, code) => (counts[code] ? [`${counts[code]} ${word}`] : [])).join(", ");
   }
 
   /** The number of the start whose cell a place lies in. */
