@@ -14,7 +14,8 @@ class Compare {
     this.count = settingOf(page, HOW_MANY, "random starts", "number", 200, changed);
     this.steps = settingOf(page, AT_MOST, "steps at most", "number", 200, changed);
     this.cost = settingOf(page, COST, "cost", "choice", "steps", () => this.profile());
-    this.cost.field.append(...COSTS.map((name) => make("option", { value: name, selected: name === page.state[COST] }, name)));
+    this.cost.field.append(...COSTS.map((name) =>
+      make("option", { value: name, selected: name === page.state[COST] }, name)));
     this.told = make("p", { class: "known", role: "status" });
     this.table = make("div", { class: "table wrap" });
     this.charts = {
@@ -23,7 +24,8 @@ class Compare {
       runtimes: new Chart(this.root, "targets reached (ecdf)"),
     };
     this.element = make("div", { class: "tab" },
-      make("div", { class: "settings" }, this.count.element, this.steps.element, this.cost.element, this.told), this.table,
+      make("div", { class: "settings" }, this.count.element, this.steps.element, this.cost.element, this.told),
+      this.table,
       make("div", { class: "charts" }, ...Object.values(this.charts).map((chart) => chart.element)));
   }
 
@@ -69,16 +71,22 @@ class Compare {
     const many = view.count;
     const { heights, axis } = heightsOf(view.loss, view.level, this.page.view.units.loss);
     const ranks = Array.from({ length: many }, (_, rank) => rank + 1);
-    const lines = this.lines(view.variants, (v) => ({ x: ranks, y: heights.slice(v * many, (v + 1) * many), mode: many > 60 ? "lines" : "lines+markers", marker: { size: 4 } }));
-    await this.charts.losses.set(lines, { xaxis: { range: [0.5, many + 0.5], title: { text: "starts, by loss" }, nticks: 5 },
+    const mode = many > 60 ? "lines" : "lines+markers";
+    const lines = this.lines(view.variants, (v) =>
+      ({ x: ranks, y: heights.slice(v * many, (v + 1) * many), mode, marker: { size: 4 } }));
+    await this.charts.losses.set(lines, {
+      xaxis: { range: [0.5, many + 0.5], title: { text: "starts, by loss" }, nticks: 5 },
       yaxis: axis, margin: { l: 66, r: 12, t: 8, b: 44 } });
     await this.profile();
   }
 
   /** Lines that lie on each other are thinner, the later the more. */
   lines(names, traceOf) {
-    return names.map((name, v) => ({ connectgaps: false, ...traceOf(v),
-      line: { color: this.color(name), width: names.length > 1 ? 3 - (1.6 * v) / (names.length - 1) : 2, ...traceOf(v).line } }));
+    const thinner = 1.6 / Math.max(1, names.length - 1);
+    return names.map((name, v) => {
+      const trace = traceOf(v);
+      return { connectgaps: false, ...trace, line: { color: this.color(name), width: 3 - thinner * v, ...trace.line } };
+    });
   }
 
   async profile() {
@@ -88,35 +96,43 @@ class Compare {
     const wide = ratio.length;
     const end = Math.max(2, ratio[wide - 1] * 1.15);
     const lines = this.lines([...rows].map((row) => this.view.variants[row]), (v) => ({
-      x: [...ratio, end], y: [...share.subarray(v * wide, (v + 1) * wide), share[(v + 1) * wide - 1]], mode: "lines", line: { shape: "hv" } }));
+      x: [...ratio, end], y: [...share.subarray(v * wide, (v + 1) * wide), share[(v + 1) * wide - 1]],
+      mode: "lines", line: { shape: "hv" } }));
     const powers = Array.from({ length: 30 }, (_, i) => 2 ** i).filter((power) => power <= end);
     const stride = Math.ceil(powers.length / 6);
     const ticks = powers.filter((_, i) => i % stride === 0);
     const missing = this.view.variants.filter((_, v) => !rows.includes(v));
-    this.charts.profile.readout.textContent = missing.length ? `not counted: ${missing.join(", ").replaceAll("_", " ")}` : "";
+    const names = missing.join(", ").replaceAll("_", " ");
+    this.charts.profile.readout.textContent = names && `not counted: ${names}`;
     await this.charts.profile.set(lines, {
-      xaxis: { type: "log", range: [0, Math.log10(end)], tickvals: ticks, ticktext: ticks.map((tick) => short(tick)), title: { text: `${cost} / ${cost} of the best` } },
+      xaxis: { type: "log", range: [0, Math.log10(end)], tickvals: ticks, ticktext: ticks.map((tick) => short(tick)),
+        title: { text: `${cost} / ${cost} of the best` } },
       yaxis: { range: [-0.02, 1.03], title: { text: "share of starts at the lowest loss" } } });
   }
 
   async curves() {
     const { times } = this;
     const wide = times.step.length;
-    const lines = this.lines(times.variants, (v) => ({ x: [...times.step], y: [...times.share.subarray(v * wide, (v + 1) * wide)], mode: "lines", line: { shape: "hv" } }));
+    const lines = this.lines(times.variants, (v) => ({
+      x: [...times.step], y: [...times.share.subarray(v * wide, (v + 1) * wide)],
+      mode: "lines", line: { shape: "hv" } }));
     this.charts.runtimes.readout.textContent = times.count < this.view.count ? `${times.count} of the starts` : "";
-    await this.charts.runtimes.set(lines, { xaxis: { range: [0, times.step[wide - 1]], title: { text: "step" }, nticks: 5 },
+    await this.charts.runtimes.set(lines, {
+      xaxis: { range: [0, times.step[wide - 1]], title: { text: "step" }, nticks: 5 },
       yaxis: { range: [-0.02, 1.03], title: { text: "share of starts and targets" } } });
   }
 
   rows(view) {
     const wide = view.ends.length;
-    const codes = [...view.ends.keys()].filter((code) => view.variants.some((_, v) => view.outcomes[wide * v + code] > 0));
+    const codes = [...view.ends.keys()].filter((code) =>
+      view.variants.some((_, v) => view.outcomes[wide * v + code] > 0));
     const heads = ["method", "at the lowest loss", ...codes.map((code) => view.ends[code]), "median steps",
       "median evaluations", "lowest loss"];
     const body = view.variants.map((name, v) => {
       const swatch = make("span", { class: "swatch" });
       swatch.style.background = this.color(name);
-      const cells = [`${short(100 * view.reached[v], 3)} %`, ...codes.map((code) => String(view.outcomes[wide * v + code])),
+      const outcomes = codes.map((code) => String(view.outcomes[wide * v + code]));
+      const cells = [`${short(100 * view.reached[v], 3)} %`, ...outcomes,
         short(view.steps[v]), short(view.evaluations[v]), short(view.best[v], 5)];
       return make("tr", {}, make("th", { scope: "row" }, make("label", {}, swatch, name.replaceAll("_", " "))),
         ...cells.map((cell) => make("td", {}, cell)));

@@ -5,11 +5,12 @@ const BINS = 36;
 const LINEAR = 20; // the ratio of the differences of losses up to which their axis is linear
 const NOWHERE = { light: "#bdbdbd", dark: "#59636d" }; // starts that reached no minimum
 const AREAS = [0, 1, 2, 3, 4, 5, 7, 8, 9]; // of the palette; black would hide marks
+const DARKEST = 9; // alone lighter on a dark page: the other lighter ones are too much like their neighbors for areas
 const SWEEP = [[13, 8, 135], [106, 0, 168], [177, 42, 144], [225, 100, 98], [252, 166, 54], [246, 215, 70]]; // plasma
 
 /** A color for each of so many basins: of the palette where these suffice, else along their order. */
 function areasOf(many, dark) {
-  if (many <= AREAS.length) return AREAS.slice(0, many).map((index) => colorOf(index, dark));
+  if (many <= AREAS.length) return AREAS.slice(0, many).map((index) => colorOf(index, dark && index === DARKEST));
   return Array.from({ length: many }, (_, i) => {
     const at = (i / (many - 1)) * (SWEEP.length - 1);
     const [low, part] = [Math.min(Math.floor(at), SWEEP.length - 2), at - Math.min(Math.floor(at), SWEEP.length - 2)];
@@ -27,7 +28,13 @@ function heightsOf(losses, level, units) {
   for (const value of above) if (value > 0) [least, most] = [Math.min(least, value), Math.max(most, value)];
   const title = { text: withUnits(`loss above ${short(lowest, 5)}`, units) };
   if (!(most > 0)) return { heights: above, axis: { range: [-1, 1], title, tickvals: [0], ticktext: ["lowest"] } };
-  if (most <= LINEAR * least) return { heights: above, axis: { range: [-0.05 * most, 1.07 * most], title } };
+  if (most <= LINEAR * least) {
+    const power = 10 ** Math.floor(Math.log10(most / 4));
+    const step = power * [1, 2, 5, 10].find((times) => (4.5 * times * power) >= most);
+    const tickvals = Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step);
+    const ticktext = tickvals.map((value) => short(value, 2));
+    return { heights: above, axis: { range: [-0.05 * most, 1.07 * most], title, tickvals, ticktext } };
+  }
   const [low, high] = [Math.floor(Math.log10(least)), Math.log10(most)];
   const room = 0.09 * (high - low);
   const stride = Math.max(1, Math.ceil((high - low) / 6));
@@ -35,7 +42,8 @@ function heightsOf(losses, level, units) {
   const texts = decades.map((power) => short(10 ** power, 1));
   return {
     heights: above.map((value) => (value === null ? null : value > 0 ? Math.log10(value) : low - room)),
-    axis: { range: [low - 2 * room, high + room], title, tickvals: [low - room, ...decades], ticktext: ["lowest", ...texts] },
+    axis: { title, range: [low - 2 * room, high + room],
+      tickvals: [low - room, ...decades], ticktext: ["lowest", ...texts] },
   };
 }
 
@@ -48,7 +56,7 @@ class Chart {
     this.readout = make("output", { class: "readout" });
     this.element = make("section", { class: "pane curves" }, make("header", {}, this.title, this.readout),
       make("div", { class: "stage" }, this.plot));
-    this.paths = { points: { shape: [0, 0, 2] }, colors: [], shown: [] }; // for a picture, which has no more than the chart
+    this.paths = { points: { shape: [0, 0, 2] }, colors: [], shown: [] }; // of which a picture has none
   }
 
   set(data, layout) {
@@ -88,8 +96,10 @@ class Spread {
     this.chart.readout.textContent = lost ? `${lost} of ${many} are not finite` : "";
     const plain = colors.length > AREAS.length && styleOf(root, "--curve");
     const found = this.bars(heights, order, axis.range, plain ? () => plain : colorAt);
-    const along = (words, range, domain, more = {}) =>
-      ({ ...layoutOf(root, {}).xaxis, nticks: 4, tickformat: "~s", title: { text: words, font: { size: 12 }, standoff: 6 }, range, domain, ...more });
+    const along = (words, range, domain, more = {}) => {
+      const { xaxis } = layoutOf(root, { xaxis: { title: { text: words } } });
+      return { ...xaxis, nticks: 4, tickformat: "~s", range, domain, ...more };
+    };
     await this.chart.set([dots, ...found.bars], {
       xaxis: along("starts, by loss", [0, many * 1.02], [0, 0.6]),
       xaxis2: along("number of starts", [0, found.top * 1.08], [0.66, 1], { anchor: "y" }),
@@ -112,15 +122,16 @@ class Spread {
       sums[bin]++;
     });
     const middles = sums.map((_, bin) => low + (bin + 0.5) * size);
-    const bars = [...counts].map(([color, x]) => ({ type: "bar", orientation: "h", x, y: middles, xaxis: "x2", yaxis: "y",
-      marker: { color, line: { width: 0 } } }));
+    const bars = [...counts].map(([color, x]) => ({
+      type: "bar", orientation: "h", x, y: middles, xaxis: "x2", yaxis: "y", marker: { color, line: { width: 0 } } }));
     return { bars, top: Math.max(1, ...sums) };
   }
 }
 
 /** A labeled number or choice of a tab, kept in the state under a key, with what it is at first. */
 function settingOf(page, key, words, kind, first, changed) {
-  const field = kind === "choice" ? make("select", { id: key }) : make("input", { id: key, type: "number", min: 1, step: 1 });
+  const field = kind === "choice" ? make("select", { id: key })
+    : make("input", { id: key, type: "number", min: 1, step: 1 });
   if (kind !== "choice") field.value = page.state[key] ?? first;
   field.addEventListener("change", () => {
     page.state[key] = kind === "choice" ? field.value : String(Math.round(Number(field.value)) || first);

@@ -2,7 +2,9 @@
 
 const SIDES = [32, 256]; // of the image, which comes coarse and then fine
 const LISTED = 12; // basins of the table
-const MARKS = { minimum: "circle-open", saddle: "x-thin-open", maximum: "triangle-up-open", "saddle or maximum": "x-thin-open" };
+const MARKS = {
+  minimum: "circle-open", saddle: "x-thin-open", maximum: "triangle-up-open", "saddle or maximum": "x-thin-open",
+};
 const NOTHING = 1e-7; // of the extent of the starts, below which a component of an end is called 0
 const BOX = "of.starts.box";
 const VARIANT = "of.starts.variant";
@@ -23,7 +25,8 @@ class ManyStarts {
     this.table = make("div", { class: "table" });
     this.body = make("div", { class: "halves" });
     this.element = make("div", { class: "tab" },
-      make("div", { class: "settings" }, this.variant.element, this.steps.element, this.count.element, this.told), this.body);
+      make("div", { class: "settings" }, this.variant.element, this.steps.element, this.count.element, this.told),
+      this.body);
   }
 
   open(view) {
@@ -37,13 +40,17 @@ class ManyStarts {
     this.told.textContent = "";
     if (this.plane) {
       this.pane = new Pane(this.root, "starts", view.panes[0], {
-        choose: (place) => this.choose(place), look: (place) => this.look(place), move: (to, brief) => this.move(to, brief) });
+        choose: (place) => this.choose(place),
+        look: (place) => this.look(place),
+        move: (to, brief) => this.move(to, brief),
+      });
       this.pane.title.textContent = "basins in x";
       this.pane.element.classList.add("image");
       this.pane.setPaths({ points: { shape: [0, 0, 2] }, colors: [], shown: [] });
     }
-    this.body.replaceChildren(...(this.plane ? [this.pane.element, make("div", { class: "stack" }, this.spread.element, this.table)]
-      : [this.spread.element, this.table]));
+    const beside = [this.spread.element, this.table];
+    const parts = this.plane ? [this.pane.element, make("div", { class: "stack" }, ...beside)] : beside;
+    this.body.replaceChildren(...parts);
   }
 
   /** The box a person has moved to, else the one of the paths; null is where the problem lives. */
@@ -59,7 +66,8 @@ class ManyStarts {
     const known = await page.ask("variants", {}, "starts");
     if (!known) return;
     this.offer(known.variants);
-    const more = { variant: known.variants.indexOf(this.variant.field.value), max_steps: Number(this.steps.field.value) };
+    const variant = known.variants.indexOf(this.variant.field.value);
+    const more = { variant, max_steps: Number(this.steps.field.value) };
     if (!this.plane) more.count = Number(this.count.field.value);
     const { problem, methods, key, dtype } = page.state;
     const whole = JSON.stringify([problem, methods, key, dtype, more, this.plane && this.box]);
@@ -88,8 +96,9 @@ class ManyStarts {
     await this.spread.set(view, this.colors, this.page.view.units.loss);
     this.rows(view);
     const [basin, boundary] = view.entropies;
-    const entropies = Number.isFinite(basin) ? `, basin entropy ${short(basin, 3)}` +
-      (Number.isFinite(boundary) ? `, boundary entropy ${short(boundary, 3)}${boundary > Math.LN2 ? " (fractal: above log 2)" : ""}` : "") : "";
+    let entropies = Number.isFinite(basin) ? `, basin entropy ${short(basin, 3)}` : "";
+    if (Number.isFinite(boundary)) entropies += `, boundary entropy ${short(boundary, 3)}`;
+    if (boundary > Math.LN2) entropies += " (fractal: above log 2)";
     this.told.textContent = `${view.loss.length} starts in ${short(view.seconds, 2)} s${entropies}`;
   }
 
@@ -102,16 +111,19 @@ class ManyStarts {
     const side = view.sides[0].length;
     const many = Math.min(view.many, 255);
     const shade = (label) => (label < 0 ? 0 : 1 + Math.floor((label * many) / view.many));
-    const z = Array.from({ length: side }, (_, row) => Array.from({ length: side }, (_, column) => shade(view.label[column * side + row])));
+    const z = Array.from({ length: side }, (_, row) =>
+      Array.from({ length: side }, (_, column) => shade(view.label[column * side + row])));
     const colors = [this.nowhere, ...areasOf(many, this.page.dark)];
     const colorscale = colors.flatMap((color, i) => [[i / colors.length, color], [(i + 1) / colors.length, color]]);
-    const data = [{ type: "heatmap", x: view.sides[0], y: view.sides[1], z, colorscale, zmin: -0.5, zmax: colors.length - 0.5, showscale: false }];
+    const [x, y] = view.sides;
+    const data = [{ type: "heatmap", x, y, z, colorscale, zmin: -0.5, zmax: colors.length - 0.5, showscale: false }];
     for (const [kind, symbol] of Object.entries(MARKS)) {
       const at = view.kinds.flatMap((word, i) => (word === kind ? [i] : []));
       const crowd = view.many > AREAS.length ? 0.5 : 1;
-      const marks = { x: at.map((i) => view.ends[2 * i]), y: at.map((i) => view.ends[2 * i + 1]), mode: "markers", hoverinfo: "skip" };
+      const marks = { x: at.map((i) => view.ends[2 * i]), y: at.map((i) => view.ends[2 * i + 1]), mode: "markers" };
+      const size = (kind === "minimum" ? 19 : 9) * crowd;
       for (const [width, color] of [[4.5, styleOf(this.root, "--page")], [2, styleOf(this.root, "--ink")]]) {
-        data.push({ ...marks, marker: { symbol, size: (kind === "minimum" ? 19 : 9) * crowd, color, line: { width: width * crowd, color } } });
+        data.push({ ...marks, marker: { symbol, size, color, line: { width: width * crowd, color } } });
       }
     }
     pane.box = view.box;
@@ -130,27 +142,34 @@ class ManyStarts {
       square.style.background = color;
       return square;
     };
-    const row = (color, name, ...cells) => make("tr", {}, make("th", { scope: "row" }, make("label", {}, swatch(color), name)),
+    const row = (color, name, ...cells) => make("tr", {},
+      make("th", { scope: "row" }, make("label", {}, swatch(color), name)),
       ...cells.map((cell) => make("td", {}, cell)));
     const percent = (share) => `${short(100 * share, 3)} %`;
     const wide = view.ends.shape[1];
     const dots = this.page.view.dimension > wide ? ", …" : "";
     const none = view.region[0].map((low, k) => NOTHING * (view.region[1][k] - low));
     const said = (value, k) => (Math.abs(value) < none[k] ? "0" : short(value, 4));
-    const place = (i) => `(${Array.from(view.ends.subarray(i * wide, (i + 1) * wide), said).join(", ")}${dots})`;
+    const place = (i) => {
+      const words = Array.from(view.ends.subarray(i * wide, (i + 1) * wide), said).join(", ");
+      return wide > 1 ? `(${words}${dots})` : words;
+    };
     const listed = Math.min(view.many, LISTED);
     const body = Array.from({ length: listed }, (_, i) => row(this.colors[i], String(i), percent(view.shares[i]),
       short(view.losses[i]), place(i), view.kinds[i]));
     const lost = view.label.reduce((sum, label) => sum + (label < 0), 0);
     if (view.many > listed) {
-      const rest = 1 - lost / view.label.length - view.shares.subarray(0, listed).reduce((sum, share) => sum + share, 0);
+      const shown = view.shares.subarray(0, listed).reduce((sum, share) => sum + share, 0);
+      const rest = 1 - lost / view.label.length - shown;
       body.push(row("transparent", `${view.many - listed} more`, percent(rest), "", "", ""));
     }
-    if (lost) body.push(row(this.nowhere, "none reached", percent(lost / view.label.length), "", this.fates(view), ""));
-    const heads = ["basin", "share of starts", "loss", "end", "which is a"].map((name) => make("th", { scope: "col" }, name));
+    if (lost) body.push(row(this.nowhere, "none reached", percent(lost / view.label.length), "", "", "", ""));
+    const heads = ["basin", "share of starts", "loss", "end", "which is a"];
     const marks = this.plane ? "★ known minimum   ○ found minimum   × saddle point   △ maximum" : "";
-    this.table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...body)),
-      make("p", { class: "known" }, view.lost || marks));
+    const fates = lost ? `None reached: ${this.fates(view)}. ` : "";
+    this.table.replaceChildren(make("table", {},
+      make("thead", {}, make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name)))),
+      make("tbody", {}, ...body)), make("p", { class: "known" }, view.lost || fates + marks));
   }
 
   /** What became of the starts that reached none. */
@@ -166,7 +185,8 @@ class ManyStarts {
       const at = Math.round(((place[k] - side[0]) / (side[side.length - 1] - side[0])) * (side.length - 1));
       return Math.max(0, Math.min(side.length - 1, at));
     });
-    return { start: steps.map((step, k) => this.view.sides[k][step]), number: steps[0] * this.view.sides[1].length + steps[1] };
+    const { sides } = this.view;
+    return { start: steps.map((step, k) => sides[k][step]), number: steps[0] * sides[1].length + steps[1] };
   }
 
   look(place) {
@@ -176,8 +196,8 @@ class ManyStarts {
     const point = (values) => `(${Array.from(values, (value) => short(value, 3)).join(", ")})`;
     const label = view.label[number];
     const fate = view.outcomes[view.outcome[number]];
-    this.pane.readout.textContent = `${point(start)} → ${point(view.end.subarray(2 * number, 2 * number + 2))}   loss ${short(view.loss[number], 3)}   ` +
-      `${label < 0 ? `no basin (${fate})` : `basin ${label}`}   ${view.steps[number]} steps`;
+    this.pane.readout.textContent = `${point(start)} → ${point(view.end.subarray(2 * number, 2 * number + 2))}   ` +
+      `loss ${short(view.loss[number], 3)}   ${label < 0 ? fate : `basin ${label}`}   ${view.steps[number]} steps`;
   }
 
   /** A person has pointed at a start, whose paths they see. */
