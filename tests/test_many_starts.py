@@ -219,11 +219,11 @@ def test_a_pixel_tells_its_start_and_takes_it_to_the_paths(visit):
     assert rows.count() == 4 and all("minimum" in text for text in rows.all_inner_texts())
     canvas = page.locator("section.image canvas")
     frame = canvas.bounding_box()
-    canvas.hover(position={"x": frame["width"] * 0.7, "y": frame["height"] * 0.3})
+    canvas.hover(position={"x": frame["width"] * 0.75, "y": frame["height"] * 0.7})
     told = page.locator("section.image .readout").inner_text()
-    assert "→ (3, 2)" in told and "basin" in told and "steps" in told
+    assert "→ (3.58, " in told and "basin" in told and "steps" in told
     before = ready(page)
-    canvas.click(position={"x": frame["width"] * 0.7, "y": frame["height"] * 0.3})
+    canvas.click(position={"x": frame["width"] * 0.75, "y": frame["height"] * 0.7})
     again(page, before)
     assert page.locator("[role=tab][aria-selected=true]").inner_text() == "paths"
     start = page.evaluate("document.getElementById('thalweg').explorer.state.start")
