@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -15,6 +16,8 @@ from thalweg.chain.problem import Problem
 from thalweg.methods.sweeps import variants
 from thalweg.verbs.run import run
 from thalweg.web.catalogue import catalogue
+from thalweg.web.comparison import compared, runtimes
+from thalweg.web.many_starts import listed, reached
 from thalweg.web.panes import Cut, Pane, at, cut_through, framed, ground, panes, points
 from thalweg.web.scene import Scene, box, numbers, whole
 from thalweg.web.script import script
@@ -36,12 +39,16 @@ class Desk:
         self._cuts: dict[Scene, Cut] = {}
         self.questions: dict[str, Callable[[Scene, Mapping[str, Any], Tell], View]] = {
             "code": self.code,
+            "compare": partial(compared, shelf),
             "facts": self.facts,
             "file": self.file,
             "ground": self.ground,
             "paths": self.paths,
             "problem": self.problem,
+            "runtimes": partial(runtimes, shelf),
+            "starts": partial(reached, shelf),
             "table": self.table,
+            "variants": partial(listed, shelf),
         }
 
     def problem(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:

@@ -6,7 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 
 # In this order; each uses what stands before it.
-SCRIPTS = ("words", "link", "theme", "picture", "pane", "curves", "controls", "paths", "tabs", "explorer", "mount")
+SCRIPTS = (
+    "words", "link", "theme", "picture", "pane", "curves", "controls", "paths", "spread", "starts", "compare", "tabs",
+    "explorer", "mount",
+)  # fmt: skip
 STATIC = files("thalweg.web") / "static"
 
 
