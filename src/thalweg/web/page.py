@@ -6,7 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # In this order; each uses what stands before it.
-SCRIPTS = ("words", "link", "theme", "picture", "pane", "curves", "controls", "paths", "tabs", "explorer", "mount")
+SCRIPTS = (
+    "words", "link", "theme", "picture", "pane", "curves", "controls", "paths", "sweep_diagram", "sweep_map",
+    "step_sizes", "tabs", "explorer", "mount",
+)  # fmt: skip
 STATIC = files("thalweg.web") / "static"
 
 
