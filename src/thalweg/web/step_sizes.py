@@ -17,7 +17,7 @@ from thalweg.verbs.run import run
 from thalweg.web.scene import Scene, number, short, whole, word
 from thalweg.web.shelf import Shelf, facts
 from thalweg.words.library import METHODS, arguments
-from thalweg.words.parameters import parameters
+from thalweg.words.parameters import Parameter, parameters
 
 MOST_VALUES = 4000
 STEPS, MOST_STEPS = 1000, 20_000
@@ -188,7 +188,7 @@ class StepSizes:
         return self._last[1]
 
 
-def _typed(scene: Scene, more: Mapping[str, Any]) -> Mapping[str, Any]:
+def _typed(scene: Scene, more: Mapping[str, Any]) -> dict[str, Parameter]:
     name = scene.methods[whole(more.get("method", 0), "method", 0, len(scene.methods) - 1)].partition(":")[0]
     if name not in METHODS:
         raise ValueError(nearest(name, METHODS, "a method"))

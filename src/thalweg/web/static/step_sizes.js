@@ -65,13 +65,13 @@ class StepSizes {
     this.show("setting");
   }
 
-  /** A new problem: other numbers suit it, but for the first, whose settings the address has. */
+  /** A new problem: other settings suit it than those made for another one. */
   open(view) {
-    if (this.opened !== undefined && this.opened !== this.page.state.problem) {
-      const own = ["parameter", "range", "second", "second_range", "component", "steps", "keep", "values"];
+    if (this.of("problem") && this.of("problem") !== this.page.state.problem) {
+      const own = ["problem", "parameter", "range", "second", "second_range", "component", "steps", "keep", "values"];
       this.set(Object.fromEntries(own.map((name) => [name, ""])));
     }
-    Object.assign(this, { opened: this.page.state.problem, keys: {} });
+    this.keys = {};
     const labels = [...view.components, "loss"];
     this.component.replaceChildren(...labels.map((label, i) =>
       make("option", { value: i < view.components.length ? i : view.dimension }, label)));
@@ -85,6 +85,7 @@ class StepSizes {
   async know() {
     const known = await this.page.ask("numbers", { method: this.index }, "size numbers");
     if (!known) return null;
+    this.set({ problem: this.page.state.problem });
     let parameter = this.of("parameter");
     if (!known.names.includes(parameter)) {
       parameter = known.names[0];
@@ -98,7 +99,8 @@ class StepSizes {
     return { ...known, parameter, others };
   }
 
-  async show() {
+  async show(part) {
+    if (part === "tab") this.fit();
     const turn = (this.turn = {});
     const known = await this.know();
     if (!known || this.turn !== turn) return;
@@ -113,25 +115,32 @@ class StepSizes {
     const second = this.of("second");
     const points = { ...lines, keep: whole("keep"), component: whole("component") ?? 0 };
     const moved = [known.parameter];
+    if (this.keys.lyapunov !== this.held(moved, lines)) this.diagram.exponent = null;
+    const first = await this.once("bifurcation", moved, points, (view) => this.drawn(view));
+    if (!first || this.turn !== turn) return; // whose refusal another answer would take from the page
     const drawn = await Promise.all([
-      this.once("bifurcation", moved, points, (view) => this.drawn(view)),
       this.once("lyapunov", moved, lines, (view) => this.parted(view)),
       this.once("losses", [...moved, second], { ...asked, second, low2, high2 }, (view) => this.mapped(view)),
     ]);
     if (this.turn === turn && drawn.every(Boolean)) this.page.done();
   }
 
-  /** Ask what has not been answered yet: all but the ``moved`` numbers decide what is drawn. */
-  async once(what, moved, more, draw) {
+  /** All that decides what is drawn: not the `moved` numbers, which take many values. */
+  held(moved, more) {
     const { problem, methods, start, dtype, key } = this.page.state;
     const { name, numbers } = partsOf(methods[this.index]);
     const rest = [...numbers].filter(([number]) => !moved.includes(number));
     const place = moved.includes("start") ? start?.slice(1) : start;
-    const held = JSON.stringify([problem, place, dtype, key, name, rest, more]);
+    return JSON.stringify([problem, place, dtype, key, name, rest, more]);
+  }
+
+  /** Ask what has not been answered yet. */
+  async once(what, moved, more, draw) {
+    const held = this.held(moved, more);
     if (this.keys[what] === held) return true;
     const view = await this.page.ask(what, more, `size ${what}`);
     if (!view) return false;
-    this.keys[what] = held;
+    if (!view.interrupted) this.keys[what] = held;
     await draw(view);
     return true;
   }
@@ -140,7 +149,6 @@ class StepSizes {
     this.values.placeholder = view.values.length;
     this.steps.placeholder = view.steps;
     this.keep.placeholder = view.keep;
-    if (this.diagram.exponent?.length !== view.values.length) this.diagram.exponent = null;
     this.diagram.title.textContent = `the last ${view.keep} of ${view.steps} steps`;
     await this.diagram.set(view, this.known.parameter, this.page.view.units);
     this.tell();

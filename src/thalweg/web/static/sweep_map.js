@@ -65,7 +65,8 @@ class SweepMap {
     const words = withUnits(above ? "last loss above the lowest" : "last loss", units.loss);
     const colorbar = {
       thickness: 9, outlinewidth: 0, ticks: "", len: 0.96, x: 1.02, xpad: 2,
-      tickvals: tickvals.map(Math.log10), ticktext, tickfont: { size: 10 }, title: { text: words, side: "right", font: { size: 11 } },
+      tickvals: tickvals.map(Math.log10), ticktext, tickfont: { size: 10 },
+      title: { text: words, side: "right", font: { size: 11 } },
     };
     const data = [{ type: "heatmap", x: first, y: second, z, zmin: low, zmax: high, colorscale: HEAT[kind], colorbar }];
     await Plotly.react(this.plot, data, layout, PLAIN);
