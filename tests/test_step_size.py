@@ -66,6 +66,13 @@ def test_the_limit_is_where_gradient_descent_loses_its_minimum(ask):
     assert heavy["limits"] == [pytest.approx(0.2, rel=1e-12)]  # 2 (1 + m) / 0.3 = 8
 
 
+def test_a_path_that_another_component_loses_is_not_drawn(ask):
+    view = ask("bifurcation", "pbdl", low=0.04, high=0.5, steps=1000)
+    lost = ~np.isfinite(view["loss"])
+    assert lost.any() and not lost.all()
+    assert np.isnan(view["points"][lost, -1]).all() and np.isfinite(view["points"][~lost, -1]).all()
+
+
 def test_without_known_minima_the_limit_is_at_the_lowest_end(ask):
     view = ask("bifurcation", "x**4/4 - x**2/2", start=[0.3], low=0.8, high=2.2)
     assert view["where"] == "the lowest end" and view["limits"] == [pytest.approx(1, rel=1e-4)]
@@ -274,7 +281,7 @@ def test_a_thousand_values_are_drawn_and_one_is_taken_over(sized):
     box = canvas.bounding_box()
     at = {"x": box["width"] * 0.6, "y": 100}
     canvas.hover(position=at)
-    assert re.search(r"learning rate η = 0\.\d+ .*λ = .*last loss", page.locator(".sweeps .readout").first.inner_text())
+    assert re.search(r"η = 0\.\d+ .*λ = .*last loss", page.locator(".sweeps .readout").first.inner_text())
     again(page, lambda: canvas.click(position=at))
     word = page.evaluate("document.querySelector('#thalweg').explorer.state.methods[0]")
     taken = float(word.partition("=")[2])

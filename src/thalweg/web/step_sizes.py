@@ -97,6 +97,7 @@ class StepSizes:
         found = self._diagram((scene.problem, scene.start, scene.dtype), asked, steps, keep, tell)
         loss = found["loss"].values.astype(float)
         points = loss if labels[component] == "loss" else found["x"].values[..., component].astype(float)
+        points = np.where(np.isfinite(loss), points, np.nan)  # another component may be what has run away
         return {
             "values": asked.axis.values,
             "log": asked.axis.log,

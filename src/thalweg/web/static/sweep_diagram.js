@@ -102,7 +102,7 @@ class SweepDiagram {
       line(heights, "y3", 1.4),
     ];
     const base = layoutOf(root, {
-      margin: { l: 76, r: 14, t: 22, b: 44 },
+      margin: { l: 90, r: 14, t: 22, b: 44 },
       xaxis: { ...(view.log ? decadesOf(...ends.map(Math.log10)) : { range: ends }), anchor: "y3", mirror: "all",
         title: { text: spoken(name) } },
       yaxis: { domain: STRIPS[0], range: view.frame, nticks: 7, title: { text: withUnits(view.label, view.units) } },
@@ -234,7 +234,8 @@ class SweepDiagram {
     const cycle = period[i] === 1 ? "at rest" : period[i] > 1 ? `period ${period[i]}` : wild;
     const known = `${cycle}   λ = ${short(rate, 3)}   last loss ${short(loss[i])}`;
     const end = Number.isFinite(loss[i]) ? known : "diverged";
-    this.readout.textContent = `${spoken(this.name)} = ${short(value)}   ${end}`;
+    const symbol = this.name === "learning_rate" ? "η" : spoken(this.name);
+    this.readout.textContent = `${symbol} = ${short(value)}   ${end}`;
   }
 
   at(event) {
