@@ -323,7 +323,9 @@ def test_a_link_shows_the_same_and_a_wrong_range_is_refused(sized):
     page.fill("#size-keep", "1001")
     page.press("#size-keep", "Enter")
     page.get_by_text("it is a whole number from 1 to 1000; give one").wait_for()
-    page.wait_for_timeout(500)
+    page.fill("#size-values", "250")  # of which the exponents could be had
+    page.press("#size-values", "Enter")
+    page.wait_for_timeout(1500)
     assert page.get_by_text("it is a whole number from 1 to 1000; give one").is_visible()
     again(page, lambda: page.fill("#problem", "rosenbrock") or page.press("#problem", "Enter"))
     assert "1001" not in page.url and tab(page, "diagram.view.values[0]") == 0.001
