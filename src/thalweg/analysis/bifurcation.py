@@ -14,6 +14,7 @@ from thalweg.analysis.cycles import final_period
 from thalweg.analysis.lyapunov import flattened, one_start
 from thalweg.chain.problem import Problem
 from thalweg.engine.plan import Task
+from thalweg.engine.shards import Progress
 from thalweg.methods.sweeps import hyperparameters, leaf_name
 from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import whole
@@ -25,7 +26,14 @@ NEWTON, HALVINGS = 30, 45  # steps that find a cycle, and halvings of an interva
 
 
 def bifurcation(
-    problem: Problem, method: Any, start: Any = None, steps: int = 1000, keep: int = 200, *, dtype: Any = None
+    problem: Problem,
+    method: Any,
+    start: Any = None,
+    steps: int = 1000,
+    keep: int = 200,
+    *,
+    dtype: Any = None,
+    progress: Progress = None,
 ) -> xr.Dataset:
     """The last ``keep`` iterates of ``steps`` from one start, for every variant of a method.
 
@@ -36,6 +44,7 @@ def bifurcation(
         steps: how many, 1 or more.
         keep: how many of the last points are recorded, 1 … ``steps``.
         dtype: as in ``run``.
+        progress: as in ``run``; what is stopped before the last ``keep`` points raises KeyboardInterrupt.
     Returns:
         A Dataset with dims ``variant, iterate`` and one ``<space>_dim`` per space: ``x``, every space and ``loss``; and
         ``period`` (variant): 1 at rest, p on a cycle of p points, up to 32; 0 for what never returns, such as chaos.
@@ -49,11 +58,13 @@ def bifurcation(
     keep = whole(keep, "keep", 1)
     if keep > steps:
         raise ValueError(f"keep is {keep}, but there are {steps} steps; keep at most as many.")
-    return _late(one_start(task("bifurcation", problem, method, start, dtype=dtype, half=True)), steps, keep)
+    return _late(one_start(task("bifurcation", problem, method, start, dtype=dtype, half=True)), steps, keep, progress)
 
 
-def _late(given: Task, steps: int, keep: int) -> xr.Dataset:
-    trace = follow(given, steps, steps - keep + 1, 1)
+def _late(given: Task, steps: int, keep: int, progress: Progress = None) -> xr.Dataset:
+    trace = follow(given, steps, steps - keep + 1, 1, progress=progress)
+    if trace.sizes["step"] < 2:
+        raise KeyboardInterrupt
     late = trace.isel(start=0, step=slice(1, None)).rename(step="iterate").drop_vars("start")
     late["period"] = "variant", final_period(late["x"].transpose("variant", "iterate", "x_dim").values)
     return late

@@ -13,6 +13,7 @@ from thalweg.chain.derivatives import AutoDiff
 from thalweg.chain.objective import Objective
 from thalweg.chain.problem import Problem
 from thalweg.engine.plan import Task
+from thalweg.engine.shards import Progress
 from thalweg.methods.method import called, method, static
 from thalweg.numerics.products import products_in_full
 from thalweg.numerics.reading import whole
@@ -32,6 +33,7 @@ def lyapunov(
     transient: int = 100,
     copies: int = 16,
     dtype: Any = None,
+    progress: Progress = None,
 ) -> xr.DataArray:
     """The largest Lyapunov exponents of the update of a method, per step.
 
@@ -50,6 +52,7 @@ def lyapunov(
         copies: paths to average over, one from the start and the others from within the square root of rounding of it,
             where chaos soon makes them independent.
         dtype: as in ``run``.
+        progress: as in ``run``; what is stopped before its last step raises KeyboardInterrupt.
     Returns:
         The exponents, dims (variant, exponent), the largest first, in 1/step.
     Raises:
@@ -67,7 +70,9 @@ def lyapunov(
     apart[0] = 0
     starts = (first + apart * np.maximum(np.abs(first), 1)).astype(given.dtype)
     given = given._replace(methods={name: Tangents(m, count) for name, m in given.methods.items()}, points=starts)
-    trace = follow(given, transient + steps, transient, steps, record=[growth])
+    trace = follow(given, transient + steps, transient, steps, record=[growth], progress=progress)
+    if "interrupted" in trace.attrs:
+        raise KeyboardInterrupt
     sums = trace["growth"].astype(np.float64)
     before, after = sums.sel(step=transient, drop=True), sums.sel(step=transient + steps, drop=True)
     rate = xr.where(after == -np.inf, after, (after - before) / steps).mean("start", skipna=False)

@@ -22,6 +22,7 @@ from thalweg.web.panes import Cut, Pane, at, cut_through, framed, ground, panes,
 from thalweg.web.scene import Scene, box, numbers, whole
 from thalweg.web.script import script
 from thalweg.web.shelf import Shelf, facts
+from thalweg.web.step_sizes import StepSizes
 
 NUMBERS = 5_000_000  # that one run of a page may record
 MOST_VARIANTS = 64
@@ -37,12 +38,17 @@ class Desk:
         self.shelf = shelf
         self._last: tuple[Scene, xr.Dataset] | None = None
         self._cuts: dict[Scene, Cut] = {}
+        sizes = StepSizes(shelf)
         self.questions: dict[str, Callable[[Scene, Mapping[str, Any], Tell], View]] = {
+            "bifurcation": sizes.bifurcation,
             "code": self.code,
             "compare": partial(compared, shelf),
             "facts": self.facts,
             "file": self.file,
             "ground": self.ground,
+            "losses": sizes.losses,
+            "lyapunov": sizes.lyapunov,
+            "numbers": sizes.numbers,
             "paths": self.paths,
             "problem": self.problem,
             "runtimes": partial(runtimes, shelf),
