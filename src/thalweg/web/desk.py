@@ -15,6 +15,8 @@ from thalweg.chain.problem import Problem
 from thalweg.methods.sweeps import variants
 from thalweg.verbs.run import run
 from thalweg.web.catalogue import catalogue
+from thalweg.web.fits import Fits
+from thalweg.web.lessons import Lessons
 from thalweg.web.panes import Cut, Pane, at, cut_through, framed, ground, panes, points
 from thalweg.web.scene import Scene, box, numbers, whole
 from thalweg.web.script import script
@@ -36,12 +38,18 @@ class Desk:
         self._cuts: dict[Scene, Cut] = {}
         self.questions: dict[str, Callable[[Scene, Mapping[str, Any], Tell], View]] = {
             "code": self.code,
+            "columns": (fits := Fits()).columns,
             "facts": self.facts,
             "file": self.file,
+            "fit": fits.fit,
             "ground": self.ground,
+            "lesson": (lessons := Lessons()).lesson,
+            "moves": lessons.moves,
+            "pace": lessons.pace,
             "paths": self.paths,
             "problem": self.problem,
             "table": self.table,
+            "train": lessons.train,
         }
 
     def problem(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
