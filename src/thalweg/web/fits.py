@@ -50,8 +50,8 @@ class Fits:
         numeric = [name for name in table if _is_numeric(table, name)]
         if len(numeric) < 2:
             raise ValueError(
-                f"the table has {len(numeric)} columns of numbers ({str(table)[:NAME]}), but a fit needs two, such as x "
-                "and y; give a line of names and a line for each observation."
+                f"the table has {len(numeric)} columns of numbers ({str(table)[:NAME]}), but a fit needs two, such as "
+                "x and y; give a line of names and a line for each observation."
             )
         return {
             **given,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple, final
 
 import jax
@@ -110,13 +111,15 @@ class Lesson(NamedTuple):
                 h = jnp.tanh(h @ layer["w"] + layer["b"])
             return (h @ layers[-1]["w"] + layers[-1]["b"]).reshape(shape)
 
-        return training.problem(one, network, _layers(sizes, self.key), examples, self.batch, f"learning {self.physics}")
+        return training.problem(
+            one, network, _layers(sizes, self.key), examples, self.batch, f"learning {self.physics}"
+        )
 
 
 def _layers(sizes: tuple[int, ...], key: int) -> list[dict[str, np.ndarray]]:
     """Glorot's uniform weights, and biases of zero."""
     draw, layers = np.random.default_rng(key), []
-    for m, n in zip(sizes[:-1], sizes[1:], strict=True):
+    for m, n in pairwise(sizes):
         reach = np.sqrt(6 / (m + n))
         layers.append({"w": draw.uniform(-reach, reach, (m, n)).astype(np.float32), "b": np.zeros(n, np.float32)})
     return layers
@@ -136,11 +139,10 @@ class Lessons:
         rule = _rule(more)
         learners, left = [], []
         for one in scene.methods:
-            try:
-                made = _learner(one, rule)
-                learners.append({"word": one, "variants": variants(made)})
-            except ValueError as error:
-                left.append(str(error))
+            if one.partition(":")[0] in LEARNERS:
+                learners.append({"word": one, "variants": variants(_learner(one, rule))})
+            else:
+                left.append(f"{one.partition(':')[0]} is left out: it asks for more of a loss than batches tell.")
         return {
             "physics": [[name, one.says] for name, one in PHYSICS.items()],
             "dimension": problem.dimension,
@@ -229,8 +231,7 @@ def _learner(text: str, rule: FirstOrder) -> Method:
     """A method that can train a network; behind an inverse simulator the network follows by a rule."""
     name = text.partition(":")[0]
     if name not in LEARNERS:
-        method_of(text)
-        raise ValueError(f"{name} is left out: it asks for more of the loss than batches of a network have.")
+        raise ValueError(nearest(name, LEARNERS, "a method that trains a network"))
     made = method_of(text)
     if isinstance(made, InverseSimulator):
         many = variants(made)

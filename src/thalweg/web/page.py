@@ -6,7 +6,23 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # In this order; each uses what stands before it.
-SCRIPTS = ("words", "link", "theme", "picture", "pane", "curves", "controls", "paths", "tabs", "explorer", "mount")
+SCRIPTS = (
+    "words",
+    "link",
+    "theme",
+    "picture",
+    "pane",
+    "curves",
+    "controls",
+    "paths",
+    "charts",
+    "reading",
+    "fit",
+    "train",
+    "tabs",
+    "explorer",
+    "mount",
+)
 STATIC = files("thalweg.web") / "static"
 
 
