@@ -227,11 +227,10 @@ def sheet(served):
 
 def ready(page, act):
     """Do something, and wait until the page has drawn what comes of it."""
-    before = page.evaluate("document.getElementById('thalweg').dataset.ready || '0'")
+    count = "document.getElementById('thalweg')?.dataset.ready ?? '0'"
+    before = page.evaluate(count)
     act()
-    page.wait_for_function(
-        "(before) => (document.getElementById('thalweg').dataset.ready || '0') !== before", arg=before
-    )
+    page.wait_for_function(f"(before) => ({count}) !== before", arg=before)
 
 
 @pytest.mark.browser
