@@ -15,7 +15,7 @@ class Train {
       make("option", { value: "step" }, "against steps"), make("option", { value: "seconds" }, "against seconds"));
     this.losses.element.querySelector("header").append(this.axis);
     this.table = make("div", { class: "table" });
-    this.weights = chartOf("weights");
+    this.weights = chartOf("weights x");
     this.spaces = [chartOf("controls u"), chartOf("results y")];
     this.slider = make("input", { id: "train-step", type: "range", min: 0, max: 1, step: 1, value: 0, "aria-label": "step that is drawn" });
     this.slider.addEventListener("input", () => (this.set("step", this.slider.value), this.move()));
@@ -172,11 +172,12 @@ class Train {
     const body = this.lanes.map((lane, i) => {
       const swatch = make("span", { class: "swatch" });
       swatch.style.background = lane.color;
-      const one = view && !this.step.hidden ? [`${short(view.losses[2 * i], 3)} → ${short(view.losses[2 * i + 1], 3)}`, short(view.lengths[i], 3)] : ["", ""];
+      const one = view && !this.step.hidden ? [`${short(view.losses[2 * i], 2)} → ${short(view.losses[2 * i + 1], 2)}`, short(view.lengths[i], 3)] : ["", ""];
+      if (timed) one[1] = lane.pace > 0 ? `${short(1000 * lane.pace, 2)} ms` : "–";
       return make("tr", {}, make("th", { scope: "row" }, make("label", {}, swatch, lane.name)), make("td", { class: "strong" }, short(lane.loss.at(-1), 3)),
-        ...(timed ? [make("td", {}, lane.pace > 0 ? `${short(1000 * lane.pace, 2)} ms` : "–")] : []), ...one.map((text) => make("td", {}, text)));
+        ...one.map((text) => make("td", {}, text)));
     });
-    const heads = ["method", "last loss", ...(timed ? ["one step takes"] : []), "loss in the step drawn", "|Δweights|"];
+    const heads = ["method", "last loss", "step below", timed ? "takes" : "|Δx|"];
     this.table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
       make("tbody", {}, ...body)));
   }
@@ -197,6 +198,7 @@ class Train {
   async paint() {
     const view = this.moved;
     const many = view.variants.length;
+    let seen = "";
     const arrows = Array.from({ length: many }, (_, v) => [[[0, 0], [view.plane[2 * v], view.plane[2 * v + 1]]]]);
     const share = [...view.shares].map((part, i) => `direction ${i + 1} (${Math.round(100 * part)} %)`);
     await this.frame(this.weights, arrows, [], [], share, true);
@@ -208,12 +210,12 @@ class Train {
       const moves = Array.from({ length: many }, (_, v) => every.map((e) => [0, 1].map((k) => at(space.points, (2 * v + k) * examples + e))));
       const aims = Array.from({ length: many }, (_, v) => every.map((e) => at(space.aims, v * examples + e)));
       await this.frame(chart, moves, aims, every.map((e) => at(space.targets, e)), space.labels);
-      const some = space.components > 2 ? `2 of ${space.components} components, ` : "";
-      chart.words.textContent = `${some}${examples} of ${space.batch} examples`;
+      chart.words.textContent = space.components > 2 ? `2 of ${space.components} components` : "";
+      seen = `${examples} of ${space.batch}`;
     }
     this.weights.words.textContent = "moves from one origin";
     const ink = styleOf(this.root, "--ink");
-    this.key.replaceChildren(...this.lanes.map((lane) => keyOf(lane.name, lane.color)), keyOf("before", styleOf(this.root, "--faint"), "ring"),
+    this.key.replaceChildren(...this.lanes.map((lane) => keyOf(lane.name, lane.color)), keyOf(`before, ${seen} examples of a batch`, styleOf(this.root, "--faint"), "ring"),
       make("span", { class: "said" }, make("b", {}, "+"), "target of an example"), make("span", { class: "said" }, make("b", {}, "×"), "where an inverse simulator aims"));
     this.key.style.color = ink;
     await this.draw();
