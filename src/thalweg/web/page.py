@@ -17,6 +17,7 @@ SCRIPTS = (
     "paths",
     "charts",
     "reading",
+    "fitted",
     "fit",
     "train",
     "tabs",

@@ -33,7 +33,8 @@ function chartOf(title, kind = "") {
   const plot = make("div", { class: "plot" });
   const words = make("div", { class: "key" });
   const stage = make("div", { class: "stage" }, plot);
-  const element = make("section", { class: `pane chart ${kind}` }, make("header", {}, make("h3", {}, title), words), stage);
+  const element = make("section", { class: `pane chart ${kind}` }, make("header", {}, make("h3", {}, title), words),
+    stage);
   return { plot, words, stage, element };
 }
 

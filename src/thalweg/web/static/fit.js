@@ -1,7 +1,6 @@
 // A model fitted to a table: the curve over the data, what is left, the parameters, and how every start ended.
 
 const LINKED = 3000; // characters of a table that an address may hold
-const ENDINGS = ["circle", "square", "x", "triangle-up", "diamond", "cross"];
 const ROBUST = { linear: "squares", soft_l1: "soft L1", huber: "Huber", cauchy: "Cauchy", arctan: "arctan" };
 
 class FitTable {
@@ -11,7 +10,8 @@ class FitTable {
     Object.assign(this, { page, root: page.root, table: null, result: null });
     this.form();
     this.data = chartOf("data and model", "tall");
-    this.canvas = make("canvas", { tabindex: 0, role: "img", "aria-label": "the fitted curve: point at it, or use the arrow keys, to read it" });
+    this.canvas = make("canvas", { tabindex: 0, role: "img",
+      "aria-label": "the fitted curve: point at it, or use the arrow keys, to read it" });
     this.data.stage.append(this.canvas);
     this.readout = make("output", { class: "readout" });
     this.logs = make("div", { class: "toggles" }, this.toggle("logx", "log x"), this.toggle("logy", "log y"));
@@ -40,31 +40,44 @@ class FitTable {
   }
 
   form() {
-    this.file = make("input", { type: "file", hidden: true, accept: ".csv,.txt,.tsv,.dat,text/*", "aria-label": "file of a table",
+    this.file = make("input", { type: "file", hidden: true, accept: ".csv,.txt,.tsv,.dat,text/*",
+      "aria-label": "file of a table",
       onchange: () => this.file.files[0] && this.read(this.file.files[0]) });
-    this.pasted = make("textarea", { rows: 7, spellcheck: "false", placeholder: "x,y\n1,2.1\n2,3.9\n…", "aria-label": "a table as text" });
+    this.pasted = make("textarea", { rows: 7, spellcheck: "false", placeholder: "x,y\n1,2.1\n2,3.9\n…",
+      "aria-label": "a table as text" });
     this.paper = make("div", { class: "paper", hidden: true }, this.pasted,
-      make("button", { type: "button", onclick: () => this.take({ text: this.pasted.value, name: "pasted.csv" }) }, "use this table"));
-    this.examples = make("select", { "aria-label": "example", onchange: () => this.examples.value && this.take({ example: this.examples.value }) },
+      make("button", { type: "button", onclick: () => this.take({ text: this.pasted.value, name: "pasted.csv" }) },
+        "use this table"));
+    this.examples = make("select", { "aria-label": "example", onchange: () => this.examples.value
+      && this.take({ example: this.examples.value }) },
       make("option", { value: "" }, "an example …"));
     this.told = make("span", { class: "known" });
-    this.model = make("input", { id: "fit-model", class: "code", spellcheck: "false", autocomplete: "off", placeholder: "a*exp(-k*x) + c" });
+    this.model = make("input", { id: "fit-model", class: "code", spellcheck: "false", autocomplete: "off",
+      placeholder: "a*exp(-k*x) + c" });
     this.y = make("select", { id: "fit-y" });
     this.sigma = make("select", { id: "fit-sigma" });
-    this.loss = make("select", { id: "fit-loss" }, ...Object.entries(ROBUST).map(([value, words]) => make("option", { value }, words)));
+    this.loss = make("select", { id: "fit-loss" }, ...Object.entries(ROBUST).map(([value, words]) =>
+      make("option", { value }, words)));
     this.scale = make("input", { id: "fit-scale", spellcheck: "false", autocomplete: "off", placeholder: "1" });
-    this.start = make("input", { id: "fit-start", class: "code", spellcheck: "false", autocomplete: "off", placeholder: "searched for; or a=5, k=0.1" });
-    this.bounds = make("input", { id: "fit-bounds", class: "code", spellcheck: "false", autocomplete: "off", placeholder: "none; or k=0:, a=0:10" });
-    const field = (name, words, wide = "") => make("label", { for: `fit-${name}`, class: wide }, make("span", {}, words), this[name]);
+    this.start = make("input", { id: "fit-start", class: "code", spellcheck: "false", autocomplete: "off",
+      placeholder: "searched for; or a=5, k=0.1" });
+    this.bounds = make("input", { id: "fit-bounds", class: "code", spellcheck: "false", autocomplete: "off",
+      placeholder: "none; or k=0:, a=0:10" });
+    const field = (name, words, wide = "") => make("label", { for: `fit-${name}`, class: wide },
+      make("span", {}, words), this[name]);
     this.scaled = field("scale", "outlier beyond");
     this.refusal = make("p", { class: "refusal", role: "alert" });
     this.asked = make("form", { class: "asked", onsubmit: (event) => { event.preventDefault(); this.ask(); } },
-      make("div", { class: "source" }, make("button", { type: "button", onclick: () => this.file.click() }, "choose a file"), this.file,
-        make("button", { type: "button", "aria-expanded": "false", onclick: (event) => this.unfold(event.currentTarget) }, "paste"),
+      make("div", { class: "source" }, make("button", { type: "button", onclick: () => this.file.click() },
+        "choose a file"), this.file,
+        make("button", { type: "button", "aria-expanded": "false", onclick: (event) =>
+          this.unfold(event.currentTarget) }, "paste"),
         this.examples, this.told),
       this.paper,
-      make("div", { class: "fields" }, field("model", "model", "wide"), field("y", "predicts"), field("sigma", "errors"), field("loss", "loss"),
-        this.scaled, field("start", "start", "half"), field("bounds", "bounds", "half"), make("button", { class: "primary", type: "submit" }, "fit")));
+      make("div", { class: "fields" }, field("model", "model", "wide"), field("y", "predicts"), field("sigma",
+        "errors"), field("loss", "loss"),
+        this.scaled, field("start", "start", "half"), field("bounds", "bounds", "half"), make("button",
+          { class: "primary", type: "submit" }, "fit")));
     for (const name of ["y", "sigma", "loss"]) this[name].addEventListener("change", () => this.ask());
     for (const name of ["model", "start", "bounds", "scale"]) this[name].addEventListener("change", () => this.ask());
   }
@@ -100,7 +113,10 @@ class FitTable {
   /** A file of a person. */
   async read(file) {
     this.file.value = "";
-    if (file.size > LARGEST) return this.refuse(`${file.name} has ${short(file.size / 2 ** 20, 3)} MB, but a page takes up to 2 MB; use thalweg solve for it.`);
+    if (file.size > LARGEST) {
+      const size = `${file.name} has ${short(file.size / 2 ** 20, 3)} MB`;
+      return this.refuse(`${size}, but a page takes up to 2 MB; use thalweg solve for it.`);
+    }
     const text = await textOf(file);
     if (text.includes("\0")) return this.refuse(`${file.name} is no text; save the table as CSV.`);
     await this.take({ text, name: file.name.slice(0, 100) });
@@ -121,19 +137,22 @@ class FitTable {
     this.told.textContent = view.told;
     this.examples.replaceChildren(make("option", { value: "" }, "an example …"),
       ...view.examples.map((name) => make("option", { value: name, selected: name === given.example }, name)));
-    const options = (names, first = []) => [...first, ...names].map((name) => make("option", { value: name }, name || "all alike"));
+    const options = (names, first = []) => [...first, ...names].map((name) =>
+      make("option", { value: name }, name || "all alike"));
     this.y.replaceChildren(...options(view.numeric));
     this.sigma.replaceChildren(...options(view.numeric, [""]));
     if (fresh) {
       for (const name of ["y", "sigma", "start", "bounds", "text", "example", "name"]) this.set(name, "");
       const known = view.columns.every((name) => !/^[A-Za-z]\w*$/.test(name) || name !== "x");
-      this.set("model", view.model ?? (this.get("model") && !known ? this.get("model") : `a + b*${spelled(view.numeric[0])}`));
+      this.set("model", view.model ?? (this.get("model") && !known ? this.get("model")
+        : `a + b*${spelled(view.numeric[0])}`));
       this.set("y", view.y ?? view.numeric.at(-1));
     }
     if (given.example) this.set("example", given.example);
     else this.set("text", given.text.length <= LINKED ? given.text : "");
     if (!given.example) this.set("name", this.table.name);
-    if (!given.example && given.text.length > LINKED) this.told.textContent += "; the address of this page is too short for it";
+    const linked = given.example || given.text.length <= LINKED;
+    if (!linked) this.told.textContent += "; the address of this page is too short for it";
     for (const name of ["model", "start", "bounds", "scale"]) this[name].value = this.get(name);
     for (const name of ["y", "sigma"]) this[name].value = this.get(name, name === "y" ? view.numeric.at(-1) : "");
     this.loss.value = this.get("loss", "linear");
@@ -147,7 +166,8 @@ class FitTable {
     this.scaled.hidden = this.loss.value === "linear";
     if (!this.table) return;
     const { text, name } = this.table;
-    const more = Object.fromEntries(["model", "y", "sigma", "loss", "scale", "start", "bounds"].map((one) => [one, this.get(one)]));
+    const more = Object.fromEntries(["model", "y", "sigma", "loss", "scale", "start", "bounds"].map((one) => [one,
+      this.get(one)]));
     this.charts.classList.add("stale");
     const view = await this.page.ask("fit", { table: text, name, ...more, log: this.logx.checked }, "fit");
     if (!view) {
@@ -155,7 +175,8 @@ class FitTable {
       return sentence ? this.refuse(sentence) : undefined;
     }
     this.refusal.textContent = view.interrupted ? "Stopped: this is the best fit until then."
-      : view.succeeded ? "" : "No start came to a minimum: these numbers are no answer; give starts or bounds, or another model.";
+      : view.succeeded ? ""
+        : "No start came to a minimum: these numbers are no answer; give starts or bounds, or another model.";
     this.result = view;
     this.charts.classList.remove("stale");
     this.charts.hidden = false;
@@ -171,20 +192,25 @@ class FitTable {
       const [value, error] = [view.values[i], view.errors[i]];
       const exact = `${value}${Number.isFinite(error) ? ` ± ${error}` : ""}`;
       const part = value && Number.isFinite(error) ? `${short((100 * error) / Math.abs(value), 2)} %` : "–";
-      return make("tr", {}, make("th", { scope: "row" }, name), make("td", { title: exact, class: "strong" }, rounded(value, error)),
+      return make("tr", {}, make("th", { scope: "row" }, name), make("td", { title: exact, class: "strong" },
+        rounded(value, error)),
         make("td", {}, view.notes[i] || part));
     });
-    const head = (...words) => make("thead", {}, make("tr", {}, ...words.map((word) => make("th", { scope: "col" }, word))));
+    const head = (...words) => make("thead", {}, make("tr", {}, ...words.map((word) => make("th", { scope: "col" },
+      word))));
     const known = new Map(view.criteria);
     const foot = ["R squared", "residual standard deviation", "sum of squares", "degrees of freedom", "AIC", "BIC"]
       .filter((name) => known.has(name)).map((name) => make("span", {}, `${name.replace("R squared", "R²")} `,
         make("b", {}, name === "R squared" ? String(Number(known.get(name).toFixed(6))) : short(known.get(name), 5))));
-    this.numbers.replaceChildren(make("table", { class: "parameters" }, head("parameter", "value ± standard error", "error"), make("tbody", {}, ...rows)),
+    this.numbers.replaceChildren(make("table", { class: "parameters" }, head("parameter", "value ± standard error",
+      "error"), make("tbody", {}, ...rows)),
       make("p", { class: "facts" }, ...foot));
     const names = view.correlated;
     this.related.hidden = names.length < 2;
-    this.related.replaceChildren(make("table", { class: "matrix" }, head("correlation", ...names), make("tbody", {}, ...names.map((name, i) =>
-      make("tr", {}, make("th", { scope: "row" }, name), ...names.map((_, j) => this.cell(view.correlations[i * names.length + j], j - i)))))));
+    this.related.replaceChildren(make("table", { class: "matrix" }, head("correlation", ...names), make("tbody", {},
+      ...names.map((name, i) =>
+      make("tr", {}, make("th", { scope: "row" }, name), ...names.map((_, j) =>
+        this.cell(view.correlations[i * names.length + j], j - i)))))));
     this.found.replaceChildren(...view.searched.map((line) => make("p", {}, line.replace(/ %/g, "\u00a0%"))));
   }
 
@@ -200,9 +226,9 @@ class FitTable {
   async draw(again = false) {
     if (again) return this.ask();
     if (!this.result) return;
-    await this.curve();
-    await this.residuals();
-    await this.endings();
+    await drawCurve(this);
+    await drawResiduals(this);
+    await drawEndings(this);
     this.point(this.at);
   }
 
@@ -211,78 +237,12 @@ class FitTable {
     return { curve: colorOf(0, dark), dots: styleOf(this.root, "--ink"), band: dark ? "86,180,233" : "0,114,178" };
   }
 
-  async curve() {
-    const [view, colors, data] = [this.result, this.colors, []];
-    const [logx, logy] = [this.logx.checked, this.logy.checked];
-    const x = view.across ?? view.predicted;
-    const text = (alpha) => `rgba(${colors.band},${alpha})`;
-    const band = (name, alpha) => view[`${name}_low`] && data.push(
-      { x: view.grid, y: view[`${name}_high`], mode: "lines", line: { width: 0 } },
-      { x: view.grid, y: view[`${name}_low`], mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: text(alpha) });
-    const shown = view.prediction_low ? [view.prediction_low, view.prediction_high] : [];
-    const ends = rangeOf([...view.observed, ...(view.model ?? view.predicted), ...shown.flatMap((side) => [...side])], logy);
-    const across = rangeOf(x, logx);
-    band("prediction", 0.12);
-    band("confidence", 0.3);
-    if (view.grid) data.push({ x: view.grid, y: view.model, mode: "lines", line: { color: colors.curve, width: 2 } });
-    else {
-      const sides = logx ? across.map((end) => 10 ** end) : across;
-      data.push({ x: sides, y: sides, mode: "lines", line: { color: colors.curve, width: 1.6 } });
-    }
-    const dots = { color: view.weight ? [...view.weight].map((w) => (w < 0.5 ? "rgba(0,0,0,0)" : colors.dots)) : colors.dots,
-      size: view.observed.length > 300 ? 4 : 6, opacity: 0.85, line: { width: 1.2, color: colors.dots } };
-    const bars = view.sigma ? { error_y: { array: view.sigma, thickness: 1, width: 0, color: styleOf(this.root, "--faint") } } : {};
-    data.push({ x, y: view.observed, mode: "markers", type: "scatter", marker: dots, ...bars });
-    await Plotly.react(this.data.plot, data, layoutOf(this.root, {
-      xaxis: { type: logx ? "log" : "linear", range: across, title: { text: view.predictor || `predicted ${view.response}` } },
-      yaxis: { type: logy ? "log" : "linear", range: ends, title: { text: view.response } },
-    }), PLAIN);
-    const share = `${short(100 * view.level, 3)} %`;
-    this.data.words.replaceChildren(keyOf("observed", colors.dots, "dot"),
-      ...(view.weight ? [keyOf("counts less than half", colors.dots, "ring")] : []), keyOf(view.grid ? "model" : "observed = predicted", colors.curve),
-      ...(view.confidence_low ? [keyOf(`${share} confidence`, text(0.42), "block")] : []),
-      ...(view.prediction_low ? [keyOf(`${share} prediction`, text(0.17), "block")] : []));
-    this.across = across;
-  }
-
-  async residuals() {
-    const [view, colors] = [this.result, this.colors];
-    const left = [...view.observed].map((value, i) => value - view.predicted[i]);
-    const s = view.deviation;
-    const sides = this.logx.checked ? this.across.map((end) => 10 ** end) : this.across;
-    const data = [{ x: sides, y: [0, 0], mode: "lines", line: { color: colors.curve, width: 1.4 } }];
-    if (Number.isFinite(s)) data.unshift({ x: [...sides, ...[...sides].reverse()], y: [s, s, -s, -s], fill: "toself", mode: "lines", line: { width: 0 },
-      fillcolor: `rgba(${colors.band},0.14)` });
-    data.push({ x: view.across ?? view.predicted, y: left, mode: "markers", marker: { color: colors.dots, size: left.length > 300 ? 4 : 6, opacity: 0.85 } });
-    await Plotly.react(this.rest.plot, data, layoutOf(this.root, {
-      xaxis: { type: this.logx.checked ? "log" : "linear", range: this.across, title: { text: view.predictor || `predicted ${view.response}` } },
-      yaxis: { range: rangeOf([...left, s, -s, 0], false, 0.12), title: { text: "observed − model" }, nticks: 5 },
-    }), PLAIN);
-    this.rest.words.replaceChildren(...(Number.isFinite(s) ? [keyOf(`± s = ${short(s, 3)}`, `rgba(${colors.band},0.3)`, "block")] : []));
-  }
-
-  /** The losses of all starts from the lowest up, each by what became of it. */
-  async endings() {
-    const view = this.result;
-    this.starts.element.hidden = view.losses.length < 2;
-    const kinds = [...new Set(view.outcomes)].sort();
-    const at = (kind) => [...view.outcomes].flatMap((one, i) => (one === kind && view.losses[i] > 0 ? [i] : []));
-    const data = kinds.map((kind) => ({ x: at(kind).map((i) => i + 1), y: at(kind).map((i) => view.losses[i]), mode: "markers",
-      marker: { symbol: ENDINGS[kind], color: colorOf(kind, this.page.dark), size: 6 } }));
-    const range = rangeOf(view.losses, true, 0.1);
-    const wide = range[1] - range[0] < 1 ? [range[0] - 0.5, range[1] + 0.5] : range;
-    await Plotly.react(this.starts.plot, data, layoutOf(this.root, {
-      xaxis: { range: [0, view.losses.length + 1], title: { text: "start, the best first" }, nticks: 6 },
-      yaxis: { type: "log", range: wide, title: { text: "loss" }, dtick: ticksOf(wide, 4) },
-    }), PLAIN);
-    this.starts.words.replaceChildren(...kinds.map((kind) =>
-      keyOf(`${[...view.outcomes].filter((one) => one === kind).length} ${view.meanings[kind]}`, colorOf(kind, this.page.dark), "dot")));
-  }
-
   listen() {
-    const over = (event) => { event.preventDefault(); this.element.classList.toggle("over", event.type === "dragover"); };
+    const over = (event) => { event.preventDefault(); this.element.classList.toggle("over",
+      event.type === "dragover"); };
     for (const name of ["dragover", "dragleave", "drop"]) this.element.addEventListener(name, over);
-    this.element.addEventListener("drop", (event) => event.dataTransfer.files[0] && this.read(event.dataTransfer.files[0]));
+    this.element.addEventListener("drop", (event) => event.dataTransfer.files[0]
+      && this.read(event.dataTransfer.files[0]));
     this.canvas.addEventListener("pointermove", (event) => {
       if (!this.result?.grid) return;
       const { xaxis } = this.data.plot._fullLayout;
@@ -318,12 +278,15 @@ class FitTable {
     ink.beginPath();
     ink.arc(x, y, 5, 0, 2 * Math.PI);
     ink.fill();
-    const sure = view.confidence_low ? `   ${short(100 * view.level, 3)} % confidence ${short(view.confidence_low[i], 5)} … ${short(view.confidence_high[i], 5)}` : "";
-    this.readout.textContent = `${view.predictor} = ${short(view.grid[i])}   ${view.response} = ${short(view.model[i], 5)}${sure}`;
+    const ends = [view.confidence_low, view.confidence_high].filter(Boolean).map((side) => short(side[i], 5));
+    const sure = ends.length ? `   ${short(100 * view.level, 3)} % confidence ${ends.join(" … ")}` : "";
+    const here = `${view.predictor} = ${short(view.grid[i])}   ${view.response} = ${short(view.model[i], 5)}`;
+    this.readout.textContent = here + sure;
   }
 
   fit() {
-    for (const { plot } of [this.data, this.rest, this.starts]) if (plot._fullLayout && !this.charts.hidden) Plotly.Plots.resize(plot);
+    for (const { plot } of [this.data, this.rest, this.starts]) if (plot._fullLayout
+      && !this.charts.hidden) Plotly.Plots.resize(plot);
   }
 
   recolor() {
