@@ -67,7 +67,7 @@ def _line(x):
 def test_the_last_fit_is_kept_for_another_axis(ask, monkeypatch):
     given = {**LINE, "start": "a=1,b=2"}
     first = ask("fit", given)
-    monkeypatch.setattr("thalweg.web.fits.fit_of", None)
+    monkeypatch.setattr("thalweg.web.regressions.fit_of", None)
     second = ask("fit", {**given, "log": True})
     assert second["values"].tolist() == first["values"].tolist()
     assert np.ptp(np.diff(np.log(second["grid"]))) < 1e-9 < np.ptp(np.diff(np.log(first["grid"][1:])))

@@ -15,9 +15,9 @@ from thalweg.chain.problem import Problem
 from thalweg.methods.sweeps import variants
 from thalweg.verbs.run import run
 from thalweg.web.catalogue import catalogue
-from thalweg.web.fits import Fits
 from thalweg.web.lessons import Lessons
 from thalweg.web.panes import Cut, Pane, at, cut_through, framed, ground, panes, points
+from thalweg.web.regressions import Fits
 from thalweg.web.scene import Scene, box, numbers, whole
 from thalweg.web.script import script
 from thalweg.web.shelf import Shelf, facts
