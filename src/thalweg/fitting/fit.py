@@ -146,14 +146,20 @@ def fit(
         {'a': 300.35, 'k': 0.5}
     """
     problem = regression(data, model, y, start, domain, **more)
-    known = model_of(problem)
-    assert known is not None
-    named = {"levenberg_marquardt": LevenbergMarquardt(bounded=known.bounded) if method is None else method}
     settings: dict[str, Any] = {
         "until": REGRESSION if until is None else until,
         "max_seconds": max_seconds,
         "dtype": dtype,
     }
+    return fit_of(problem, method, key=key, max_steps=max_steps, **settings)
+
+
+def fit_of(problem: Problem, method: Method | None = None, **settings: Any) -> Fit:
+    """The fit of a ``regression``; ``settings`` as ``solve`` has them."""
+    known = model_of(problem)
+    assert known is not None
+    named = {"levenberg_marquardt": LevenbergMarquardt(bounded=known.bounded) if method is None else method}
+    settings = {"until": REGRESSION, "max_steps": MOST_STEPS} | settings
     if known.started >= set(known.parameters):
-        return Fit(problem, solve(problem, named, key=key, max_steps=max_steps, **settings))
-    return Fit(problem, *search(problem, named, key=key, max_steps=max_steps, **settings))
+        return Fit(problem, solve(problem, named, **settings))
+    return Fit(problem, *search(problem, named, **settings))

@@ -1,5 +1,6 @@
 """Tables of observations in files: columns by name, in float64, and what there is to say of how they were read."""
 
+import csv
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -212,11 +213,26 @@ def read_table(
     except Exception as error:  # of pandas' engines too
         reason = str(error).partition("\n")[0].rstrip(".")
     else:
-        columns = {name: [row[i] for _, row in found.rows] for i, name in enumerate(found.names) if name}
-        shown = "standard input" if str(path) == STANDARD_INPUT else str(path)
-        return Table(shown, columns, [line for line, _ in found.rows], tuple(found.said), decimal, marks)
-    raise ValueError(
-        f"{str(path)!r} cannot be read as a table: {reason}; "
+        return _filled("standard input" if str(path) == STANDARD_INPUT else str(path), found, decimal, marks)
+    raise _unreadable(str(path), reason)
+
+
+def table_of(text: str, name: str) -> Table:
+    """The table that a text is, called ``name``: no file is opened, and nothing is unpacked."""
+    try:
+        return _filled(name, layouts.layout(text, None), None, ())
+    except (ValueError, csv.Error) as error:
+        raise _unreadable(name, str(error).partition("\n")[0].rstrip(".")) from None
+
+
+def _filled(name: str, found: Layout, decimal: str | None, marks: tuple[str, ...]) -> Table:
+    columns = {name: [row[i] for _, row in found.rows] for i, name in enumerate(found.names) if name}
+    return Table(name, columns, [line for line, _ in found.rows], tuple(found.said), decimal, marks)
+
+
+def _unreadable(name: str, reason: str) -> ValueError:
+    return ValueError(
+        f"{name!r} cannot be read as a table: {reason}; "
         "give a CSV file with a line of column names and a line for each observation, such as 'x,y' and '1.5,2.0'."
     )
 

@@ -17,8 +17,10 @@ from thalweg.methods.sweeps import variants
 from thalweg.verbs.run import run
 from thalweg.web.catalogue import catalogue
 from thalweg.web.comparison import compared, runtimes
+from thalweg.web.lessons import Lessons
 from thalweg.web.many_starts import listed, reached
 from thalweg.web.panes import Cut, Pane, at, cut_through, framed, ground, panes, points
+from thalweg.web.regressions import Fits
 from thalweg.web.scene import Scene, box, numbers, whole
 from thalweg.web.script import script
 from thalweg.web.shelf import Shelf, facts
@@ -38,22 +40,28 @@ class Desk:
         self.shelf = shelf
         self._last: tuple[Scene, xr.Dataset] | None = None
         self._cuts: dict[Scene, Cut] = {}
-        sizes = StepSizes(shelf)
+        fits, lessons, sizes = Fits(), Lessons(), StepSizes(shelf)
         self.questions: dict[str, Callable[[Scene, Mapping[str, Any], Tell], View]] = {
             "bifurcation": sizes.bifurcation,
             "code": self.code,
+            "columns": fits.columns,
             "compare": partial(compared, shelf),
             "facts": self.facts,
             "file": self.file,
+            "fit": fits.fit,
             "ground": self.ground,
+            "lesson": lessons.lesson,
             "losses": sizes.losses,
             "lyapunov": sizes.lyapunov,
+            "moves": lessons.moves,
             "numbers": sizes.numbers,
+            "pace": lessons.pace,
             "paths": self.paths,
             "problem": self.problem,
             "runtimes": partial(runtimes, shelf),
             "starts": partial(reached, shelf),
             "table": self.table,
+            "train": lessons.train,
             "variants": partial(listed, shelf),
         }
 
