@@ -126,7 +126,7 @@ def test_a_script_becomes_a_page(extension):
     assert scripts.cells(script)[0] == ("markdown", "# Title\n\nWords.")
     page = scripts.page(script)
     assert page.startswith("# Title") and page.count("````{code-cell} python") == 4
-    assert page.index("sys.argv") < page.index("pass") < page.index("display(figure)") < page.index("save(1, 'a')")
+    assert page.index("sys.argv") < page.index("pass") < page.index("savefig(picture") < page.index("save(1, 'a')")
 
 
 def test_docstrings_become_text(extension):
@@ -134,3 +134,8 @@ def test_docstrings_become_text(extension):
     assert escaped("L = |y|^2, a ** 2 and ``|y|``s") == r"L = \|y\|^2, a \*\* 2 and ``|y|``\ s"
     assert escaped("Args:\n    **more: a * b") == "Args:\n    **more: a \\* b"
     assert escaped("Example:\n    >>> 2**3\n    8\n\nx*y") == "Example:\n    >>> 2**3\n    8\n\nx\\*y"
+
+
+def test_how_to_cite_says_this_version():
+    assert f"version: {tw.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"Version {tw.__version__}." in PAGES["citing"] and f"{{{tw.__version__}}}" in PAGES["citing"]

@@ -17,8 +17,20 @@ sys.argv = ["script"]  # figures go into the folder where the page runs
 """
 SHOWN = """
 def save(figure, name):
-    display(figure)
+    import io
+    from IPython.display import Image
+
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=100)
+    display(Image(picture.getvalue()))
 """
+PLAYED = """
+from IPython.display import Video
+
+Video(str({}.path), embed=True)
+"""
+MOVIE = re.compile(r"^(\w+) = tw\.plot\.animate\(.*?\)\.save\(", re.MULTILINE | re.DOTALL)
+NAMES = re.compile(r'print\(f?"\\nfigures:')  # of the files, at the end of a script
 
 
 def cells(script: str) -> list[tuple[str, str]]:
@@ -28,7 +40,7 @@ def cells(script: str) -> list[tuple[str, str]]:
         head, _, body = part.partition("\n")
         if "[markdown]" in head:
             found.append(("markdown", re.sub(r"^# ?", "", body, flags=re.MULTILINE).strip()))
-        elif body.strip():
+        elif body.strip() and not NAMES.match(body):
             found.append(("code", body.strip()))
     return found
 
@@ -40,6 +52,8 @@ def page(script: str) -> str:
         parts += [text] if kind == "markdown" else [_cell(text)]
         if re.search(r"^def save\(", text, re.MULTILINE):
             parts += [_cell(SHOWN.strip(), "remove-cell")]
+        for name in MOVIE.findall(text):
+            parts += [_cell(PLAYED.format(name).strip(), "remove-input")]
     first = next(i for i, part in enumerate(parts) if part.startswith("````"))
     return "\n\n".join([*parts[:first], _cell(HIDDEN.strip(), "remove-cell"), *parts[first:]])
 
