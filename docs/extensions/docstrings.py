@@ -2,9 +2,10 @@
 its own is escaped, outside of ``literals`` and examples."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 # What stays: examples, literals within a paragraph, and the entries "**more: …" of Args, which napoleon escapes.
 KEPT = re.compile(
@@ -21,10 +22,10 @@ def escaped(text: str) -> str:
     return "".join(part for pair in zip(plain, [*parts[1::2], ""], strict=True) for part in pair)
 
 
-def _process(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+def _process(app: "Sphinx", what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     lines[:] = escaped("\n".join(lines)).splitlines()
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _process, priority=100)  # before napoleon
     return {"parallel_read_safe": True}

@@ -5,8 +5,10 @@ A page says which one by ``<!-- script: univariate.py -->``. Scripts have cells 
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PLACE = re.compile(r"^<!-- script: (\w+\.py) -->$", re.MULTILINE)
@@ -62,12 +64,12 @@ def _cell(code: str, tag: str = "") -> str:
     return "````{code-cell} python\n" + (f":tags: [{tag}]\n\n" if tag else "") + f"{code}\n````"
 
 
-def _read(app: Sphinx, name: str, source: list[str]) -> None:
+def _read(app: "Sphinx", name: str, source: list[str]) -> None:
     for file in PLACE.findall(source[0]):
         app.env.note_dependency(str(EXAMPLES / file))
     source[0] = PLACE.sub(lambda match: page((EXAMPLES / match[1]).read_text()), source[0])
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     app.connect("source-read", _read)
     return {"parallel_read_safe": True}
