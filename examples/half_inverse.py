@@ -188,4 +188,6 @@ for scale in (1.0, 0.01):
 powers = tw.sweep(tw.methods.JacobianPower(0.5, 1e-6), learning_rate=[0.1, 1.0], kappa=np.linspace(-1, 1, 9))
 swept = tw.run(scaled(0.01), powers, stacked(tanh_seeds), steps=500, every=500)
 save(tw.plot.sweep(swept, "kappa"), "kappa.png")
-print(f"figures: {' '.join(FIGURES)}")
+
+# %%
+print("\nfigures:", *FIGURES)

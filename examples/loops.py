@@ -23,6 +23,14 @@ import thalweg as tw
 
 FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else "figures")
 FOLDER.mkdir(parents=True, exist_ok=True)
+FIGURES = []
+
+
+def save(figure, name):
+    figure.savefig(FOLDER / name, dpi=120)
+    FIGURES.append(name)
+
+
 STEPS, BATCH = 600, 128
 
 physics = tw.problems.oscillators()
@@ -154,5 +162,7 @@ for name, apply, parameters in (
     problem = tw.training.problem(physics, apply, parameters, examples, batch_size=BATCH, name=name)
     trace = tw.run(problem, {"scale-invariant": inner, "Adam": tw.methods.adam(2e-3)}, steps=STEPS, every=60)
     print(f"\n{problem}\n{trace.loss[:, 0, [0, -1]].to_pandas().to_string()}")
-    tw.plot.curves(trace).savefig(FOLDER / f"{name}.png", dpi=120)
-print("figures: equinox.png flax.png")
+    save(tw.plot.curves(trace), f"{name}.png")
+
+# %%
+print("\nfigures:", *FIGURES)

@@ -434,4 +434,6 @@ show(
     compile=[round(trace.compile_seconds, 2) for trace in clocked.values()],
     run_itself=[round(trace.run_seconds, 3) for trace in clocked.values()],
 )
+
+# %%
 print(f"\nfigures: {' '.join(written)}")

@@ -148,7 +148,7 @@ def test_inverses_that_are_found_are_in_full():
 
 @pytest.fixture
 def learning():
-    """A network in front of physics, as in the README."""
+    """A network in front of physics, as in docs/tutorials/physics.md."""
     physics, examples = tw.problems.oscillators(), tw.problems.physics.oscillators.examples(16)
     start = [RANDOM.normal(size=(4, 9)).astype(np.float32), RANDOM.normal(size=(9, 24)).astype(np.float32)]
     network = lambda layers, example: jnp.tanh(example["target"] @ layers[0]) @ layers[1]  # noqa: E731

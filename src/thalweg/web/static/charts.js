@@ -65,18 +65,8 @@ function ticksOf([low, high], most) {
 }
 
 /** Which of these is nearest. */
-function nearestOf(grid, at) {
+function closestOf(grid, at) {
   let best = 0;
   for (let i = 1; i < grid.length; i++) if (Math.abs(grid[i] - at) < Math.abs(grid[best] - at)) best = i;
   return best;
-}
-
-/** The clean canvas, in the pixels of the page. */
-function inkOf(canvas) {
-  const ratio = devicePixelRatio || 1;
-  canvas.width = canvas.clientWidth * ratio;
-  canvas.height = canvas.clientHeight * ratio;
-  const ink = canvas.getContext("2d");
-  ink.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return ink;
 }

@@ -64,15 +64,7 @@ class Curves {
   draw(row) {
     this.row = row;
     if (!this.plot._fullLayout || !this.loss) return;
-    const ratio = devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (this.canvas.width !== width * ratio || this.canvas.height !== height * ratio) {
-      this.canvas.width = width * ratio;
-      this.canvas.height = height * ratio;
-    }
-    const ink = this.canvas.getContext("2d");
-    ink.setTransform(ratio, 0, 0, ratio, 0, 0);
-    ink.clearRect(0, 0, width, height);
+    const ink = inkOf(this.canvas);
     const { xaxis, yaxis } = this.plot._fullLayout;
     const [many, rows] = this.loss.shape;
     const at = Math.min(row, rows - 1);

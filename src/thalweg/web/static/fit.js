@@ -254,7 +254,7 @@ class FitTable {
       if (!turn || !this.result?.grid) return;
       event.preventDefault();
       const { grid } = this.result;
-      const now = this.at === null || this.at === undefined ? grid.length >> 1 : nearestOf(grid, this.at);
+      const now = this.at === null || this.at === undefined ? grid.length >> 1 : closestOf(grid, this.at);
       this.point(grid[Math.max(0, Math.min(grid.length - 1, now + turn * (event.shiftKey ? 20 : 4)))]);
     });
   }
@@ -265,7 +265,7 @@ class FitTable {
     const ink = inkOf(this.canvas);
     const view = this.result;
     if (at === null || at === undefined || !view?.grid) return void (this.readout.textContent = "");
-    const i = nearestOf(view.grid, at);
+    const i = closestOf(view.grid, at);
     const { xaxis, yaxis } = this.data.plot._fullLayout;
     const [x, y] = [xaxis._offset + xaxis.d2p(view.grid[i]), yaxis._offset + yaxis.d2p(view.model[i])];
     ink.strokeStyle = styleOf(this.root, "--faint");

@@ -104,15 +104,7 @@ class Pane {
   draw(row = this.row ?? Infinity) {
     this.row = row;
     if (!this.plot._fullLayout) return;
-    const ratio = devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (this.canvas.width !== width * ratio || this.canvas.height !== height * ratio) {
-      this.canvas.width = width * ratio;
-      this.canvas.height = height * ratio;
-    }
-    const ink = this.canvas.getContext("2d");
-    ink.setTransform(ratio, 0, 0, ratio, 0, 0);
-    ink.clearRect(0, 0, width, height);
+    const ink = inkOf(this.canvas);
     const { xaxis, yaxis } = this.plot._fullLayout;
     ink.save();
     ink.beginPath();

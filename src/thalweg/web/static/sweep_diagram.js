@@ -32,20 +32,6 @@ function nearestOf(values, log, value) {
   return Math.max(0, Math.min(values.length - 1, place));
 }
 
-/** A canvas as large as it is shown, cleared; what draws on it. */
-function inkOf(canvas) {
-  const ratio = devicePixelRatio || 1;
-  const { clientWidth: width, clientHeight: height } = canvas;
-  if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
-    canvas.width = width * ratio;
-    canvas.height = height * ratio;
-  }
-  const ink = canvas.getContext("2d");
-  ink.setTransform(ratio, 0, 0, ratio, 0, 0);
-  ink.clearRect(0, 0, width, height);
-  return ink;
-}
-
 class SweepDiagram {
   /** `told` has look(value), take(value) and range(low, high) or range(null) for what a person does. */
   constructor(root, told) {

@@ -66,3 +66,17 @@ function make(tag, attributes = {}, ...children) {
 function withUnits(words, units) {
   return units ? `${words} [${units}]` : words;
 }
+
+/** A canvas as large as it is shown, cleared; what draws on it. */
+function inkOf(canvas) {
+  const ratio = devicePixelRatio || 1;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
+    canvas.width = width * ratio;
+    canvas.height = height * ratio;
+  }
+  const ink = canvas.getContext("2d");
+  ink.setTransform(ratio, 0, 0, ratio, 0, 0);
+  ink.clearRect(0, 0, width, height);
+  return ink;
+}
