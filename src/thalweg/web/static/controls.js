@@ -104,7 +104,7 @@ class Controls {
     };
     const fields = (known?.parameters ?? []).map((one) => this.field(one, parts.numbers.get(one.name), set, index));
     const main = fields.splice(0, Math.max(1, (known?.parameters ?? []).filter((one) => one.needed || one.name === "learning_rate").length));
-    const remove = make("button", { class: "quiet", type: "button", title: "remove", "aria-label": `remove ${parts.name}`,
+    const remove = make("button", { class: "quiet", type: "button", title: "remove", "aria-label": `remove ${parts.name.replaceAll("_", " ")}`,
       onclick: () => { this.state.methods.splice(index, 1); this.changed("methods"); this.show(); } }, "×");
     const swatch = make("span", { class: "swatch" });
     swatch.style.background = colorOf(index, isDark(this.root));
@@ -129,7 +129,7 @@ class Controls {
     const middle = Math.round(Math.log10(usual));
     const now = Number(value ?? usual);
     const slider = make("input", { type: "range", min: middle - WIDE, max: middle + 2, step: 0.01, value: now > 0 ? Math.log10(now) : middle,
-      "aria-label": `${one.name.replaceAll("_", " ")} of ${partsOf(this.state.methods[index]).name}` });
+      "aria-label": `${one.name.replaceAll("_", " ")} of ${partsOf(this.state.methods[index]).name.replaceAll("_", " ")}` });
     slider.addEventListener("input", () => {
       text.value = String(Number((10 ** Number(slider.value)).toPrecision(3)));
       set(one.name, text.value, false);

@@ -15,6 +15,7 @@ class Explorer {
     this.bar.addEventListener("keydown", (event) => this.walk(event));
     this.main = make("main", {}, ...[...this.tabs.values()].map((tab) => tab.element));
     root.classList.add("thalweg");
+    root.tabIndex = -1; // so that keys come here after a click beside all fields
     root.replaceChildren(this.head(), this.lost, make("div", { class: "desk" }, this.controls.element, this.main));
     new ResizeObserver(() => this.shown?.fit()).observe(this.main);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolor());
@@ -34,7 +35,7 @@ class Explorer {
       this.root.dataset.theme = this.dark ? "light" : "dark";
       this.recolor();
     } }, "◐");
-    const save = (name, words) => make("button", { type: "button", title: `download ${words}`, onclick: () => this.save(name) }, words);
+    const save = (name, words) => make("button", { type: "button", title: `download ${words}`, "aria-label": `download ${words}`, onclick: () => this.save(name) }, words);
     return make("header", { class: "top" }, make("h1", {}, "thalweg"), this.bar, this.work, this.doing, this.halt,
       make("nav", { "aria-label": "downloads" }, save("file", "trace"), save("png", "PNG"), save("svg", "SVG"), save("code", "Python"), theme));
   }

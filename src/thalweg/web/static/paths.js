@@ -48,7 +48,7 @@ class Paths {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const grounds = this.panes.map((_, i) => this.ground(i, !fresh));
     this.player.begin(view.loss.shape[1], !still);
-    if (!fresh) this.timings.push(performance.now() - since);
+    if (!fresh) requestAnimationFrame(() => this.timings.push(performance.now() - since));
     await Promise.all(grounds);
     await this.curves.set(view.loss, this.colors, this.visible, this.page.view.units.loss);
     this.player.show();
