@@ -3,9 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 # Two workers share the cores: threads of OpenBLAS, which spin while they wait, made some tests ten times as long.
-test slow test-newest: export OPENBLAS_NUM_THREADS := 1
+test slow exhaustive test-newest: export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test slow browser docs lint test-newest bench bench-quick bench-corpus clean
+.PHONY: demo test slow exhaustive browser docs lint test-newest bench bench-quick bench-corpus clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
@@ -21,10 +21,14 @@ demo: .venv/installed
 		--steps 100 --dtype float64 --figure demo/misra1a.png
 
 test: .venv/installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow and not browser'
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow and not browser and not exhaustive'
 
 slow: .venv/installed
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
+
+# Every name with everything, hours of which no change should need: before a release.
+exhaustive: .venv/installed
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m exhaustive
 
 # Pages in a real browser, Debian's Chromium.
 .venv/browser: .venv/installed
@@ -50,7 +54,7 @@ docs: .venv/docs
 	touch $@
 
 test-newest: .venv-newest/installed
-	.venv-newest/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow and not browser'
+	.venv-newest/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow and not browser and not exhaustive'
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -17,8 +17,8 @@ from playwright.sync_api import sync_playwright
 
 from thalweg.web.server import application
 
-METHODS = ["gradient_descent:learning_rate=0.001", "momentum:learning_rate=0.001,momentum=0.9", "adam:learning_rate=0.05",
-           "rmsprop:learning_rate=0.01", "newton", "bfgs"]  # fmt: skip
+METHODS = ["gradient_descent:learning_rate=0.001", "momentum:learning_rate=0.001,momentum=0.9",
+           "adam:learning_rate=0.05", "rmsprop:learning_rate=0.01", "newton", "bfgs"]  # fmt: skip
 PAGE = "document.querySelector('.thalweg').explorer"
 
 

@@ -9,7 +9,7 @@ MEASURED = {"fields", "sine", "optimizers"}  # by test_learning_fields and test_
 
 
 @pytest.mark.parametrize("name", sorted(PAGES - MEASURED))
-@pytest.mark.slow
+@pytest.mark.exhaustive  # the build of the documentation runs them, too
 def test_each_page_writes_the_figures_it_names(page, name):
     lines, folder = page(name)
     assert len(lines) > 3 and any(folder.iterdir())

@@ -463,7 +463,7 @@ def test_no_message_breaks_the_page(message):
     survive(message)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @settings(max_examples=10_000, deadline=None, derandomize=True)
 @given(MESSAGES)
 def test_ten_thousand_messages_do_not_break_the_page(message):

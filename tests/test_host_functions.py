@@ -53,7 +53,7 @@ QUICK = [(name, *SIZES[0]) for name in METHODS] + [("BFGS", *size) for size in S
 @pytest.mark.parametrize(
     ("name", "d", "n"),
     [
-        pytest.param(name, d, n, marks=() if (name, d, n) in QUICK else pytest.mark.slow)
+        pytest.param(name, d, n, marks=() if (name, d, n) in QUICK else pytest.mark.exhaustive)
         for name in METHODS
         for d, n in SIZES
     ],

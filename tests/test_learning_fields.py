@@ -65,7 +65,7 @@ def test_a_step_of_training_is_one_on_the_proxy_loss():
     np.testing.assert_allclose(after, problem.start - 1e-3 * slopes, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_heat_and_poisson_are_learned_sooner_by_scale_invariant_training(page):
     lines, _ = page("fields", seconds=1100)
     step, _, _, ratio = rows(lines, "Heat").T
@@ -76,7 +76,7 @@ def test_heat_and_poisson_are_learned_sooner_by_scale_invariant_training(page):
     assert ratio[-1] >= 2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_sine_is_learned_alike_at_all_scales(page):
     lines, _ = page("sine", seconds=1100)
     xi, _, invariant, ratio = rows(lines, "distance of x / xi").T

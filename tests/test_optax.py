@@ -235,7 +235,7 @@ QUICK = "muon", "lookahead", "sam"
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name.rpartition(".")[2] in QUICK else pytest.mark.slow) for name in RULES],
+    [pytest.param(name, marks=[] if name.rpartition(".")[2] in QUICK else pytest.mark.exhaustive) for name in RULES],
 )
 def test_a_rule_is_that_of_optax_or_refused_as_the_page_says(name):
     assert f"\n{line(name)}\n" in PAGE.read_text()

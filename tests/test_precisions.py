@@ -70,7 +70,7 @@ def looped(method, dtype):
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [
-        pytest.param(name, dtype, marks=() if (name, dtype) in QUICK else pytest.mark.slow)
+        pytest.param(name, dtype, marks=() if (name, dtype) in QUICK else pytest.mark.exhaustive)
         for name in METHODS
         for dtype in DTYPES
     ],

@@ -206,3 +206,23 @@ def test_a_trial_at_a_wall_is_no_end(wall):
     )
     fits = tw.solve(problem, tw.methods.LBFGS(bounded=True))
     np.testing.assert_allclose(fits.x.values.ravel(), 0.999 * wall, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["gradient_descent", "momentum", "newton", "gauss_newton", "bfgs"])
+def test_a_curvature_beyond_all_numbers_ends_no_step(name, dtype):
+    """Where g^T s overflows and neither L nor its gradient does, the step to go would be 0."""
+    scale = 1.0 if dtype == "float32" else 1e20
+    methods = {
+        "gradient_descent": tw.methods.gradient_descent(0.1 / scale**2),
+        "momentum": tw.methods.momentum(0.1 / scale**2, 0.5),
+        "newton": tw.methods.Newton(),
+        "gauss_newton": tw.methods.GaussNewton(),
+        "bfgs": tw.methods.BFGS(),
+    }
+    problem = tw.Problem(lambda x: jnp.stack([x[0], x[1] ** 2, x[2]]), loss=tw.SquaredError(), start=[1.0, 1.0, 1.0])
+    starts = scale * np.random.default_rng(0).uniform(-5, 5, (300, 3))
+    fits = tw.solve(problem, methods[name], starts, max_steps=40, dtype=dtype)
+    converged = fits.outcome.values[0] == 0
+    lost = converged & ~(fits.loss.values[0] <= 1e-3 * scale**2)
+    assert not lost.any(), fits.loss.values[0][lost]

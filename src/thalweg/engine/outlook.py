@@ -26,17 +26,23 @@ class Secant(NamedTuple):
 
     def seen(self, x: Array, g: Array) -> "Secant":
         s = x - self.x
-        moved, ss = jnp.any(s != 0), product(s, s)
-        curvature = product(g - self.gradient, s) / jnp.where(moved, ss, 1)
+        moved, size = jnp.any(s != 0), largest(jnp.abs(s))
+        size = jnp.where(moved, size, 1)  # whose square may be beyond all numbers, or below
+        unit = s / size
+        curvature = product((g - self.gradient) / size, unit) / jnp.where(moved, product(unit, unit), 1)
         return Secant(x, g, jnp.where(moved, curvature, self.curvature))
 
     @property
+    def known(self) -> Array:
+        return (self.curvature > 0) & (self.curvature < jnp.inf)
+
+    @property
     def step(self) -> Array:
-        return jnp.where(self.curvature > 0, -self.gradient / self.curvature, jnp.nan)
+        return jnp.where(self.known, -self.gradient / self.curvature, jnp.nan)
 
     @property
     def promise(self) -> Array:
-        return jnp.where(self.curvature > 0, product(self.gradient, self.gradient) / (2 * self.curvature), jnp.nan)
+        return jnp.where(self.known, product(self.gradient, self.gradient) / (2 * self.curvature), jnp.nan)
 
 
 @final

@@ -97,6 +97,7 @@ def along(value: Array, g: Array, p: Array) -> Along:
 def whole(x: Array, s: Array, slope: Array, bend: Array, rate: float) -> tuple[Array, Array]:
     """The step along s to where the parabola with this slope and bend, g^T s and s^T H s, is level, and how far away L
     is there. A step s at this rate that leaves x as it is, is one by rounding."""
+    bend = jnp.where(jnp.isfinite(bend), bend, jnp.nan)  # or the step would be none where bend overflows
     stays, rounding = jnp.all(s == 0), float(jnp.finfo(x.dtype).eps) * jnp.abs(x) / rate
     return jnp.where(stays, rounding, -slope / bend * s), jnp.where(stays, jnp.nan, slope**2 / (2 * jnp.abs(bend)))
 

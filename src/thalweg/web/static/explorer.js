@@ -51,6 +51,7 @@ class Explorer {
   }
 
   select(title) {
+    if (title !== this.state.tab) this.link.stop(); // or the next tab would wait for what nobody looks at
     this.state.tab = title;
     this.keep(this.state);
     this.turn();

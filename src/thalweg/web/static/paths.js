@@ -35,11 +35,12 @@ class Paths {
   /** `part` is what has changed; `since` when the person asked. */
   async show(part, since = performance.now()) {
     const scene = JSON.stringify(sceneOf(this.page.state));
-    if (part === "tab" && this.result && this.scene === scene) {
+    if (part === "tab" && this.judged && this.scene === scene) {
       this.fit();
       return;
     }
     const fresh = !this.result;
+    this.judged = null;
     const view = await this.page.ask("paths");
     if (!view) return;
     Object.assign(this, { result: view, scene });
