@@ -154,7 +154,7 @@ def opened(address, chromium):
         context = chromium.new_context(viewport={"width": width, "height": 900}, **{"reduced_motion": "reduce", **more})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on(
             "request",

@@ -1,6 +1,7 @@
 """What is behind the page of ``thalweg explore``: its questions and answers, and what it refuses."""
 
 import json
+import re
 import threading
 import time
 from contextlib import ExitStack
@@ -468,6 +469,11 @@ def test_no_message_breaks_the_page(message):
 @given(MESSAGES)
 def test_ten_thousand_messages_do_not_break_the_page(message):
     survive(message)
+
+
+def test_names_of_the_scripts_are_unique():
+    names = re.findall(r"^(?:async )?(?:class|function|const|let) (\w+)", page.script(), re.M)
+    assert sorted(names) == sorted(set(names)) and len(names) > 100
 
 
 def test_palette_is_that_of_the_figures():

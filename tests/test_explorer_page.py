@@ -198,6 +198,19 @@ def test_nothing_runs_out_of_the_page(opened, width, scheme):
     assert (other == "rgb(255, 255, 255)") == (scheme == "dark")
 
 
+def test_the_surface_has_the_heights_of_the_contours(opened):
+    page = opened(TWO + "&view=surface")
+    drawn(page, lambda: page.get_by_role("button", name="3-D").first.click())
+    assert page.evaluate(f"{PAGE}.shown.panes[0].plot.data[0].type") == "contour" and "view" not in page.url
+    heights = page.evaluate(f"{PAGE}.shown.panes[0].plot.data[0].z")
+    drawn(page, lambda: page.get_by_role("button", name="3-D").first.click())
+    kinds = page.evaluate(f"{PAGE}.shown.panes.map((pane) => pane.plot.data.map((one) => one.type))")
+    assert kinds == [["surface", "scatter3d", "scatter3d"]] * 2 and "view=surface" in page.url
+    assert page.evaluate(f"{PAGE}.shown.panes[0].plot.data[0].z") == heights
+    way = page.evaluate(f"{PAGE}.shown.panes[0].plot.data[1]")
+    assert way["x"][0] == way["y"][0] == 3.0 and way["z"][0] > way["z"][5]
+
+
 def test_methods_are_added_and_removed(opened):
     page = opened(TWO)
     drawn(page, lambda: page.get_by_label("add a method").select_option("newton"))

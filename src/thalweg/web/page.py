@@ -7,8 +7,9 @@ from pathlib import Path
 
 # In this order; each uses what stands before it.
 SCRIPTS = (
-    "words", "link", "theme", "picture", "pane", "curves", "controls", "paths", "spread", "starts", "sweep_diagram",
-    "sweep_map", "step_sizes", "compare", "charts", "reading", "fitted", "fit", "train", "tabs", "explorer", "mount",
+    "words", "link", "theme", "picture", "surface", "pane", "curves", "controls", "paths", "spread", "starts",
+    "sweep_diagram", "sweep_map", "step_sizes", "compare", "charts", "reading", "fitted", "fit", "train", "tabs",
+    "explorer", "mount",
 )  # fmt: skip
 STATIC = files("thalweg.web") / "static"
 

@@ -24,7 +24,8 @@ async function imageOf(root, plot, format) {
   const figure = { data: plot.data, layout: { ...plot.layout, ...size, paper_bgcolor: styleOf(root, "--page") } };
   const address = await Plotly.toImage(figure, { format, ...size, scale: format === "png" ? 2 : 1 });
   const coded = address.slice(address.indexOf(",") + 1);
-  return format === "svg" ? new Blob([decodeURIComponent(coded)], { type: "image/svg+xml" })
+  return format === "svg"
+    ? new Blob([decodeURIComponent(coded)], { type: "image/svg+xml" })
     : new Blob([Uint8Array.from(atob(coded), (c) => c.charCodeAt(0))], { type: "image/png" });
 }
 
@@ -33,8 +34,12 @@ function chartOf(title, kind = "") {
   const plot = make("div", { class: "plot" });
   const words = make("div", { class: "key" });
   const stage = make("div", { class: "stage" }, plot);
-  const element = make("section", { class: `pane chart ${kind}` }, make("header", {}, make("h3", {}, title), words),
-    stage);
+  const element = make(
+    "section",
+    { class: `pane chart ${kind}` },
+    make("header", {}, make("h3", {}, title), words),
+    stage,
+  );
   return { plot, words, stage, element };
 }
 

@@ -7,7 +7,13 @@ class Controls {
   constructor(root, state, changed) {
     Object.assign(this, { root, state, changed });
     this.names = make("datalist", { id: "problems" });
-    this.problem = make("input", { id: "problem", list: "problems", spellcheck: "false", autocomplete: "off", "aria-describedby": "refusal" });
+    this.problem = make("input", {
+      id: "problem",
+      list: "problems",
+      spellcheck: "false",
+      autocomplete: "off",
+      "aria-describedby": "refusal",
+    });
     this.problem.addEventListener("change", () => this.take());
     this.known = make("p", { class: "known" });
     this.start = make("input", { id: "start", spellcheck: "false", autocomplete: "off" });
@@ -17,19 +23,39 @@ class Controls {
       state.steps = Math.max(1, Math.round(Number(this.steps.value) || 1));
       changed("steps");
     });
-    this.dtype = make("select", { id: "dtype" }, ...["float32", "float64"].map((name) => make("option", { value: name }, name)));
+    this.dtype = make(
+      "select",
+      { id: "dtype" },
+      ...["float32", "float64"].map((name) => make("option", { value: name }, name)),
+    );
     this.dtype.addEventListener("change", () => ((state.dtype = this.dtype.value), changed("dtype")));
     this.refusal = make("p", { id: "refusal", class: "refusal", role: "alert" });
     this.methods = make("div", { class: "methods" });
     this.more = make("select", { "aria-label": "add a method" });
     this.more.addEventListener("change", () => this.add(this.more.value));
     const labeled = (id, words, field) => make("label", { for: id }, make("span", {}, words), field);
-    this.element = make("aside", {},
-      make("form", { onsubmit: (event) => event.preventDefault() },
-        labeled("problem", "problem or formula", this.problem), this.names, this.known, this.refusal,
-        make("div", { class: "pair" }, labeled("start", "start", this.start), labeled("steps", "steps", this.steps),
-          labeled("dtype", "precision", this.dtype))),
-      make("h2", {}, "methods"), this.methods, this.more);
+    this.element = make(
+      "aside",
+      {},
+      make(
+        "form",
+        { onsubmit: (event) => event.preventDefault() },
+        labeled("problem", "problem or formula", this.problem),
+        this.names,
+        this.known,
+        this.refusal,
+        make(
+          "div",
+          { class: "pair" },
+          labeled("start", "start", this.start),
+          labeled("steps", "steps", this.steps),
+          labeled("dtype", "precision", this.dtype),
+        ),
+      ),
+      make("h2", {}, "methods"),
+      this.methods,
+      this.more,
+    );
   }
 
   take() {
@@ -40,7 +66,10 @@ class Controls {
   }
 
   begin() {
-    const words = this.start.value.split(/[,\s]+/).filter(Boolean).map(Number);
+    const words = this.start.value
+      .split(/[,\s]+/)
+      .filter(Boolean)
+      .map(Number);
     if (words.length && words.every(Number.isFinite)) {
       this.state.start = words;
       this.changed("start");
@@ -60,8 +89,10 @@ class Controls {
     const many = view.dimension;
     const chain = view.spaces.join(" → ");
     this.known.textContent = `${many} component${many === 1 ? "" : "s"}, ${chain} → loss`;
-    this.more.replaceChildren(make("option", { value: "" }, "add a method …"),
-      ...view.methods.map((one) => make("option", { value: one.name, title: one.says }, one.name.replaceAll("_", " "))));
+    this.more.replaceChildren(
+      make("option", { value: "" }, "add a method …"),
+      ...view.methods.map((one) => make("option", { value: one.name, title: one.says }, one.name.replaceAll("_", " "))),
+    );
     this.show();
   }
 
@@ -103,33 +134,70 @@ class Controls {
       if (again) this.show();
     };
     const fields = (known?.parameters ?? []).map((one) => this.field(one, parts.numbers.get(one.name), set, index));
-    const main = fields.splice(0, Math.max(1, (known?.parameters ?? []).filter((one) => one.needed || one.name === "learning_rate").length));
-    const remove = make("button", { class: "quiet", type: "button", title: "remove", "aria-label": `remove ${parts.name.replaceAll("_", " ")}`,
-      onclick: () => { this.state.methods.splice(index, 1); this.changed("methods"); this.show(); } }, "×");
+    const main = fields.splice(
+      0,
+      Math.max(1, (known?.parameters ?? []).filter((one) => one.needed || one.name === "learning_rate").length),
+    );
+    const remove = make(
+      "button",
+      {
+        class: "quiet",
+        type: "button",
+        title: "remove",
+        "aria-label": `remove ${parts.name.replaceAll("_", " ")}`,
+        onclick: () => {
+          this.state.methods.splice(index, 1);
+          this.changed("methods");
+          this.show();
+        },
+      },
+      "×",
+    );
     const swatch = make("span", { class: "swatch" });
     swatch.style.background = colorOf(index, isDark(this.root));
-    return make("fieldset", { class: "method", title: known?.says ?? "" },
-      make("legend", {}, swatch, parts.name.replaceAll("_", " ")), this.state.methods.length > 1 ? remove : "", ...main,
-      ...(fields.length ? [make("details", {}, make("summary", {}, "more"), ...fields)] : []));
+    return make(
+      "fieldset",
+      { class: "method", title: known?.says ?? "" },
+      make("legend", {}, swatch, parts.name.replaceAll("_", " ")),
+      this.state.methods.length > 1 ? remove : "",
+      ...main,
+      ...(fields.length ? [make("details", {}, make("summary", {}, "more"), ...fields)] : []),
+    );
   }
 
   field(one, value, set, index) {
     const id = `${one.name}-${index}`;
     const words = make("span", {}, one.name.replaceAll("_", " "));
     if (one.choices.length) {
-      const choice = make("select", { id, onchange: () => set(one.name, choice.value === one.default ? "" : choice.value) },
-        ...one.choices.map((name) => make("option", { value: name, selected: name === (value ?? one.default) }, name)));
+      const choice = make(
+        "select",
+        { id, onchange: () => set(one.name, choice.value === one.default ? "" : choice.value) },
+        ...one.choices.map((name) => make("option", { value: name, selected: name === (value ?? one.default) }, name)),
+      );
       return make("label", { class: "number", for: id }, words, choice);
     }
-    const text = make("input", { id, value: value ?? "", placeholder: one.default, spellcheck: "false", autocomplete: "off", title: "a number, 1/3, 0.1;0.2 or geom(1e-3,1,8)" });
+    const text = make("input", {
+      id,
+      value: value ?? "",
+      placeholder: one.default,
+      spellcheck: "false",
+      autocomplete: "off",
+      title: "a number, 1/3, 0.1;0.2 or geom(1e-3,1,8)",
+    });
     text.addEventListener("change", () => set(one.name, text.value.trim(), true));
     const usual = Number(one.default);
     const row = make("label", { class: "number", for: id }, words, text);
     if (!(usual > 0) || one.default.includes(";")) return row;
     const middle = Math.round(Math.log10(usual));
     const now = Number(value ?? usual);
-    const slider = make("input", { type: "range", min: middle - WIDE, max: middle + 2, step: 0.01, value: now > 0 ? Math.log10(now) : middle,
-      "aria-label": `${one.name.replaceAll("_", " ")} of ${partsOf(this.state.methods[index]).name.replaceAll("_", " ")}` });
+    const slider = make("input", {
+      type: "range",
+      min: middle - WIDE,
+      max: middle + 2,
+      step: 0.01,
+      value: now > 0 ? Math.log10(now) : middle,
+      "aria-label": `${one.name.replaceAll("_", " ")} of ${partsOf(this.state.methods[index]).name.replaceAll("_", " ")}`,
+    });
     slider.addEventListener("input", () => {
       text.value = String(Number((10 ** Number(slider.value)).toPrecision(3)));
       set(one.name, text.value, false);

@@ -7,8 +7,12 @@ class Curves {
     this.root = root;
     this.plot = make("div", { class: "plot" });
     this.canvas = make("canvas", { "aria-hidden": "true" });
-    this.element = make("section", { class: "pane curves" }, make("header", {}, make("h3", {}, "loss by step")),
-      make("div", { class: "stage" }, this.plot, this.canvas));
+    this.element = make(
+      "section",
+      { class: "pane curves" },
+      make("header", {}, make("h3", {}, "loss by step")),
+      make("div", { class: "stage" }, this.plot, this.canvas),
+    );
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       this.scrub(event, told);
@@ -48,13 +52,19 @@ class Curves {
     const data = [];
     for (let v = 0; v < many; v++) {
       if (!shown[v]) continue;
-      const y = Array.from(loss.subarray(v * rows, (v + 1) * rows), (value) => (Number.isFinite(value) && (!log || value > 0) ? value : null));
+      const y = Array.from(loss.subarray(v * rows, (v + 1) * rows), (value) =>
+        Number.isFinite(value) && (!log || value > 0) ? value : null,
+      );
       data.push({ x: steps, y, mode: "lines", line: { color: colors[v], width: 1.8 }, connectgaps: false });
     }
     const layout = layoutOf(this.root, {
       xaxis: { range: [0, Math.max(rows - 1, 1)], title: { text: "step" } },
-      yaxis: { type: log ? "log" : "linear", range: range.every(Number.isFinite) ? range : [-1, 1], title: { text: withUnits("loss", units) },
-        ...(log ? { dtick: Math.max(1, Math.ceil((range[1] - range[0]) / 6)) } : {}) },
+      yaxis: {
+        type: log ? "log" : "linear",
+        range: range.every(Number.isFinite) ? range : [-1, 1],
+        title: { text: withUnits("loss", units) },
+        ...(log ? { dtick: Math.max(1, Math.ceil((range[1] - range[0]) / 6)) } : {}),
+      },
     });
     this.log = log;
     await Plotly.react(this.plot, data, layout, PLAIN);
@@ -99,11 +109,26 @@ class Player {
     this.rows = 1;
     this.speed = 1;
     this.playing = false;
-    this.button = make("button", { class: "round", title: "play or pause (space)", "aria-label": "play", onclick: () => this.toggle() }, "▶");
-    this.slider = make("input", { type: "range", min: 0, max: 1, step: "any", value: 0, "aria-label": "step", oninput: () => this.scrub(Number(this.slider.value)) });
+    this.button = make(
+      "button",
+      { class: "round", title: "play or pause (space)", "aria-label": "play", onclick: () => this.toggle() },
+      "▶",
+    );
+    this.slider = make("input", {
+      type: "range",
+      min: 0,
+      max: 1,
+      step: "any",
+      value: 0,
+      "aria-label": "step",
+      oninput: () => this.scrub(Number(this.slider.value)),
+    });
     this.told = make("output", {}, "step 0");
-    this.choice = make("select", { "aria-label": "speed", onchange: () => (this.speed = Number(this.choice.value)) },
-      ...SPEEDS.map((speed) => make("option", { value: speed, selected: speed === 1 }, `${speed}×`)));
+    this.choice = make(
+      "select",
+      { "aria-label": "speed", onchange: () => (this.speed = Number(this.choice.value)) },
+      ...SPEEDS.map((speed) => make("option", { value: speed, selected: speed === 1 }, `${speed}×`)),
+    );
     this.element = make("div", { class: "player" }, this.button, this.slider, this.told, this.choice);
     this.frames = [];
   }

@@ -7,11 +7,19 @@ class Explorer {
     this.work = make("progress", { hidden: true, max: 1, "aria-label": "progress" });
     this.doing = make("span", { class: "doing", role: "status" });
     this.halt = make("button", { hidden: true, type: "button", onclick: () => link.stop() }, "stop");
-    this.lost = make("p", { class: "lost", role: "alert", hidden: true },
-      "The server is gone. Start thalweg explore again; the page will find it.");
+    this.lost = make(
+      "p",
+      { class: "lost", role: "alert", hidden: true },
+      "The server is gone. Start thalweg explore again; the page will find it.",
+    );
     this.tabs = new Map(TABS.map((Tab) => [Tab.title, new Tab(this)]));
-    this.bar = make("nav", { class: "tabs", role: "tablist", "aria-label": "views" }, ...[...this.tabs.keys()].map((title) =>
-      make("button", { type: "button", role: "tab", id: `tab-${title}`, onclick: () => this.select(title) }, title)));
+    this.bar = make(
+      "nav",
+      { class: "tabs", role: "tablist", "aria-label": "views" },
+      ...[...this.tabs.keys()].map((title) =>
+        make("button", { type: "button", role: "tab", id: `tab-${title}`, onclick: () => this.select(title) }, title),
+      ),
+    );
     this.bar.addEventListener("keydown", (event) => this.walk(event));
     this.main = make("main", {}, ...[...this.tabs.values()].map((tab) => tab.element));
     root.classList.add("thalweg");
@@ -31,13 +39,48 @@ class Explorer {
   }
 
   head() {
-    const theme = make("button", { type: "button", title: "light or dark", "aria-label": "light or dark", onclick: () => {
-      this.root.dataset.theme = this.dark ? "light" : "dark";
-      this.recolor();
-    } }, "◐");
-    const save = (name, words) => make("button", { type: "button", title: `download ${words}`, "aria-label": `download ${words}`, onclick: () => this.save(name) }, words);
-    return make("header", { class: "top" }, make("h1", {}, "thalweg"), this.bar, this.work, this.doing, this.halt,
-      make("nav", { "aria-label": "downloads" }, save("file", "trace"), save("png", "PNG"), save("svg", "SVG"), save("code", "Python"), theme));
+    const theme = make(
+      "button",
+      {
+        type: "button",
+        title: "light or dark",
+        "aria-label": "light or dark",
+        onclick: () => {
+          this.root.dataset.theme = this.dark ? "light" : "dark";
+          this.recolor();
+        },
+      },
+      "◐",
+    );
+    const save = (name, words) =>
+      make(
+        "button",
+        {
+          type: "button",
+          title: `download ${words}`,
+          "aria-label": `download ${words}`,
+          onclick: () => this.save(name),
+        },
+        words,
+      );
+    return make(
+      "header",
+      { class: "top" },
+      make("h1", {}, "thalweg"),
+      this.bar,
+      this.work,
+      this.doing,
+      this.halt,
+      make(
+        "nav",
+        { "aria-label": "downloads" },
+        save("file", "trace"),
+        save("png", "PNG"),
+        save("svg", "SVG"),
+        save("code", "Python"),
+        theme,
+      ),
+    );
   }
 
   /** Arrows go from tab to tab. */
@@ -133,6 +176,7 @@ class Explorer {
       return;
     }
     const view = await this.ask(what);
-    if (view) download(what === "file" ? new Blob([view.bytes]) : new Blob([view.text], { type: "text/x-python" }), view.name);
+    if (view)
+      download(what === "file" ? new Blob([view.bytes]) : new Blob([view.text], { type: "text/x-python" }), view.name);
   }
 }

@@ -10,8 +10,11 @@ class FitTable {
     Object.assign(this, { page, root: page.root, table: null, result: null });
     this.form();
     this.data = chartOf("data and model", "tall");
-    this.canvas = make("canvas", { tabindex: 0, role: "img",
-      "aria-label": "the fitted curve: point at it, or use the arrow keys, to read it" });
+    this.canvas = make("canvas", {
+      tabindex: 0,
+      role: "img",
+      "aria-label": "the fitted curve: point at it, or use the arrow keys, to read it",
+    });
     this.data.stage.append(this.canvas);
     this.readout = make("output", { class: "readout" });
     this.logs = make("div", { class: "toggles" }, this.toggle("logx", "log x"), this.toggle("logy", "log y"));
@@ -21,9 +24,12 @@ class FitTable {
     this.numbers = make("div", { class: "table" });
     this.related = make("div", { class: "table" });
     this.found = make("div", { class: "known" });
-    this.charts = make("div", { class: "fit", hidden: true },
+    this.charts = make(
+      "div",
+      { class: "fit", hidden: true },
       make("div", {}, this.data.element, this.rest.element),
-      make("div", {}, this.numbers, this.related, this.starts.element, this.found));
+      make("div", {}, this.numbers, this.related, this.starts.element, this.found),
+    );
     this.element = make("div", { class: "tab" }, this.asked, this.refusal, this.charts);
     this.listen();
   }
@@ -40,53 +46,116 @@ class FitTable {
   }
 
   form() {
-    this.file = make("input", { type: "file", hidden: true, accept: ".csv,.txt,.tsv,.dat,text/*",
+    this.file = make("input", {
+      type: "file",
+      hidden: true,
+      accept: ".csv,.txt,.tsv,.dat,text/*",
       "aria-label": "file of a table",
-      onchange: () => this.file.files[0] && this.read(this.file.files[0]) });
-    this.pasted = make("textarea", { rows: 7, spellcheck: "false", placeholder: "x,y\n1,2.1\n2,3.9\n…",
-      "aria-label": "a table as text" });
-    this.paper = make("div", { class: "paper", hidden: true }, this.pasted,
-      make("button", { type: "button", onclick: () => this.take({ text: this.pasted.value, name: "pasted.csv" }) },
-        "use this table"));
-    this.examples = make("select", { "aria-label": "example", onchange: () => this.examples.value
-      && this.take({ example: this.examples.value }) },
-      make("option", { value: "" }, "an example …"));
+      onchange: () => this.file.files[0] && this.read(this.file.files[0]),
+    });
+    this.pasted = make("textarea", {
+      rows: 7,
+      spellcheck: "false",
+      placeholder: "x,y\n1,2.1\n2,3.9\n…",
+      "aria-label": "a table as text",
+    });
+    this.paper = make(
+      "div",
+      { class: "paper", hidden: true },
+      this.pasted,
+      make(
+        "button",
+        { type: "button", onclick: () => this.take({ text: this.pasted.value, name: "pasted.csv" }) },
+        "use this table",
+      ),
+    );
+    this.examples = make(
+      "select",
+      { "aria-label": "example", onchange: () => this.examples.value && this.take({ example: this.examples.value }) },
+      make("option", { value: "" }, "an example …"),
+    );
     this.told = make("span", { class: "known" });
-    this.model = make("input", { id: "fit-model", class: "code", spellcheck: "false", autocomplete: "off",
-      placeholder: "a*exp(-k*x) + c" });
+    this.model = make("input", {
+      id: "fit-model",
+      class: "code",
+      spellcheck: "false",
+      autocomplete: "off",
+      placeholder: "a*exp(-k*x) + c",
+    });
     this.y = make("select", { id: "fit-y" });
     this.sigma = make("select", { id: "fit-sigma" });
-    this.loss = make("select", { id: "fit-loss" }, ...Object.entries(ROBUST).map(([value, words]) =>
-      make("option", { value }, words)));
+    this.loss = make(
+      "select",
+      { id: "fit-loss" },
+      ...Object.entries(ROBUST).map(([value, words]) => make("option", { value }, words)),
+    );
     this.scale = make("input", { id: "fit-scale", spellcheck: "false", autocomplete: "off", placeholder: "1" });
-    this.start = make("input", { id: "fit-start", class: "code", spellcheck: "false", autocomplete: "off",
-      placeholder: "searched for; or a=5, k=0.1" });
-    this.bounds = make("input", { id: "fit-bounds", class: "code", spellcheck: "false", autocomplete: "off",
-      placeholder: "none; or k=0:, a=0:10" });
-    const field = (name, words, wide = "") => make("label", { for: `fit-${name}`, class: wide },
-      make("span", {}, words), this[name]);
+    this.start = make("input", {
+      id: "fit-start",
+      class: "code",
+      spellcheck: "false",
+      autocomplete: "off",
+      placeholder: "searched for; or a=5, k=0.1",
+    });
+    this.bounds = make("input", {
+      id: "fit-bounds",
+      class: "code",
+      spellcheck: "false",
+      autocomplete: "off",
+      placeholder: "none; or k=0:, a=0:10",
+    });
+    const field = (name, words, wide = "") =>
+      make("label", { for: `fit-${name}`, class: wide }, make("span", {}, words), this[name]);
     this.scaled = field("scale", "outlier beyond");
     this.refusal = make("p", { class: "refusal", role: "alert" });
-    this.asked = make("form", { class: "asked", onsubmit: (event) => { event.preventDefault(); this.ask(); } },
-      make("div", { class: "source" }, make("button", { type: "button", onclick: () => this.file.click() },
-        "choose a file"), this.file,
-        make("button", { type: "button", "aria-expanded": "false", onclick: (event) =>
-          this.unfold(event.currentTarget) }, "paste"),
-        this.examples, this.told),
+    this.asked = make(
+      "form",
+      {
+        class: "asked",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.ask();
+        },
+      },
+      make(
+        "div",
+        { class: "source" },
+        make("button", { type: "button", onclick: () => this.file.click() }, "choose a file"),
+        this.file,
+        make(
+          "button",
+          { type: "button", "aria-expanded": "false", onclick: (event) => this.unfold(event.currentTarget) },
+          "paste",
+        ),
+        this.examples,
+        this.told,
+      ),
       this.paper,
-      make("div", { class: "fields" }, field("model", "model", "wide"), field("y", "predicts"), field("sigma",
-        "errors"), field("loss", "loss"),
-        this.scaled, field("start", "start", "half"), field("bounds", "bounds", "half"), make("button",
-          { class: "primary", type: "submit" }, "fit")));
+      make(
+        "div",
+        { class: "fields" },
+        field("model", "model", "wide"),
+        field("y", "predicts"),
+        field("sigma", "errors"),
+        field("loss", "loss"),
+        this.scaled,
+        field("start", "start", "half"),
+        field("bounds", "bounds", "half"),
+        make("button", { class: "primary", type: "submit" }, "fit"),
+      ),
+    );
     for (const name of ["y", "sigma", "loss"]) this[name].addEventListener("change", () => this.ask());
     for (const name of ["model", "start", "bounds", "scale"]) this[name].addEventListener("change", () => this.ask());
   }
 
   toggle(name, words) {
-    const box = make("input", { type: "checkbox", onchange: () => {
-      this.set(name, box.checked ? "1" : "");
-      this.draw(name === "logx");
-    } });
+    const box = make("input", {
+      type: "checkbox",
+      onchange: () => {
+        this.set(name, box.checked ? "1" : "");
+        this.draw(name === "logx");
+      },
+    });
     this[name] = box;
     return make("label", {}, box, words);
   }
@@ -135,17 +204,21 @@ class FitTable {
     if (!view) return this.refuse(this.page.controls.refusal.textContent);
     this.table = { text: view.text ?? given.text, name: view.name ?? given.name, columns: view.columns };
     this.told.textContent = view.told;
-    this.examples.replaceChildren(make("option", { value: "" }, "an example …"),
-      ...view.examples.map((name) => make("option", { value: name, selected: name === given.example }, name)));
-    const options = (names, first = []) => [...first, ...names].map((name) =>
-      make("option", { value: name }, name || "all alike"));
+    this.examples.replaceChildren(
+      make("option", { value: "" }, "an example …"),
+      ...view.examples.map((name) => make("option", { value: name, selected: name === given.example }, name)),
+    );
+    const options = (names, first = []) =>
+      [...first, ...names].map((name) => make("option", { value: name }, name || "all alike"));
     this.y.replaceChildren(...options(view.numeric));
     this.sigma.replaceChildren(...options(view.numeric, [""]));
     if (fresh) {
       for (const name of ["y", "sigma", "start", "bounds", "text", "example", "name"]) this.set(name, "");
       const known = view.columns.every((name) => !/^[A-Za-z]\w*$/.test(name) || name !== "x");
-      this.set("model", view.model ?? (this.get("model") && !known ? this.get("model")
-        : `a + b*${spelled(view.numeric[0])}`));
+      this.set(
+        "model",
+        view.model ?? (this.get("model") && !known ? this.get("model") : `a + b*${spelled(view.numeric[0])}`),
+      );
       this.set("y", view.y ?? view.numeric.at(-1));
     }
     if (given.example) this.set("example", given.example);
@@ -166,16 +239,19 @@ class FitTable {
     this.scaled.hidden = this.loss.value === "linear";
     if (!this.table) return;
     const { text, name } = this.table;
-    const more = Object.fromEntries(["model", "y", "sigma", "loss", "scale", "start", "bounds"].map((one) => [one,
-      this.get(one)]));
+    const more = Object.fromEntries(
+      ["model", "y", "sigma", "loss", "scale", "start", "bounds"].map((one) => [one, this.get(one)]),
+    );
     this.charts.classList.add("stale");
     const view = await this.page.ask("fit", { table: text, name, ...more, log: this.logx.checked }, "fit");
     if (!view) {
       const sentence = this.page.controls.refusal.textContent;
       return sentence ? this.refuse(sentence) : undefined;
     }
-    this.refusal.textContent = view.interrupted ? "Stopped: this is the best fit until then."
-      : view.succeeded ? ""
+    this.refusal.textContent = view.interrupted
+      ? "Stopped: this is the best fit until then."
+      : view.succeeded
+        ? ""
         : "No start came to a minimum: these numbers are no answer; give starts or bounds, or another model.";
     this.result = view;
     this.charts.classList.remove("stale");
@@ -192,25 +268,57 @@ class FitTable {
       const [value, error] = [view.values[i], view.errors[i]];
       const exact = `${value}${Number.isFinite(error) ? ` ± ${error}` : ""}`;
       const part = value && Number.isFinite(error) ? `${short((100 * error) / Math.abs(value), 2)} %` : "–";
-      return make("tr", {}, make("th", { scope: "row" }, name), make("td", { title: exact, class: "strong" },
-        rounded(value, error)),
-        make("td", {}, view.notes[i] || part));
+      return make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, name),
+        make("td", { title: exact, class: "strong" }, rounded(value, error)),
+        make("td", {}, view.notes[i] || part),
+      );
     });
-    const head = (...words) => make("thead", {}, make("tr", {}, ...words.map((word) => make("th", { scope: "col" },
-      word))));
+    const head = (...words) =>
+      make("thead", {}, make("tr", {}, ...words.map((word) => make("th", { scope: "col" }, word))));
     const known = new Map(view.criteria);
     const foot = ["R squared", "residual standard deviation", "sum of squares", "degrees of freedom", "AIC", "BIC"]
-      .filter((name) => known.has(name)).map((name) => make("span", {}, `${name.replace("R squared", "R²")} `,
-        make("b", {}, name === "R squared" ? String(Number(known.get(name).toFixed(6))) : short(known.get(name), 5))));
-    this.numbers.replaceChildren(make("table", { class: "parameters" }, head("parameter", "value ± standard error",
-      "error"), make("tbody", {}, ...rows)),
-      make("p", { class: "facts" }, ...foot));
+      .filter((name) => known.has(name))
+      .map((name) =>
+        make(
+          "span",
+          {},
+          `${name.replace("R squared", "R²")} `,
+          make("b", {}, name === "R squared" ? String(Number(known.get(name).toFixed(6))) : short(known.get(name), 5)),
+        ),
+      );
+    this.numbers.replaceChildren(
+      make(
+        "table",
+        { class: "parameters" },
+        head("parameter", "value ± standard error", "error"),
+        make("tbody", {}, ...rows),
+      ),
+      make("p", { class: "facts" }, ...foot),
+    );
     const names = view.correlated;
     this.related.hidden = names.length < 2;
-    this.related.replaceChildren(make("table", { class: "matrix" }, head("correlation", ...names), make("tbody", {},
-      ...names.map((name, i) =>
-      make("tr", {}, make("th", { scope: "row" }, name), ...names.map((_, j) =>
-        this.cell(view.correlations[i * names.length + j], j - i)))))));
+    this.related.replaceChildren(
+      make(
+        "table",
+        { class: "matrix" },
+        head("correlation", ...names),
+        make(
+          "tbody",
+          {},
+          ...names.map((name, i) =>
+            make(
+              "tr",
+              {},
+              make("th", { scope: "row" }, name),
+              ...names.map((_, j) => this.cell(view.correlations[i * names.length + j], j - i)),
+            ),
+          ),
+        ),
+      ),
+    );
     this.found.replaceChildren(...view.searched.map((line) => make("p", {}, line.replace(/ %/g, "\u00a0%"))));
   }
 
@@ -238,11 +346,15 @@ class FitTable {
   }
 
   listen() {
-    const over = (event) => { event.preventDefault(); this.element.classList.toggle("over",
-      event.type === "dragover"); };
+    const over = (event) => {
+      event.preventDefault();
+      this.element.classList.toggle("over", event.type === "dragover");
+    };
     for (const name of ["dragover", "dragleave", "drop"]) this.element.addEventListener(name, over);
-    this.element.addEventListener("drop", (event) => event.dataTransfer.files[0]
-      && this.read(event.dataTransfer.files[0]));
+    this.element.addEventListener(
+      "drop",
+      (event) => event.dataTransfer.files[0] && this.read(event.dataTransfer.files[0]),
+    );
     this.canvas.addEventListener("pointermove", (event) => {
       if (!this.result?.grid) return;
       const { xaxis } = this.data.plot._fullLayout;
@@ -285,8 +397,8 @@ class FitTable {
   }
 
   fit() {
-    for (const { plot } of [this.data, this.rest, this.starts]) if (plot._fullLayout
-      && !this.charts.hidden) Plotly.Plots.resize(plot);
+    for (const { plot } of [this.data, this.rest, this.starts])
+      if (plot._fullLayout && !this.charts.hidden) Plotly.Plots.resize(plot);
   }
 
   recolor() {
@@ -295,7 +407,13 @@ class FitTable {
   }
 
   pictures(format) {
-    const plots = this.result ? [["fit", this.data], ["residuals", this.rest], ["starts", this.starts]] : [];
+    const plots = this.result
+      ? [
+          ["fit", this.data],
+          ["residuals", this.rest],
+          ["starts", this.starts],
+        ]
+      : [];
     return Promise.all(plots.map(async ([name, { plot }]) => [name, await imageOf(this.root, plot, format)]));
   }
 }

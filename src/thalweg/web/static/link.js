@@ -1,6 +1,6 @@
 // Questions to Python and its answers, over a websocket or a widget.
 
-/** What is refused is a sentence for the person; what is stopped was told to end, or a newer question took its place. */
+/** Refused: a sentence for the person. Stopped: it was told to end, or a newer question took its place. */
 class Refused extends Error {}
 class Stopped extends Error {}
 
@@ -50,7 +50,8 @@ function withArrays(value, buffers) {
   if (value === null || typeof value !== "object") return value;
   if ("array" in value && "dtype" in value) {
     const view = buffers[value.array];
-    const bytes = view instanceof DataView ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : view;
+    const bytes =
+      view instanceof DataView ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : view;
     const array = new ARRAYS[value.dtype](bytes);
     array.shape = value.shape;
     return array;

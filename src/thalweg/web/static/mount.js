@@ -5,12 +5,23 @@ function mount(root) {
   const state = stateOf(location.hash || root.dataset.first || "");
   let page = null;
   const wire = new Wire(
-    () => { page?.link.drop(); if (page) page.lost.hidden = false; },
-    () => { if (page && !page.lost.hidden) { page.lost.hidden = true; page.open(); } },
+    () => {
+      page?.link.drop();
+      if (page) page.lost.hidden = false;
+    },
+    () => {
+      if (page && !page.lost.hidden) {
+        page.lost.hidden = true;
+        page.open();
+      }
+    },
   );
   const keep = (now) => history.replaceState(null, "", addressOf(now));
   page = new Explorer(root, new Link(wire), state, keep);
-  window.addEventListener("hashchange", () => { Object.assign(state, stateOf(location.hash)); page.open(); });
+  window.addEventListener("hashchange", () => {
+    Object.assign(state, stateOf(location.hash));
+    page.open();
+  });
   root.explorer = page;
 }
 
@@ -18,7 +29,10 @@ function mount(root) {
 async function render({ model, el }) {
   if (!globalThis.Plotly) await plotlyFrom(model);
   const state = { ...stateOf(model.get("address")) };
-  const keep = (now) => { model.set("address", addressOf(now)); model.save_changes(); };
+  const keep = (now) => {
+    model.set("address", addressOf(now));
+    model.save_changes();
+  };
   const root = make("div", {});
   el.append(root);
   root.explorer = new Explorer(root, new Link(new Kernel(model)), state, keep);

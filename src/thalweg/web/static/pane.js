@@ -25,13 +25,29 @@ class Pane {
     Object.assign(this, { root, index, told, ...described });
     this.plot = make("div", { class: "plot" });
     this.canvas = make("canvas", {
-      tabindex: 0, role: "img",
+      tabindex: 0,
+      role: "img",
       "aria-label": `${this.space}: click or press Enter to start there, drag or arrow keys to move, + and - to zoom`,
     });
     this.readout = make("output", { class: "readout" });
     this.title = make("h3", {}, `in ${this.space}`);
-    this.element = make("section", { class: "pane" }, make("header", {}, this.title, this.readout),
-      make("div", { class: "stage" }, this.plot, this.canvas));
+    this.turn = make(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-pressed": "false",
+        hidden: !(this.flat && told.turn),
+        onclick: () => told.turn(),
+      },
+      "3-D",
+    );
+    this.element = make(
+      "section",
+      { class: "pane" },
+      make("header", {}, this.title, this.turn, this.readout),
+      make("div", { class: "stage" }, this.plot, this.canvas),
+    );
     this.paths = null;
     this.cross = null;
     this.listen();
@@ -41,9 +57,19 @@ class Pane {
     return this.kind !== "line";
   }
 
-  async setGround(view, box, units) {
+  /** As contours, or as a surface. */
+  async setGround(view, box, units, solid = false) {
     const dark = isDark(this.root);
     this.box = box;
+    if (this.solid !== (solid && this.flat)) Plotly.purge(this.plot);
+    this.solid = solid && this.flat;
+    this.canvas.hidden = this.solid;
+    this.turn.setAttribute("aria-pressed", String(this.solid));
+    if (this.solid && view && this.paths) {
+      this.view = view;
+      this.relief = reliefFrom([...view.loss]);
+      return Plotly.react(this.plot, surfaceOf(this, this.row ?? Infinity), sceneLayoutOf(this, units), TURNED);
+    }
     this.minima = view ? view.minima : null;
     const [horizontal, vertical] = this.flat ? this.labels : [this.labels[0], "loss"];
     const layout = layoutOf(this.root, {
@@ -58,7 +84,14 @@ class Pane {
       const finite = [...view.loss].filter(Number.isFinite);
       const [low, high] = [Math.min(...finite), Math.max(...finite)];
       layout.yaxis.range = [low - 0.06 * (high - low || 1), high + 0.06 * (high - low || 1)];
-      data = [{ x: view.sides[0], y: [...view.loss], mode: "lines", line: { color: styleOf(this.root, "--curve"), width: 1.6 } }];
+      data = [
+        {
+          x: view.sides[0],
+          y: [...view.loss],
+          mode: "lines",
+          line: { color: styleOf(this.root, "--curve"), width: 1.6 },
+        },
+      ];
     }
     this.view = view;
     await Plotly.react(this.plot, data, layout, PLAIN);
@@ -69,17 +102,33 @@ class Pane {
     const relief = reliefFrom([...view.loss]);
     const width = view.sides[0].length;
     const z = Array.from({ length: view.sides[1].length }, (_, row) =>
-      Array.from(view.loss.subarray(row * width, (row + 1) * width), relief.draw));
+      Array.from(view.loss.subarray(row * width, (row + 1) * width), relief.draw),
+    );
     const size = (relief.high - relief.low) / LEVELS || 1;
     const ticks = [0, 1, 2, 3, 4].map((i) => relief.low + ((relief.high - relief.low) * (i + 0.5)) / 5);
     this.relief = relief;
     return {
-      type: "contour", x: view.sides[0], y: view.sides[1], z, colorscale: reliefOf(dark), zmin: relief.low, zmax: relief.high,
-      autocontour: false, contours: { start: relief.low, end: relief.high, size },
+      type: "contour",
+      x: view.sides[0],
+      y: view.sides[1],
+      z,
+      colorscale: reliefOf(dark),
+      zmin: relief.low,
+      zmax: relief.high,
+      autocontour: false,
+      contours: { start: relief.low, end: relief.high, size },
       line: { width: 0.5, color: dark ? "#5b7084" : "#8796a5", smoothing: 0.6 },
       colorbar: {
-        thickness: 8, outlinewidth: 0, ticks: "",  len: 0.9, x: 1.01, xpad: 2, tickvals: ticks, ticktext: ticks.map((t) => short(relief.back(t), 2)),
-        tickfont: { size: 10 }, title: { text: "loss", side: "right", font: { size: 11 } },
+        thickness: 8,
+        outlinewidth: 0,
+        ticks: "",
+        len: 0.9,
+        x: 1.01,
+        xpad: 2,
+        tickvals: ticks,
+        ticktext: ticks.map((t) => short(relief.back(t), 2)),
+        tickfont: { size: 10 },
+        title: { text: "loss", side: "right", font: { size: 11 } },
       },
     };
   }
@@ -98,12 +147,16 @@ class Pane {
   place(event) {
     const frame = this.canvas.getBoundingClientRect();
     const { xaxis, yaxis } = this.plot._fullLayout;
-    return [xaxis.p2d(event.clientX - frame.left - xaxis._offset), yaxis.p2d(event.clientY - frame.top - yaxis._offset)];
+    return [
+      xaxis.p2d(event.clientX - frame.left - xaxis._offset),
+      yaxis.p2d(event.clientY - frame.top - yaxis._offset),
+    ];
   }
 
   draw(row = this.row ?? Infinity) {
     this.row = row;
-    if (!this.plot._fullLayout) return;
+    if (this.solid) return this.drawSolid();
+    if (!this.plot._fullLayout?.xaxis) return;
     const ink = inkOf(this.canvas);
     const { xaxis, yaxis } = this.plot._fullLayout;
     ink.save();
@@ -114,6 +167,16 @@ class Pane {
     if (this.paths) this.paths.colors.forEach((color, variant) => this.drawPath(ink, variant, color, row));
     if (this.cross) this.drawCross(ink);
     ink.restore();
+  }
+
+  /** The paths on the surface, a few times a second: plotly draws all anew. */
+  drawSolid() {
+    if (this.waiting || !this.paths || !this.view) return;
+    this.waiting = setTimeout(() => {
+      this.waiting = null;
+      if (this.solid && this.plot.data)
+        Plotly.react(this.plot, [this.plot.data[0], ...waysOf(this, this.row)], this.plot.layout, TURNED);
+    }, 80);
   }
 
   drawStars(ink) {
@@ -205,7 +268,12 @@ class Pane {
     ink.strokeStyle = styleOf(this.root, "--ink");
     ink.lineWidth = 1.2;
     ink.beginPath();
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    for (const [dx, dy] of [
+      [1, 0],
+      [-1, 0],
+      [0, 1],
+      [0, -1],
+    ]) {
       ink.moveTo(x + 4 * dx, y + 4 * dy);
       ink.lineTo(x + 11 * dx, y + 11 * dy);
     }
@@ -214,8 +282,12 @@ class Pane {
 
   zoom(factor, [x, y]) {
     const about = this.flat ? [x, y] : [x];
-    const box = this.box.map(([low, high], i) => [about[i] + (low - about[i]) * factor, about[i] + (high - about[i]) * factor]);
-    if (box.every(([low, high]) => high - low > 1e-12 * Math.max(Math.abs(low), Math.abs(high)) && high - low < 1e12)) this.told.move(box);
+    const box = this.box.map(([low, high], i) => [
+      about[i] + (low - about[i]) * factor,
+      about[i] + (high - about[i]) * factor,
+    ]);
+    if (box.every(([low, high]) => high - low > 1e-12 * Math.max(Math.abs(low), Math.abs(high)) && high - low < 1e12))
+      this.told.move(box);
   }
 
   listen() {
@@ -232,7 +304,10 @@ class Pane {
       pressed.moved ||= Math.hypot(dx, dy) > CLICK;
       if (!pressed.moved) return;
       const here = this.place(event);
-      this.told.move(pressed.box.map(([low, high], i) => [low + pressed.place[i] - here[i], high + pressed.place[i] - here[i]]), true);
+      this.told.move(
+        pressed.box.map(([low, high], i) => [low + pressed.place[i] - here[i], high + pressed.place[i] - here[i]]),
+        true,
+      );
     });
     canvas.addEventListener("pointerup", (event) => {
       if (pressed && !pressed.moved) this.told.choose(this.place(event));
@@ -241,10 +316,14 @@ class Pane {
     });
     canvas.addEventListener("pointerleave", () => (this.readout.textContent = ""));
     canvas.addEventListener("dblclick", () => this.told.move(null));
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.place(event));
-    }, { passive: false });
+    canvas.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.place(event));
+      },
+      { passive: false },
+    );
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("blur", () => ((this.cross = null), this.draw()));
   }

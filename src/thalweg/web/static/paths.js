@@ -11,10 +11,23 @@ class Paths {
     this.curves = new Curves(this.root, (row) => this.player.scrub(row));
     this.views = make("div", { class: "views" });
     this.table = make("div", { class: "table" });
-    this.element = make("div", { class: "tab" }, this.views,
-      make("div", { class: "lower" }, this.player.element, make("div", { class: "halves" }, this.curves.element, this.table)));
+    this.element = make(
+      "div",
+      { class: "tab" },
+      this.views,
+      make(
+        "div",
+        { class: "lower" },
+        this.player.element,
+        make("div", { class: "halves" }, this.curves.element, this.table),
+      ),
+    );
     this.root.addEventListener("keydown", (event) => {
-      if (event.key === " " && !this.element.hidden && !/^(INPUT|SELECT|BUTTON|TEXTAREA|SUMMARY)$/.test(event.target.tagName)) {
+      if (
+        event.key === " " &&
+        !this.element.hidden &&
+        !/^(INPUT|SELECT|BUTTON|TEXTAREA|SUMMARY)$/.test(event.target.tagName)
+      ) {
         event.preventDefault();
         this.player.toggle();
       }
@@ -24,11 +37,15 @@ class Paths {
   /** Panes for a new problem. */
   open(view) {
     this.result = null;
-    this.panes = view.panes.map((described, index) => new Pane(this.root, index, described, {
-      choose: (place) => this.choose(index, place),
-      look: (place) => this.look(index, place),
-      move: (box, brief) => this.move(index, box, brief),
-    }));
+    this.panes = view.panes.map(
+      (described, index) =>
+        new Pane(this.root, index, described, {
+          choose: (place) => this.choose(index, place),
+          look: (place) => this.look(index, place),
+          move: (box, brief) => this.move(index, box, brief),
+          turn: () => this.turn(),
+        }),
+    );
     this.views.replaceChildren(...this.panes.map((pane) => pane.element));
   }
 
@@ -68,7 +85,9 @@ class Paths {
     const labels = [...new Set(method)];
     const each = variants.length === labels.length;
     this.colors = variants.map((_, v) => colorOf(each ? labels.indexOf(method[v]) : v, this.page.dark));
-    this.panes.forEach((pane, i) => pane.setPaths({ ...this.result.panes[i], colors: this.colors, shown: this.visible }));
+    this.panes.forEach((pane, i) =>
+      pane.setPaths({ ...this.result.panes[i], loss: this.result.loss, colors: this.colors, shown: this.visible }),
+    );
   }
 
   /** The ground of a pane, anew where its box or the plane it lies in has changed. */
@@ -80,7 +99,21 @@ class Paths {
     const { units } = this.page.view;
     if (!pane.view) await pane.setGround(null, box, units);
     const view = await this.page.ask("ground", { pane: i, box }, `ground ${i}`);
-    if (view) await pane.setGround(view, view.box, units);
+    if (view) await pane.setGround(view, view.box, units, this.solid);
+  }
+
+  get solid() {
+    return this.page.state.view === "surface";
+  }
+
+  /** From contours to surfaces and back. */
+  async turn() {
+    const { state, view } = this.page;
+    state.view = this.solid ? "contour" : "surface";
+    this.page.keep(state);
+    for (const pane of this.panes) await pane.setGround(pane.view, pane.box, view.units, this.solid);
+    this.draw(this.player.row);
+    this.page.done();
   }
 
   move(i, box, brief = false) {
@@ -120,7 +153,8 @@ class Paths {
       const limits = [...this.result.limits].filter(Number.isFinite);
       const edge = limits.length ? ` (limit ${short(Math.min(...limits), 3)})` : "";
       const where = pane.kind === "cut" ? "" : `${pane.space} = ${at.map((value) => short(value, 3)).join(", ")}   `;
-      pane.readout.textContent = `${where}loss ${short(found.loss)}   |gradient| ${short(found.slope, 3)}   ` +
+      pane.readout.textContent =
+        `${where}loss ${short(found.loss)}   |gradient| ${short(found.slope, 3)}   ` +
         `sharpness ${short(found.sharpness, 3)}${edge}`;
     };
     this.page.link.ask("facts", this.page.state, { pane: i, at, slot: "facts" }).then(told, () => {});
@@ -135,20 +169,48 @@ class Paths {
   rows() {
     const view = this.judged;
     if (!view) return;
-    const heads = { final_loss: "last loss", best_loss: "lowest", distance: "distance", alignment: "alignment", outcome: "outcome", steps: "99 % after" };
+    const heads = {
+      final_loss: "last loss",
+      best_loss: "lowest",
+      distance: "distance",
+      alignment: "alignment",
+      outcome: "outcome",
+      steps: "99 % after",
+    };
     const cell = (name, i) => (typeof view[name][i] === "string" ? view[name][i] : short(view[name][i], 4));
     const body = view.variants.map((name, i) => {
       const swatch = make("span", { class: "swatch" });
       swatch.style.background = this.colors[i];
-      const shown = make("input", { type: "checkbox", checked: !this.hidden[i], "aria-label": `show ${name}`,
-        onchange: () => this.toggle(i, !shown.checked) });
-      return make("tr", {}, make("th", { scope: "row" }, make("label", {}, shown, swatch, name.replaceAll("_", " "))),
-        ...view.columns.map((column) => make("td", {}, cell(column, i))));
+      const shown = make("input", {
+        type: "checkbox",
+        checked: !this.hidden[i],
+        "aria-label": `show ${name}`,
+        onchange: () => this.toggle(i, !shown.checked),
+      });
+      return make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, make("label", {}, shown, swatch, name.replaceAll("_", " "))),
+        ...view.columns.map((column) => make("td", {}, cell(column, i))),
+      );
     });
-    this.table.replaceChildren(make("table", {},
-      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "method"),
-        ...view.columns.map((name) => make("th", { scope: "col" }, heads[name] ?? name)))),
-      make("tbody", {}, ...body)));
+    this.table.replaceChildren(
+      make(
+        "table",
+        {},
+        make(
+          "thead",
+          {},
+          make(
+            "tr",
+            {},
+            make("th", { scope: "col" }, "method"),
+            ...view.columns.map((name) => make("th", { scope: "col" }, heads[name] ?? name)),
+          ),
+        ),
+        make("tbody", {}, ...body),
+      ),
+    );
   }
 
   toggle(i, hidden) {
@@ -167,7 +229,7 @@ class Paths {
   async recolor() {
     if (!this.result) return;
     this.paint();
-    for (const pane of this.panes) await pane.setGround(pane.view, pane.box, this.page.view.units);
+    for (const pane of this.panes) await pane.setGround(pane.view, pane.box, this.page.view.units, this.solid);
     await this.curves.set(this.result.loss, this.colors, this.visible, this.page.view.units.loss);
     this.draw(this.player.row);
     this.rows();

@@ -3,7 +3,10 @@
 const SIDES = [32, 256]; // of the image, which comes coarse and then fine
 const LISTED = 12; // basins of the table
 const MARKS = {
-  minimum: "circle-open", saddle: "x-thin-open", maximum: "triangle-up-open", "saddle or maximum": "x-thin-open",
+  minimum: "circle-open",
+  saddle: "x-thin-open",
+  maximum: "triangle-up-open",
+  "saddle or maximum": "x-thin-open",
 };
 const NOTHING = 1e-7; // of the extent of the starts, below which a component of an end is called 0
 const BOX = "of.starts.box";
@@ -24,9 +27,12 @@ class ManyStarts {
     this.spread = new Spread(this.root);
     this.table = make("div", { class: "table" });
     this.body = make("div", { class: "halves" });
-    this.element = make("div", { class: "tab" },
+    this.element = make(
+      "div",
+      { class: "tab" },
       make("div", { class: "settings" }, this.variant.element, this.steps.element, this.count.element, this.told),
-      this.body);
+      this.body,
+    );
   }
 
   open(view) {
@@ -85,8 +91,9 @@ class ManyStarts {
   /** The variants there are; the first where the chosen one is gone. */
   offer(names) {
     const chosen = names.includes(this.page.state[VARIANT]) ? this.page.state[VARIANT] : names[0];
-    this.variant.field.replaceChildren(...names.map((name) =>
-      make("option", { value: name, selected: name === chosen }, name.replaceAll("_", " "))));
+    this.variant.field.replaceChildren(
+      ...names.map((name) => make("option", { value: name, selected: name === chosen }, name.replaceAll("_", " "))),
+    );
   }
 
   async draw(view) {
@@ -112,9 +119,13 @@ class ManyStarts {
     const many = Math.min(view.many, 255);
     const shade = (label) => (label < 0 ? 0 : 1 + Math.floor((label * many) / view.many));
     const z = Array.from({ length: side }, (_, row) =>
-      Array.from({ length: side }, (_, column) => shade(view.label[column * side + row])));
+      Array.from({ length: side }, (_, column) => shade(view.label[column * side + row])),
+    );
     const colors = [this.nowhere, ...areasOf(many, this.page.dark)];
-    const colorscale = colors.flatMap((color, i) => [[i / colors.length, color], [(i + 1) / colors.length, color]]);
+    const colorscale = colors.flatMap((color, i) => [
+      [i / colors.length, color],
+      [(i + 1) / colors.length, color],
+    ]);
     const [x, y] = view.sides;
     const data = [{ type: "heatmap", x, y, z, colorscale, zmin: -0.5, zmax: colors.length - 0.5, showscale: false }];
     for (const [kind, symbol] of Object.entries(MARKS)) {
@@ -122,16 +133,25 @@ class ManyStarts {
       const crowd = view.many > AREAS.length ? 0.5 : 1;
       const marks = { x: at.map((i) => view.ends[2 * i]), y: at.map((i) => view.ends[2 * i + 1]), mode: "markers" };
       const size = (kind === "minimum" ? 19 : 9) * crowd;
-      for (const [width, color] of [[4.5, styleOf(this.root, "--page")], [2, styleOf(this.root, "--ink")]]) {
+      for (const [width, color] of [
+        [4.5, styleOf(this.root, "--page")],
+        [2, styleOf(this.root, "--ink")],
+      ]) {
         data.push({ ...marks, marker: { symbol, size, color, line: { width: width * crowd, color } } });
       }
     }
     pane.box = view.box;
     pane.minima = this.page.view.minima;
     const { labels, units } = pane;
-    await Plotly.react(pane.plot, data, layoutOf(this.root, {
-      xaxis: { range: view.box[0], title: { text: withUnits(labels[0], units) } },
-      yaxis: { range: view.box[1], title: { text: withUnits(labels[1], units) } } }), PLAIN);
+    await Plotly.react(
+      pane.plot,
+      data,
+      layoutOf(this.root, {
+        xaxis: { range: view.box[0], title: { text: withUnits(labels[0], units) } },
+        yaxis: { range: view.box[1], title: { text: withUnits(labels[1], units) } },
+      }),
+      PLAIN,
+    );
     pane.draw();
   }
 
@@ -142,9 +162,13 @@ class ManyStarts {
       square.style.background = color;
       return square;
     };
-    const row = (color, name, ...cells) => make("tr", {},
-      make("th", { scope: "row" }, make("label", {}, swatch(color), name)),
-      ...cells.map((cell) => make("td", {}, cell)));
+    const row = (color, name, ...cells) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, make("label", {}, swatch(color), name)),
+        ...cells.map((cell) => make("td", {}, cell)),
+      );
     const percent = (share) => `${short(100 * share, 3)} %`;
     const wide = view.ends.shape[1];
     const dots = this.page.view.dimension > wide ? ", …" : "";
@@ -155,8 +179,9 @@ class ManyStarts {
       return wide > 1 ? `(${words}${dots})` : words;
     };
     const listed = Math.min(view.many, LISTED);
-    const body = Array.from({ length: listed }, (_, i) => row(this.colors[i], String(i), percent(view.shares[i]),
-      short(view.losses[i]), place(i), view.kinds[i]));
+    const body = Array.from({ length: listed }, (_, i) =>
+      row(this.colors[i], String(i), percent(view.shares[i]), short(view.losses[i]), place(i), view.kinds[i]),
+    );
     const lost = view.label.reduce((sum, label) => sum + (label < 0), 0);
     if (view.many > listed) {
       const shown = view.shares.subarray(0, listed).reduce((sum, share) => sum + share, 0);
@@ -167,9 +192,15 @@ class ManyStarts {
     const heads = ["basin", "share of starts", "loss", "end", "which is a"];
     const marks = this.plane ? "★ known minimum   ○ found minimum   × saddle point   △ maximum" : "";
     const fates = lost ? `None reached: ${this.fates(view)}. ` : "";
-    this.table.replaceChildren(make("table", {},
-      make("thead", {}, make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name)))),
-      make("tbody", {}, ...body)), make("p", { class: "known" }, view.lost || fates + marks));
+    this.table.replaceChildren(
+      make(
+        "table",
+        {},
+        make("thead", {}, make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name)))),
+        make("tbody", {}, ...body),
+      ),
+      make("p", { class: "known" }, view.lost || fates + marks),
+    );
   }
 
   /** What became of the starts that reached none. */
@@ -196,7 +227,8 @@ class ManyStarts {
     const point = (values) => `(${Array.from(values, (value) => short(value, 3)).join(", ")})`;
     const label = view.label[number];
     const fate = view.outcomes[view.outcome[number]];
-    this.pane.readout.textContent = `${point(start)} → ${point(view.end.subarray(2 * number, 2 * number + 2))}   ` +
+    this.pane.readout.textContent =
+      `${point(start)} → ${point(view.end.subarray(2 * number, 2 * number + 2))}   ` +
       `loss ${short(view.loss[number], 3)}   ${label < 0 ? fate : `basin ${label}`}   ${view.steps[number]} steps`;
   }
 
@@ -212,7 +244,11 @@ class ManyStarts {
 
   move(box, brief = false) {
     const { page, pane } = this;
-    if (box) page.state[BOX] = box.flat().map((end) => Number(end.toPrecision(9))).join(",");
+    if (box)
+      page.state[BOX] = box
+        .flat()
+        .map((end) => Number(end.toPrecision(9)))
+        .join(",");
     else delete page.state[BOX];
     const { region } = this.view;
     const next = box ?? this.box ?? [0, 1].map((k) => [region[0][k], region[1][k]]);

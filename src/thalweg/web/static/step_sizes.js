@@ -15,26 +15,61 @@ class StepSizes {
     const fresh = { range: "", second: "", second_range: "" };
     const first = range("range", "low", "high");
     const other = range("second_range", "low2", "high2");
-    const settings = make("div", { class: "settings" },
-      this.labeled("method", "method", "select", put((value) => ({ method: value, parameter: "", ...fresh }))),
-      this.labeled("parameter", "number", "select", put((value) => ({ parameter: value, ...fresh }))),
-      this.labeled("low", "from", "input", first), this.labeled("high", "to", "input", first),
+    const settings = make(
+      "div",
+      { class: "settings" },
+      this.labeled(
+        "method",
+        "method",
+        "select",
+        put((value) => ({ method: value, parameter: "", ...fresh })),
+      ),
+      this.labeled(
+        "parameter",
+        "number",
+        "select",
+        put((value) => ({ parameter: value, ...fresh })),
+      ),
+      this.labeled("low", "from", "input", first),
+      this.labeled("high", "to", "input", first),
       this.labeled("values", "values", "input", count("values")),
       this.labeled("steps", "steps", "input", count("steps")),
       this.labeled("keep", "iterates kept", "input", count("keep")),
-      this.labeled("component", "shown", "select", put((value) => ({ component: value }))));
-    const choice = make("div", { class: "settings" },
-      this.labeled("second", "over", "select", put((value) => ({ second: value, second_range: "" }))),
-      this.labeled("low2", "from", "input", other), this.labeled("high2", "to", "input", other));
+      this.labeled(
+        "component",
+        "shown",
+        "select",
+        put((value) => ({ component: value })),
+      ),
+    );
+    const choice = make(
+      "div",
+      { class: "settings" },
+      this.labeled(
+        "second",
+        "over",
+        "select",
+        put((value) => ({ second: value, second_range: "" })),
+      ),
+      this.labeled("low2", "from", "input", other),
+      this.labeled("high2", "to", "input", other),
+    );
     this.diagram = new SweepDiagram(this.root, {
-      look: (value) => this.look(value), take: (value) => this.take(value),
-      range: (low, high) => this.put({
-        range: low === null ? "" : [low, high].map((end) => Number(end.toPrecision(6))).join(","),
-      }),
+      look: (value) => this.look(value),
+      take: (value) => this.take(value),
+      range: (low, high) =>
+        this.put({
+          range: low === null ? "" : [low, high].map((end) => Number(end.toPrecision(6))).join(","),
+        }),
     });
-    this.map = new SweepMap(this.root, {
-      look: (value, second) => this.look(value, second), take: (value, second) => this.take(value, second),
-    }, choice);
+    this.map = new SweepMap(
+      this.root,
+      {
+        look: (value, second) => this.look(value, second),
+        take: (value, second) => this.take(value, second),
+      },
+      choice,
+    );
     const views = make("div", { class: "sweeps" }, this.diagram.element, this.map.element);
     this.element = make("div", { class: "tab" }, settings, views);
   }
@@ -73,8 +108,9 @@ class StepSizes {
     }
     this.keys = {};
     const labels = [...view.components, "loss"];
-    this.component.replaceChildren(...labels.map((label, i) =>
-      make("option", { value: i < view.components.length ? i : view.dimension }, label)));
+    this.component.replaceChildren(
+      ...labels.map((label, i) => make("option", { value: i < view.components.length ? i : view.dimension }, label)),
+    );
   }
 
   get index() {
@@ -191,9 +227,19 @@ class StepSizes {
       select.replaceChildren(...values.map((value, i) => make("option", { value }, words[i])));
       select.value = chosen;
     };
-    options(this.method, [...methods.keys()], methods.map((word) => plain(partsOf(word).name)), this.index);
+    options(
+      this.method,
+      [...methods.keys()],
+      methods.map((word) => plain(partsOf(word).name)),
+      this.index,
+    );
     options(this.parameter, known.names, known.names.map(plain), known.parameter);
-    options(this.second, known.others, known.others.map((name) => this.spokenSecond(name)), this.of("second"));
+    options(
+      this.second,
+      known.others,
+      known.others.map((name) => this.spokenSecond(name)),
+      this.of("second"),
+    );
     [this.low.value, this.high.value] = this.of("range").split(",");
     [this.low2.value, this.high2.value] = this.of("second_range").split(",");
     for (const name of ["values", "steps", "keep"]) this[name].value = this.of(name);
@@ -247,7 +293,10 @@ class StepSizes {
 
   async pictures(format) {
     const found = [];
-    for (const [name, part] of [["step-size", this.diagram], ["last-loss", this.map]]) {
+    for (const [name, part] of [
+      ["step-size", this.diagram],
+      ["last-loss", this.map],
+    ]) {
       if (part.view) found.push([name, await pictureOfSweep(part, format)]);
     }
     return found;
@@ -267,6 +316,7 @@ async function pictureOfSweep(part, format) {
   const scale = format === "png" ? 2 : 1;
   const address = await Plotly.toImage({ data: part.plot.data, layout }, { format, ...size, scale });
   const coded = address.slice(address.indexOf(",") + 1);
-  return format === "svg" ? new Blob([decodeURIComponent(coded)], { type: "image/svg+xml" })
+  return format === "svg"
+    ? new Blob([decodeURIComponent(coded)], { type: "image/svg+xml" })
     : new Blob([Uint8Array.from(atob(coded), (c) => c.charCodeAt(0))], { type: "image/png" });
 }

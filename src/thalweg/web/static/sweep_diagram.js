@@ -1,7 +1,11 @@
 // Where a method ends for each value of one of its numbers: iterates, exponents and the last loss, over one axis.
 
 const CHAOS = "#D55E00";
-const STRIPS = [[0.45, 1], [0.255, 0.405], [0, 0.21]]; // from the top down: iterates, exponents, losses
+const STRIPS = [
+  [0.45, 1],
+  [0.255, 0.405],
+  [0, 0.21],
+]; // from the top down: iterates, exponents, losses
 const FAR = 1e3; // times the first loss, above which a last loss is not shown
 
 /** A number's name as an axis has it. */
@@ -38,14 +42,20 @@ class SweepDiagram {
     Object.assign(this, { root, told });
     this.plot = make("div", { class: "plot" });
     this.canvas = make("canvas", {
-      tabindex: 0, role: "img",
+      tabindex: 0,
+      role: "img",
       "aria-label": "values of the number: click or press Enter to take one over, arrow keys to move, drag for a range",
     });
     this.readout = make("output", { class: "readout" });
     this.title = make("h3", {}, "where it ends");
     this.note = make("p", { class: "known" });
-    this.element = make("section", { class: "pane" }, make("header", {}, this.title, this.readout),
-      make("div", { class: "stage strips" }, this.plot, this.canvas), this.note);
+    this.element = make(
+      "section",
+      { class: "pane" },
+      make("header", {}, this.title, this.readout),
+      make("div", { class: "stage strips" }, this.plot, this.canvas),
+      this.note,
+    );
     this.listen();
   }
 
@@ -78,8 +88,15 @@ class SweepDiagram {
     const heights = this.heights();
     const rates = Array.from(this.exponent ?? [], (value) => (Number.isFinite(value) ? value : null));
     const accent = styleOf(root, "--accent");
-    const line = (y, yaxis, width, more = {}) =>
-      ({ x, y, yaxis, mode: "lines", connectgaps: false, line: { color: accent, width }, ...more });
+    const line = (y, yaxis, width, more = {}) => ({
+      x,
+      y,
+      yaxis,
+      mode: "lines",
+      connectgaps: false,
+      line: { color: accent, width },
+      ...more,
+    });
     const chaos = rates.map((value) => (value === null ? null : Math.max(value, 0)));
     const data = [
       { x: ends, y: [null, null], yaxis: "y" },
@@ -89,8 +106,12 @@ class SweepDiagram {
     ];
     const base = layoutOf(root, {
       margin: { l: 90, r: 14, t: 22, b: 44 },
-      xaxis: { ...(view.log ? decadesOf(...ends.map(Math.log10)) : { range: ends }), anchor: "y3", mirror: "all",
-        title: { text: spoken(name) } },
+      xaxis: {
+        ...(view.log ? decadesOf(...ends.map(Math.log10)) : { range: ends }),
+        anchor: "y3",
+        mirror: "all",
+        title: { text: spoken(name) },
+      },
       yaxis: { domain: STRIPS[0], range: view.frame, nticks: 7, title: { text: withUnits(view.label, view.units) } },
     });
     await Plotly.react(this.plot, data, { ...base, ...this.lower(base.yaxis, rates, heights) }, PLAIN);
@@ -106,8 +127,13 @@ class SweepDiagram {
     const room = 0.12 * (high - low) || 1;
     const seen = heights.filter((value) => value > 0).map(Math.log10);
     const [least, most] = seen.length ? [Math.min(...seen), Math.max(...seen)] : [-1, 1];
-    const strip = (i, text, more) =>
-      ({ ...axis, nticks: 4, ...more, domain: STRIPS[i], title: { ...axis.title, text } });
+    const strip = (i, text, more) => ({
+      ...axis,
+      nticks: 4,
+      ...more,
+      domain: STRIPS[i],
+      title: { ...axis.title, text },
+    });
     const span = decadesOf(least - 0.15 - 0.05 * (most - least), most + 0.15, 3);
     const words = this.above ? "last loss above<br>the lowest" : "last loss";
     const zero = { zeroline: true, zerolinecolor: styleOf(this.root, "--faint"), zerolinewidth: 1.2 };

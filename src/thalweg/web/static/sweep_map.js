@@ -2,8 +2,18 @@
 
 const LOST = { light: "#e3b9a0", dark: "#523021" }; // where it is not finite
 const HEAT = {
-  light: [[0, "#08306b"], [0.3, "#0072b2"], [0.65, "#8cc4e0"], [1, "#f4f2ea"]],
-  dark: [[0, "#eaf6fd"], [0.3, "#56b4e9"], [0.65, "#1f5f8b"], [1, "#1b242d"]],
+  light: [
+    [0, "#08306b"],
+    [0.3, "#0072b2"],
+    [0.65, "#8cc4e0"],
+    [1, "#f4f2ea"],
+  ],
+  dark: [
+    [0, "#eaf6fd"],
+    [0.3, "#56b4e9"],
+    [0.65, "#1f5f8b"],
+    [1, "#1b242d"],
+  ],
 };
 
 class SweepMap {
@@ -12,14 +22,21 @@ class SweepMap {
     Object.assign(this, { root, told });
     this.plot = make("div", { class: "plot" });
     this.canvas = make("canvas", {
-      tabindex: 0, role: "img",
+      tabindex: 0,
+      role: "img",
       "aria-label": "map of the last loss: click or press Enter to take a place over, arrow keys to move",
     });
     this.title = make("h3", {}, "last loss");
     this.readout = make("output", { class: "readout" });
     this.note = make("p", { class: "known" });
-    this.element = make("section", { class: "pane" }, make("header", {}, this.title, this.readout), choice,
-      make("div", { class: "stage" }, this.plot, this.canvas), this.note);
+    this.element = make(
+      "section",
+      { class: "pane" },
+      make("header", {}, this.title, this.readout),
+      choice,
+      make("div", { class: "stage" }, this.plot, this.canvas),
+      this.note,
+    );
     this.listen();
   }
 
@@ -58,14 +75,23 @@ class SweepMap {
       return { ...range, title: { text }, showgrid: false };
     };
     const layout = layoutOf(root, {
-      margin: { l: 62, r: 72, t: 10, b: 44 }, plot_bgcolor: LOST[kind],
-      xaxis: side(first, logs[0], names[0]), yaxis: side(second, logs[1], names[1]),
+      margin: { l: 62, r: 72, t: 10, b: 44 },
+      plot_bgcolor: LOST[kind],
+      xaxis: side(first, logs[0], names[0]),
+      yaxis: side(second, logs[1], names[1]),
     });
     const { tickvals, ticktext } = decadesOf(low, high, 5);
     const words = withUnits(above ? "last loss above the lowest" : "last loss", units.loss);
     const colorbar = {
-      thickness: 9, outlinewidth: 0, ticks: "", len: 0.96, x: 1.02, xpad: 2,
-      tickvals: tickvals.map(Math.log10), ticktext, tickfont: { size: 10 },
+      thickness: 9,
+      outlinewidth: 0,
+      ticks: "",
+      len: 0.96,
+      x: 1.02,
+      xpad: 2,
+      tickvals: tickvals.map(Math.log10),
+      ticktext,
+      tickfont: { size: 10 },
       title: { text: words, side: "right", font: { size: 11 } },
     };
     const data = [{ type: "heatmap", x: first, y: second, z, zmin: low, zmax: high, colorscale: HEAT[kind], colorbar }];
@@ -86,7 +112,10 @@ class SweepMap {
     ink.clip();
     if (this.present) {
       const [x, y] = [left + xaxis.d2p(this.present[0]), top + yaxis.d2p(this.present[1])];
-      for (const [color, width] of [["#fff", 4], ["#1f2933", 1.8]]) {
+      for (const [color, width] of [
+        ["#fff", 4],
+        ["#1f2933", 1.8],
+      ]) {
         ink.strokeStyle = color;
         ink.lineWidth = width;
         ink.beginPath();
@@ -97,7 +126,10 @@ class SweepMap {
     if (this.cross) {
       const [x, second] = [left + xaxis.d2p(this.cross[0]), this.cross[1]];
       const y = second === null ? null : top + yaxis.d2p(second);
-      for (const [color, width] of [["rgba(255,255,255,.8)", 3], ["#1f2933", 1]]) {
+      for (const [color, width] of [
+        ["rgba(255,255,255,.8)", 3],
+        ["#1f2933", 1],
+      ]) {
         ink.strokeStyle = color;
         ink.lineWidth = width;
         ink.beginPath();
@@ -123,8 +155,8 @@ class SweepMap {
     }
     const { first, second: rows, logs, loss } = this.view;
     const end = loss[nearestOf(rows, logs[1], second) * first.length + nearestOf(first, logs[0], value)];
-    this.readout.textContent = `${this.names[1]} = ${short(second, 3)}   ` +
-      (Number.isFinite(end) ? `last loss ${short(end)}` : "diverged");
+    this.readout.textContent =
+      `${this.names[1]} = ${short(second, 3)}   ` + (Number.isFinite(end) ? `last loss ${short(end)}` : "diverged");
   }
 
   at(event) {
@@ -144,7 +176,7 @@ class SweepMap {
       if (!this.view) return;
       const { xaxis, yaxis } = this.plot._fullLayout;
       const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-      const here = this.cross?.[1] != null ? this.cross : this.present ?? [this.view.first[48], this.view.second[48]];
+      const here = this.cross?.[1] != null ? this.cross : (this.present ?? [this.view.first[48], this.view.second[48]]);
       if (move) {
         const part = event.shiftKey ? 200 : 48;
         const side = (axis, value, turn) =>

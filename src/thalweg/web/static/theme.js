@@ -1,15 +1,26 @@
 // Colors, and what all charts have in common.
 
-// Okabe and Ito (2008) without their yellow, too pale for a line, then wine, olive and indigo of Paul Tol: as in figures.
+// Okabe and Ito (2008) without their yellow, too pale for a line, then wine, olive and indigo of Paul Tol.
 const PALETTE = [
-  "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#332288",
+  "#0072B2",
+  "#D55E00",
+  "#009E73",
+  "#CC79A7",
+  "#E69F00",
+  "#56B4E9",
+  "#000000",
+  "#882255",
+  "#999933",
+  "#332288",
 ];
 const STAR = "#F0E442";
 
 /** The color of a variant; on a dark page black and the darkest ones are lighter. */
 function colorOf(index, dark) {
   const color = PALETTE[index % PALETTE.length];
-  return dark ? { "#000000": "#E8EDF2", "#882255": "#D8719B", "#332288": "#9C8FE8", "#0072B2": "#4AA8E0" }[color] || color : color;
+  return dark
+    ? { "#000000": "#E8EDF2", "#882255": "#D8719B", "#332288": "#9C8FE8", "#0072B2": "#4AA8E0" }[color] || color
+    : color;
 }
 
 function isDark(root) {
@@ -21,6 +32,7 @@ function styleOf(root, name) {
   return getComputedStyle(root).getPropertyValue(name).trim();
 }
 
+const TURNED = { displayModeBar: false, responsive: false, scrollZoom: true };
 const PLAIN = { displayModeBar: false, responsive: false, staticPlot: true };
 
 /** Axes, fonts and grounds of every chart. */
@@ -28,15 +40,30 @@ function layoutOf(root, more = {}) {
   const ink = styleOf(root, "--ink");
   const faint = styleOf(root, "--line");
   const axis = {
-    color: ink, gridcolor: faint, linecolor: faint, zerolinecolor: faint, ticks: "outside", tickcolor: faint,
-    ticklen: 4, showline: true, mirror: true, zeroline: false, automargin: false,
-    tickfont: { size: 11 }, title: { font: { size: 12 }, standoff: 6 }, exponentformat: "power",
+    color: ink,
+    gridcolor: faint,
+    linecolor: faint,
+    zerolinecolor: faint,
+    ticks: "outside",
+    tickcolor: faint,
+    ticklen: 4,
+    showline: true,
+    mirror: true,
+    zeroline: false,
+    automargin: false,
+    tickfont: { size: 11 },
+    title: { font: { size: 12 }, standoff: 6 },
+    exponentformat: "power",
   };
   const { xaxis = {}, yaxis = {}, ...rest } = more;
   return {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: styleOf(root, "--ground"),
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: styleOf(root, "--ground"),
     font: { family: styleOf(root, "--font"), color: ink, size: 12 },
-    margin: { l: 58, r: 14, t: 8, b: 44 }, showlegend: false, hovermode: false, dragmode: false,
+    margin: { l: 58, r: 14, t: 8, b: 44 },
+    showlegend: false,
+    hovermode: false,
+    dragmode: false,
     xaxis: { ...axis, ...xaxis, title: { ...axis.title, ...xaxis.title } },
     yaxis: { ...axis, ...yaxis, title: { ...axis.title, ...yaxis.title } },
     ...rest,
@@ -46,8 +73,16 @@ function layoutOf(root, more = {}) {
 /** Low ground is pale on a light page and dark on a dark one, so that paths stand out on either. */
 function reliefOf(dark) {
   return dark
-    ? [[0, "#12181f"], [0.5, "#22303d"], [1, "#3d5266"]]
-    : [[0, "#fbfcfd"], [0.5, "#d5dde5"], [1, "#a3b1c0"]];
+    ? [
+        [0, "#12181f"],
+        [0.5, "#22303d"],
+        [1, "#3d5266"],
+      ]
+    : [
+        [0, "#fbfcfd"],
+        [0.5, "#d5dde5"],
+        [1, "#a3b1c0"],
+      ];
 }
 
 /** An element with attributes and children; texts are texts, never markup. */
