@@ -137,7 +137,7 @@ def test_a_long_run_tells_how_far_it_is_and_stops(opened):
     page.locator("#steps").press("Enter")
     stop = page.get_by_role("button", name="stop", exact=True)
     page.wait_for_function(
-        "/paths: [0-9]+ of 20000/.test(document.querySelector('.doing').textContent)", timeout=60_000
+        "() => /paths: [0-9]+ of 20000/.test(document.querySelector('.doing').textContent)", timeout=60_000
     )
     stop.click()
     page.wait_for_function("() => document.querySelector('.doing').textContent === ''", timeout=30_000)

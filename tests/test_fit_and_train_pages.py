@@ -1,7 +1,5 @@
 """The tabs "fit" and "train" of the page: what Python answers, and what a person sees."""
 
-import socket
-import threading
 from time import process_time
 
 import numpy as np
@@ -188,38 +186,17 @@ def test_training_stops_where_it_is_told_to():
     assert view["interrupted"] and view["loss"].shape[1] < 20_001
 
 
-@pytest.fixture(scope="module")
-def served():
-    """The address of a page that a thread serves."""
-    uvicorn = pytest.importorskip("uvicorn")
-    from thalweg.web.server import application
-
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    config = uvicorn.Config(application(port), log_level="warning", ws="websockets-sansio", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
-    thread.start()
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join(10)
-
-
 @pytest.fixture
-def sheet(served):
+def sheet(address, chromium):
     """A page in a browser, which may say nothing to its console."""
-    sync_api = pytest.importorskip("playwright.sync_api")
     said = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.base = served
-        yield page
-        browser.close()
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.base = address
+    yield page
+    page.close()
     assert said == []
 
 

@@ -1,11 +1,7 @@
 """The tabs of many starts and of a comparison: what Python answers, and what a page shows of it."""
 
-import socket
-import threading
-
 import numpy as np
 import pytest
-import uvicorn
 
 import thalweg as tw
 from thalweg.web import comparison, many_starts
@@ -16,7 +12,6 @@ from thalweg.words.library import method
 
 GD = "gradient_descent:learning_rate=0.01"
 KNOWN = Scene("himmelblau", ("newton", GD), key=3, dtype="float64")
-CHROMIUM = "/usr/bin/chromium"
 
 
 def on(done, total):
@@ -164,42 +159,21 @@ def test_what_a_page_cannot_hold_is_refused(ask):
         ask("compare", Scene("himmelblau", ("adam:learning_rate=geom(1e-4,1,65)",)), count=10, max_steps=10)
 
 
-@pytest.fixture(scope="module")
-def address():
-    """A page of this process."""
-    from thalweg.web.server import application
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        config = uvicorn.Config(application(port), log_level="error", ws="websockets-sansio", lifespan="off")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{port}/"
-        server.should_exit = True
-        thread.join(10)
-
-
 @pytest.fixture
-def visit(address):
+def visit(address, chromium):
     """Opens the page in a state, waits until all is drawn, and holds that nothing was wrong in the console."""
-    from playwright.sync_api import sync_playwright
-
     wrong = []
-    with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
 
-        def go(state):
-            page.goto(address + state)
-            page.wait_for_selector("[data-ready]", timeout=60_000)
-            return page
+    def go(state):
+        page.goto(address + state)
+        page.wait_for_selector("[data-ready]", timeout=60_000)
+        return page
 
-        yield go
-        browser.close()
+    yield go
+    page.close()
     assert wrong == []
 
 

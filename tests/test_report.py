@@ -394,28 +394,14 @@ def test_a_name_in_a_file_runs_nothing(call, trace, folder):
 # What a browser makes of it.
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is in the extra browser")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
-        )
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def opened(browser, demo, tmp_path):
+def opened(chromium, demo, tmp_path):
     """The demo in a browser that is offline, at a width; what it complains about is in ``page.complaints``."""
     file = tmp_path / "demo.html"
     file.write_text(demo, "utf-8")
 
     def show(width=1280, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
         page = context.new_page()
         page.complaints, page.asked = [], []
         page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)

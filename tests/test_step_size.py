@@ -2,8 +2,6 @@
 
 import contextlib
 import re
-import socket
-import threading
 import time
 
 import numpy as np
@@ -200,33 +198,6 @@ def test_a_page_can_end_it(ask, what):
 
 
 # In a browser.
-
-
-@pytest.fixture(scope="module")
-def address():
-    import uvicorn
-
-    from thalweg.web.server import application
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        config = uvicorn.Config(application(port), log_level="error", ws="websockets-sansio", lifespan="off")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{port}/"
-        server.should_exit = True
-        thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
