@@ -2,8 +2,12 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from contextlib import ExitStack
 
 import jax
@@ -469,6 +473,18 @@ def test_no_message_breaks_the_page(message):
 @given(MESSAGES)
 def test_ten_thousand_messages_do_not_break_the_page(message):
     survive(message)
+
+
+def test_the_command_serves_the_page_until_it_is_told_to_end():
+    words = [sys.executable, "-m", "thalweg.command.cli", "explore", "rosenbrock", "bfgs", "--no-browser"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        said = running.stdout.readline()
+        where = re.search(r"http://127\.0\.0\.1:\d+/", said)[0]
+        with urllib.request.urlopen(where) as answer:
+            assert "#problem=rosenbrock&amp;method=bfgs" in answer.read().decode()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+    assert (running.returncode, out, err) == (0, "", "")
 
 
 def test_names_of_the_scripts_are_unique():

@@ -5,6 +5,7 @@ import json
 import socket
 import webbrowser
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, final
 
 import uvicorn
@@ -139,6 +140,7 @@ def serve(own: Mapping[str, Problem] | None, first: str, port: int, open_browser
             listener.bind((HOST, port))
         except OSError as error:
             raise ValueError(f"port {port} cannot be used ({error.strerror}); give another, or none.") from error
+        listener.listen()  # so that a browser that is opened now waits, and is not turned away
         port = listener.getsockname()[1]
         app = application(port, own, first)
         config = uvicorn.Config(app, log_level="warning", ws_max_size=MESSAGE, ws="websockets-sansio", lifespan="off")
@@ -146,4 +148,5 @@ def serve(own: Mapping[str, Problem] | None, first: str, port: int, open_browser
         print(f"thalweg: {address} (Ctrl-C ends it)", flush=True)
         if open_browser:
             webbrowser.open(address)
-        uvicorn.Server(config).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # which uvicorn hands on after it has ended
+            uvicorn.Server(config).run(sockets=[listener])

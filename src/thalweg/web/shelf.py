@@ -59,7 +59,7 @@ def _made(word: str) -> Problem:
     if problem.dimension > COMPONENTS:
         raise ValueError(
             f"{word!r} has {problem.dimension} components, but a page looks at problems of up to {COMPONENTS}; "
-            "use thalweg run for it."
+            "give it a smaller size, or use thalweg run."
         )
     return problem
 
