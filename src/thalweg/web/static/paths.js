@@ -169,6 +169,8 @@ class Paths {
   rows() {
     const view = this.judged;
     if (!view) return;
+    const lower = view.best_loss.some((loss, i) => loss !== view.final_loss[i]);
+    const columns = view.columns.filter((name) => name !== "best_loss" || lower);
     const heads = {
       final_loss: "last loss",
       best_loss: "lowest",
@@ -191,7 +193,7 @@ class Paths {
         "tr",
         {},
         make("th", { scope: "row" }, make("label", {}, shown, swatch, name.replaceAll("_", " "))),
-        ...view.columns.map((column) => make("td", {}, cell(column, i))),
+        ...columns.map((column) => make("td", {}, cell(column, i))),
       );
     });
     this.table.replaceChildren(
@@ -205,7 +207,7 @@ class Paths {
             "tr",
             {},
             make("th", { scope: "col" }, "method"),
-            ...view.columns.map((name) => make("th", { scope: "col" }, heads[name] ?? name)),
+            ...columns.map((name) => make("th", { scope: "col" }, heads[name] ?? name)),
           ),
         ),
         make("tbody", {}, ...body),
