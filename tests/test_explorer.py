@@ -20,11 +20,12 @@ from starlette.websockets import WebSocketDisconnect
 
 import thalweg as tw
 from thalweg.web import page, server
+from thalweg.web.bounds import HEAVY
 from thalweg.web.desk import Desk
 from thalweg.web.frame import framed, parted
 from thalweg.web.panes import cut_through
 from thalweg.web.scene import MOST_STEPS, Scene, address
-from thalweg.web.shelf import HEAVY, Shelf, facts
+from thalweg.web.shelf import Shelf, facts
 from thalweg.web.worker import Worker
 from thalweg.words.library import METHODS, PROBLEMS
 
@@ -223,8 +224,14 @@ def test_the_address_is_the_state():
         ({"problem": "/etc/passwd"}, "column"),
         ({"problem": "file.py:loss"}, "column"),
         ({"problem": "Misra1a.dat"}, "column"),
-        ({"problem": "rosenbrock:d=1000000"}, "up to 10000"),
-        ({"problem": "rosenbrock:d=5000"}, "up to 2000"),
+        ({"problem": "rosenbrock:d=1000000"}, "up to 2000"),
+        ({"problem": "rosenbrock:d=1e12"}, "up to 2000"),
+        ({"problem": "rosenbrock:d=99999*99999"}, "up to 2000"),
+        ({"problem": "quadratic:spectrum=geom(1,2,60000)"}, "60000 values"),
+        ({"problem": "navier_stokes:size=10000"}, "up to 44"),
+        ({"methods": ["adam:learning_rate=geom(1e-4,1,30000),b1=geom(0.1,0.9,30000)"]}, "900000000 values"),
+        ({"methods": ["cmaes:width=1,generations=1e6,population=100"]}, "generations of cmaes"),
+        ({"methods": ["genetic:population=2e7"]}, "population of genetic"),
         ({"problem": "cutest:name=ROSENBR"}, "thalweg run"),
         ({"methods": []}, "list of 1 to 12"),
         ({"methods": ["adam:learning_rate=0.1"] * 13}, "list of 1 to 12"),

@@ -264,6 +264,13 @@ def test_text_of_others_stays_text(trace):
     assert page.count("</script>") == 3 + plotly().count("</script>")
 
 
+def test_kinds_of_evaluations_that_a_file_names_stay_text():
+    fits = tw.solve(tw.problems.pbdl(), tw.methods.Newton(), [[1.0, 2.0], [3.0, 3.0]])
+    kinds = [HOSTILE, *map(str, fits["evaluation"].values[1:])]
+    page = report(fits.assign_coords(evaluation=kinds))
+    assert not [tag for tag, attributes in Parsed(page).tags if tag == "img" or "onerror" in attributes]
+
+
 def test_the_function_says_what_it_must():
     assert faults(report, "verb") == []
 

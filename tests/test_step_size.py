@@ -197,6 +197,12 @@ def test_a_page_can_end_it(ask, what):
     assert told and told[0][0] < told[0][1]
 
 
+def test_a_flag_of_a_method_is_no_number_and_asks_anew(ask):
+    plain = ask("bifurcation", "rugged", ("newton",), low=0.3, high=1.0)
+    other = ask("bifurcation", "rugged", ("newton:saddle_free=true",), low=0.3, high=1.0)
+    assert not np.array_equal(plain["points"], other["points"], equal_nan=True)
+
+
 # In a browser.
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from thalweg import formula
 from thalweg.chain.problem import Problem
 from thalweg.command import words
+from thalweg.web import bounds
 from thalweg.words import library
 
 FITTED = ("first_x", "last_x")  # points of x in fits, with dims of their own
-LARGEST = 1000  # number in the name of a problem that a file may say
 
 
 def check_page(file: Path | None) -> None:
@@ -69,11 +69,9 @@ def named(data: Any) -> Problem | None:
         return None
     called = re.fullmatch(r"(\w+)(?:\(([^()]*)\))?", name)
     try:
-        if called and called[1].lower() in library.PROBLEMS and called[1].lower() not in ("cutest", "bbob"):
-            if any(float(number) > LARGEST for number in re.findall(r"\d+(?:\.\d*)?(?:[eE]\+?\d+)?", called[2] or "")):
-                return None
-            arguments = (called[2] or "").replace(" ", "")
-            found = library.named(called[1].lower() + (f":{arguments}" if arguments else ""))
+        if called and called[1].lower() in library.PROBLEMS:
+            given = (called[2] or "").replace(" ", "")
+            found = bounds.problem(called[1].lower() + (f":{given}" if given else ""))
         elif formula.compile(name).dimension == size:
             found = library.of_formula(name)
         else:

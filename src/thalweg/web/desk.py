@@ -15,6 +15,7 @@ from thalweg.analysis.theory import limit, variants_of
 from thalweg.chain.problem import Problem
 from thalweg.methods.sweeps import variants
 from thalweg.verbs.run import run
+from thalweg.web.bounds import MOST_VARIANTS
 from thalweg.web.catalogue import catalogue
 from thalweg.web.comparison import compared, runtimes
 from thalweg.web.lessons import Lessons
@@ -27,7 +28,6 @@ from thalweg.web.shelf import Shelf, facts
 from thalweg.web.step_sizes import StepSizes
 
 NUMBERS = 5_000_000  # that one run of a page may record
-MOST_VARIANTS = 64
 Tell = Callable[[int, int], bool]  # (done, total) -> whether to go on
 View = dict[str, Any]  # plain values, and arrays
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from thalweg.methods.method import Method
 from thalweg.numerics.reading import nearest
+from thalweg.web.bounds import check_method
 from thalweg.words.library import chosen_methods
 
 WORD = 2000  # characters of a problem or a method
@@ -45,9 +46,12 @@ class Scene:
         dtype = given.get("dtype", "float32")
         if dtype not in DTYPES:
             raise ValueError(f"dtype is {short(dtype)}, but a page computes in {' or '.join(DTYPES)}; choose one.")
+        words = tuple(word(method, "method") for method in methods)
+        for one in words:
+            check_method(one)
         return cls(
             word(given.get("problem"), "problem"),
-            tuple(word(method, "method") for method in methods),
+            words,
             None if start is None else tuple(numbers(start, "start")),
             whole(given.get("steps", 100), "steps", 1, MOST_STEPS),
             whole(given.get("key", 0), "key", 0, 2**31 - 1),

@@ -11,12 +11,10 @@ import numpy as np
 
 from thalweg.chain.problem import Problem
 from thalweg.geometry import sharpness
-from thalweg.words.library import PROBLEMS, named, of_formula
+from thalweg.web import bounds
+from thalweg.words.library import PROBLEMS
 
 MOST = 24  # problems that are kept
-COMPONENTS = 2000  # of x, of a problem on a page
-LARGEST = 10_000  # whole number among the parameters of a problem
-HEAVY = ("bbob", "cutest")  # libraries of their own, which take a minute to import
 CURVED = 64  # components up to which a page tells the sharpness
 
 
@@ -31,37 +29,22 @@ class Shelf:
 
     def names(self) -> list[str]:
         """What a person can choose without typing a formula."""
-        return [*self.own, *(name for name in PROBLEMS if name not in HEAVY)]
+        return [*self.own, *(name for name in PROBLEMS if name not in bounds.HEAVY)]
 
     def problem(self, word: str) -> Problem:
         """The problem that a word means: one of their own, of the library, or a formula; nothing else is read."""
         if word in self.own:
             return self.own[word]
         with self._lock:
-            if word not in self._made:
-                self._made[word] = _made(word)
-            self._made.move_to_end(word)
+            if word in self._made:
+                self._made.move_to_end(word)
+                return self._made[word]
+        made = bounds.problem(word)
+        with self._lock:
+            made = self._made.setdefault(word, made)
             while len(self._made) > MOST:
                 self._made.popitem(last=False)
-            return self._made[word]
-
-
-def _made(word: str) -> Problem:
-    name, _, rest = word.partition(":")
-    if name in HEAVY:
-        raise ValueError(f"{name} is not on the page, since its library takes a minute to import; use thalweg run.")
-    if name not in PROBLEMS:
-        return of_formula(word)
-    for value in rest.replace(";", ",").replace("=", ",").split(","):
-        if value.strip().lstrip("+-").isdigit() and abs(int(value)) > LARGEST:
-            raise ValueError(f"{word!r} has {value}, but a page takes numbers up to {LARGEST} there; give less.")
-    problem = named(word)
-    if problem.dimension > COMPONENTS:
-        raise ValueError(
-            f"{word!r} has {problem.dimension} components, but a page looks at problems of up to {COMPONENTS}; "
-            "give it a smaller size, or use thalweg run."
-        )
-    return problem
+            return made
 
 
 @partial(jax.jit, static_argnums=0)

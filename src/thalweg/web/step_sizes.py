@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, final
 
+import jax
 import numpy as np
 import xarray as xr
 
@@ -178,7 +179,8 @@ class StepSizes:
         """The last one again where only another component of it is asked for."""
         numbers = sorted((name, float(leaf)) for name, leaf in hyperparameters(asked.method).items())
         numbers = [one for one in numbers if one[0] != asked.axis.name]
-        key = (about, asked.label, numbers, asked.axis.name, asked.axis.values.tobytes(), steps, keep)
+        shape = jax.tree.structure(asked.method)  # flags and words of the method are no numbers
+        key = (about, asked.label, shape, numbers, asked.axis.name, asked.axis.values.tobytes(), steps, keep)
         if self._last is None or self._last[0] != key:
             found = analysis.bifurcation(
                 asked.problem, asked.swept, asked.start, steps, keep, dtype=asked.dtype, progress=tell

@@ -196,7 +196,13 @@ def fits_table(fits: xr.Dataset, problem: Problem | None, style: Look) -> tuple[
             ]
         )
     units = fits["loss"].attrs.get("units", "")
-    head = ["variant", text(with_units("lowest loss", units)), "reached by", "steps", *(f"{k}s" for _, k in kinds)]
+    head = [
+        "variant",
+        text(with_units("lowest loss", units)),
+        "reached by",
+        "steps",
+        *(text(f"{k}s") for _, k in kinds),
+    ]
     note = "Reached by counts the starts that end at the lowest loss of all; steps and evaluations are medians."
     marked = int(np.argmax(level.sum(axis=1)[kept])) if len(kept) > 1 else -1
     return table(head, rows, "What each variant found", marked), note

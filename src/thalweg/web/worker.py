@@ -84,7 +84,10 @@ class Worker:
             answer = self._answered(question)
             with self._lock:
                 stale, self._busy, self._stale = self._stale, None, False
-            self._send({"id": question["id"], **({"stopped": True} if stale else answer)})
+            try:
+                self._send({"id": question["id"], **({"stopped": True} if stale else answer)})
+            except Exception as error:  # an answer that cannot be sent ends no page
+                self._send({"id": question["id"], "failed": f"{type(error).__name__}: {first_line(error)}"})
 
     def _answered(self, question: dict[str, Any]) -> dict[str, Any]:
         def tell(done: int, total: int) -> bool:

@@ -1,7 +1,7 @@
 """Waves that steepen and diffuse, traced back to how they began."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -106,12 +106,12 @@ def examples(n: int, key: int = 0, size: int = 64, viscosity: float = 0.01) -> d
     return {"target": np.asarray(target, np.float32), "truth": truth}
 
 
-@cache  # or else every problem would compile it anew
+@lru_cache(maxsize=8)  # or else every problem would compile it anew
 def _ended(size: int, viscosity: float) -> Callable[[Array], Array]:
     return jax.jit(jax.vmap(_advance(size, viscosity, DURATION)))
 
 
-@cache
+@lru_cache(maxsize=8)
 def _advance(size: int, viscosity: float, duration: float) -> Callable[[Array], Array]:
     (k,), kept = wave_numbers(size, 1)
 

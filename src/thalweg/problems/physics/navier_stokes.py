@@ -1,7 +1,7 @@
 """A dye in a flow, and the flow that carried it where it is seen."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -115,12 +115,12 @@ def _checked(size: int, viscosity: float) -> tuple[int, float]:
     return whole(size, "size", 4), viscosity
 
 
-@cache  # or else every problem would compile it anew
+@lru_cache(maxsize=8)  # or else every problem would compile it anew
 def _ended(size: int, viscosity: float) -> Callable[..., tuple[Array, Array]]:
     return jax.jit(jax.vmap(_advance(size, viscosity, STEPS)))
 
 
-@cache
+@lru_cache(maxsize=8)
 def _advance(size: int, viscosity: float, steps: int) -> Callable[[Array, Array], tuple[Array, Array]]:
     k, kept = wave_numbers(size, 2)
     squares = np.sum(k**2, axis=0)

@@ -102,6 +102,7 @@ class Wire {
       this.taken(header, buffers);
     };
     this.socket.onclose = () => {
+      this.waiting = []; // nobody waits for these answers any more
       this.lost();
       setTimeout(() => this.connect(), 2000);
     };
