@@ -455,15 +455,16 @@ MESSAGES = VALUES | st.fixed_dictionaries(
 )
 
 
-def survive(message):
+def answered(message):
+    """What a page gets for anything, and that it can be sent."""
     page = Page(SHELF)
     page.worker.ask(message)
     if isinstance(message, dict) and message.get("stop") is True:
-        return
+        return {"stopped": True}
     number = message.get("id") if isinstance(message, dict) and isinstance(message.get("id"), int) else None
     answer = page.answer(number, 120)
     framed(answer)
-    assert "failed" not in answer, answer
+    return answer
 
 
 SHELF = Shelf()
@@ -472,14 +473,14 @@ SHELF = Shelf()
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(MESSAGES)
 def test_no_message_breaks_the_page(message):
-    survive(message)
+    assert answered(message).keys() & {"view", "refused", "stopped"}
 
 
 @pytest.mark.exhaustive
 @settings(max_examples=10_000, deadline=None, derandomize=True)
 @given(MESSAGES)
 def test_ten_thousand_messages_do_not_break_the_page(message):
-    survive(message)
+    assert answered(message).keys() & {"view", "refused", "stopped"}
 
 
 def test_the_command_serves_the_page_until_it_is_told_to_end():

@@ -14,6 +14,7 @@ from thalweg.methods.method import Method
 from thalweg.methods.sweeps import hyperparameters, variants
 from thalweg.verbs.solve import solve
 from thalweg.verbs.trace import variant_coordinates
+from thalweg.web.bounds import MOST_VARIANTS
 from thalweg.web.scene import Scene, box, whole
 from thalweg.web.shelf import CURVED, Shelf
 
@@ -21,7 +22,6 @@ SIDE = 256  # starts along each side of an image
 COARSE = 64  # up to which an image comes at once, without Hessians at its ends
 MOST_STARTS = 10_000
 MOST_STEPS = 10_000
-MOST_VARIANTS = 64
 NUMBERS = 5_000_000  # of x, over all fits
 LISTED = 300  # basins whose ends are marked
 WRITTEN = 4  # components of an end that a table has

@@ -124,7 +124,7 @@ class StepSizes:
                 found = analysis.lyapunov(
                     asked.problem, asked.swept, asked.start, steps, copies=COPIES, dtype=asked.dtype, progress=tell
                 )
-        except (ValueError, TypeError, NotImplementedError, ArithmeticError, RuntimeError) as error:
+        except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:
             reason = " ".join(str(error).split()) if isinstance(error, ValueError) else first_line(error)
             return {"exponent": np.empty(0), "says": f"No exponent: {reason}"}
         return {"exponent": found.values[:, 0].astype(float), "says": ""}
