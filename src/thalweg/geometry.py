@@ -1,7 +1,6 @@
 """Local facts of a loss at a point x, shape (d,): functions (problem, x) that ``run(record=…)`` can observe."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 from thalweg.methods.method import Method, Preconditions
 from thalweg.numerics.lanczos import Eigenpairs, lanczos, largest
 from thalweg.numerics.linalg import EIGH, eigh
@@ -146,7 +146,7 @@ def _largest(problem: Problem, x: Array, k: int, scale: Array | None = None) -> 
     return _compiled(problem, x, k, scale)
 
 
-@partial(jax.jit, static_argnums=(0, 2))  # called by itself each operation would be compiled for itself
+@compiled_once
 @products_in_full()
 def _compiled(problem: Problem, x: Array, k: int, scale: Array | None) -> Array:
     d = len(x)

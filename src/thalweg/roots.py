@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from thalweg.chain.space import abstract
 from thalweg.numerics.brackets import Bracket, holds_root
+from thalweg.numerics.constants import evaluated
 from thalweg.numerics.iteration import at_root, iterated, near, short
 from thalweg.numerics.polynomials import Scaled, sweep, unscaled
 from thalweg.numerics.precision import precision
@@ -73,7 +74,7 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
         raise ValueError(f"{_bracket(i, low, high)} is empty, but low must be below high; exchange the ends.")
     with jax.enable_x64(kind == np.float64):
         f = _elementwise(f, kind)
-        at_low, at_high = (np.asarray(jax.jit(f)(end)) for end in (low, high))
+        at_low, at_high = (np.asarray(evaluated(f, end)) for end in (low, high))
         changes = np.sign(at_low) * np.sign(at_high) <= 0
         if not np.all(changes):
             i = np.unravel_index(np.argmin(changes), low.shape)
@@ -94,7 +95,7 @@ def bisection(f: Function, low: ArrayLike, high: ArrayLike, tolerance: float = 1
         begin = Bracket.of(low, high, at_low, at_high)
         done = (halvings == 0) | ~begin.open
         path, (end, _), steps, _ = iterated(halve, begin.middle, (begin, halvings), int(np.max(halvings)), done)
-        value, root = (np.asarray(seen) for seen in jax.jit(judged)(begin, steps, end))
+        value, root = (np.asarray(seen) for seen in evaluated(judged, begin, steps, end))
     return _result(path, value, steps, np.isfinite(value) & root)
 
 
@@ -206,7 +207,7 @@ def secant(
             ends = short(after, size, before, within) & near(after, before, within)
             return after, (x, value, size), ends
 
-        memo, going = (start, jax.jit(function)(start), np.zeros_like(start)), np.zeros(start.shape, bool)
+        memo, going = (start, evaluated(function, start), np.zeros_like(start)), np.zeros(start.shape, bool)
         path, (_, _, size), taken, done = iterated(step, second, memo, whole(steps, "steps", 1), going)
         return _at_root(function, path, size, taken, done, within)
 
@@ -290,7 +291,7 @@ def _at_root(
         value = f(x)
         return value, at_root(f, x, value, size, within)
 
-    value, root = jax.jit(seen)(path[-1], size)
+    value, root = evaluated(seen, path[-1], size)
     return _result(path, value, steps, done & np.asarray(root))
 
 

@@ -11,6 +11,7 @@ from thalweg.analysis.clusters import linked, told_apart
 from thalweg.analysis.entropies import entropies, side
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged
 from thalweg.chain.problem import Problem
+from thalweg.numerics.constants import evaluated
 from thalweg.numerics.linalg import indefinite
 from thalweg.numerics.reading import whole
 
@@ -210,7 +211,7 @@ def _kinds(problem: Problem | None, points: np.ndarray, saddle: np.ndarray) -> t
         return indefinite(h, x), indefinite(-h, x)
 
     with jax.enable_x64(True):
-        falls, rises = jax.jit(lambda points: jax.lax.map(falls_and_rises, points))(points)
+        falls, rises = evaluated(lambda points: jax.lax.map(falls_and_rises, points), points)
         return np.where(falls, np.where(rises, 1, 2), 0).astype(np.int8), KINDS[True]
 
 

@@ -19,6 +19,7 @@ from thalweg.analysis.uncertainties import best_fit, fixed_parameters
 from thalweg.analysis.whole import Table
 from thalweg.chain.problem import Problem
 from thalweg.formula import FUNCTIONS, Formula, parse
+from thalweg.numerics.constants import evaluated
 from thalweg.problems.naming import powers
 
 WORD = re.compile(r"[^\W\d_]\w*")  # that may stand in a formula without quotes
@@ -75,8 +76,8 @@ def derived(fits: xr.Dataset, problem: Problem, formulas: Mapping[str, str], lev
         return jnp.stack([jnp.asarray(known[name], x.dtype) for name in parsed])
 
     with jax.enable_x64(True):
-        program = jax.jit(lambda x: (quantities(x), jax.jacfwd(quantities)(x)))
-        value, slopes = jax.device_get(program(jnp.asarray(point[free])))
+        both = evaluated(lambda x: (quantities(x), jax.jacfwd(quantities)(x)), jnp.asarray(point[free]))
+        value, slopes = jax.device_get(both)
     g = np.zeros((len(value), len(point)))
     g[:, free] = slopes
     known = np.isfinite(value) & np.isfinite(g).all(axis=1)

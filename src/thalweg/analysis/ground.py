@@ -1,6 +1,5 @@
 """The landscape under the paths of a trace, over the box that their picture shows."""
 
-from functools import partial
 from typing import NamedTuple, final
 
 import jax
@@ -12,6 +11,7 @@ from jax import Array
 from thalweg.analysis.landscape import CHUNK, HUGE, images, landscape
 from thalweg.analysis.view import frame, is_finite
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 
 Box = tuple[np.ndarray, np.ndarray]  # (low, high)
 SAMPLE = 500  # points of paths by which a plane is laid
@@ -116,6 +116,6 @@ def _directions(trace: xr.Dataset, x: np.ndarray, way: np.ndarray) -> tuple[np.n
     return first, second / np.linalg.norm(second)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled_once
 def _values(problem: Problem, origin: Array, basis: Array, points: Array) -> Array:
     return jax.lax.map(lambda at: problem.value(origin + at @ basis), points, batch_size=min(CHUNK, len(points)))

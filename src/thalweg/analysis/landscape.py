@@ -1,6 +1,5 @@
 """The loss over two components of a space, or over one, on a grid."""
 
-from functools import partial
 from typing import Any, NamedTuple, final
 
 import jax
@@ -11,6 +10,7 @@ from jax import Array
 
 from thalweg.analysis.components import Components, looked_at
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 from thalweg.chain.space import Space
 from thalweg.numerics.reading import whole
 
@@ -175,8 +175,7 @@ def _where_it_bends(side: np.ndarray, values: np.ndarray, many: int) -> np.ndarr
     return np.interp((np.arange(many) + 0.5) / many * reached[-1], reached, side)
 
 
-# Compiled once for a problem, and not for each figure of it.
-@partial(jax.jit, static_argnums=(0, 1))
+@compiled_once
 def _losses(problem: Problem, space: str, at: Array, picked: Array, points: Array) -> Array:
     def loss(point: Array) -> Array:
         return loss_from(problem, space, at.at[picked].set(point))
@@ -184,11 +183,11 @@ def _losses(problem: Problem, space: str, at: Array, picked: Array, points: Arra
     return jax.lax.map(loss, points, batch_size=min(CHUNK, len(points)))
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled_once
 def _path(problem: Problem, x: Array) -> dict[str, Array]:
     return problem.spaces(x)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled_once
 def _paths(problem: Problem, points: Array) -> dict[str, Array]:
     return jax.lax.map(problem.spaces, points)

@@ -1,7 +1,5 @@
 """What became of each path."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +10,7 @@ from thalweg.analysis.cycles import at_rest, final_period
 from thalweg.analysis.divergence import divergence
 from thalweg.analysis.selection import LANE_DIMS, coordinates, judged_paths
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 from thalweg.engine.endings import OUTCOMES, Outcome
 from thalweg.numerics.lanczos import spectral_measure
 from thalweg.numerics.products import products_in_full
@@ -110,12 +109,12 @@ def _predicted_decrease(problem: Problem, x: np.ndarray) -> np.ndarray:
     with jax.enable_x64(x.dtype == np.float64):
         points = x.astype(np.result_type(x.dtype, np.float32))
         batch = min(len(points), max(1, BATCH_BYTES // (points.itemsize * d * (d if d <= FORMED else PRODUCTS))))
-        unit, gain = (np.asarray(part, np.float64) for part in _models(problem, points, batch))
+        unit, gain = (np.asarray(part, np.float64) for part in _models(problem, jnp.asarray(points), batch))
         unit = np.where(np.isfinite(gain), unit, 1)  # at the saddle itself it is 0
         return unit * (unit * gain)
 
 
-@partial(jax.jit, static_argnums=(0, 2))
+@compiled_once
 def _models(problem: Problem, points: Array, batch: int) -> tuple[Array, Array]:
     """The largest |dL/dx_i| at each point, and the predicted decrease of L divided by its square."""
     d = points.shape[-1]

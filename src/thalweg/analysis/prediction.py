@@ -13,6 +13,7 @@ from thalweg.analysis.spread import Spread, in_errors, judged, sigma_of
 from thalweg.analysis.uncertainties import best_fit
 from thalweg.chain.losses import SquaredError
 from thalweg.chain.problem import Problem
+from thalweg.numerics.constants import evaluated
 from thalweg.numerics.reading import nearest, real
 from thalweg.problems import groups as grouping
 from thalweg.problems.models import Model, model_of
@@ -143,7 +144,7 @@ def _elsewhere(model: Any, predictors: Mapping[str, np.ndarray], x: np.ndarray) 
         return model.predict(dict(zip(model.parameters, x, strict=True)), predictors, shape)
 
     with jax.enable_x64(True):
-        return jax.device_get(jax.jit(lambda x: (curve(x), jax.jacfwd(curve)(x)))(x))
+        return jax.device_get(evaluated(lambda x: (curve(x), jax.jacfwd(curve)(x)), x))
 
 
 def _points(model: Model | None, at: Any) -> dict[str, np.ndarray]:

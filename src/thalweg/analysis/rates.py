@@ -14,6 +14,7 @@ from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged
 from thalweg.chain.problem import Problem
 from thalweg.methods.newton import Newton
 from thalweg.methods.newton_cg import NewtonCG
+from thalweg.numerics.constants import evaluated
 from thalweg.verbs.solve import solve
 
 ROUNDINGS = 100  # of x below which a move says nothing
@@ -161,7 +162,7 @@ def _known(problem: Problem, x: np.ndarray, kinds: Sequence[tuple[str, theory.Nu
 
     with jax.enable_x64(True):
         point = jnp.asarray(x)
-        h, left = np.asarray(jax.jit(eigenvalues)(point)), False
+        h, left = np.asarray(evaluated(eigenvalues, point)), False
         if any(rule in theory.LEAST_SQUARES for rule, _ in kinds):
-            left = bool(jax.jit(residual)(point))
+            left = bool(evaluated(residual, point))
     return [(theory.rate(*kind, h, left), theory.order(*kind, h, left)) for kind in kinds]

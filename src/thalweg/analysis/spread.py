@@ -1,7 +1,5 @@
 """One fit beside its data: residuals, and the covariance of its parameters, from one Jacobian."""
 
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple, final
 
 import jax
@@ -13,6 +11,7 @@ from jax import Array
 from thalweg.chain import targets
 from thalweg.chain.losses import OfTarget, PoissonDeviance, RobustError, SquaredError
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 from thalweg.numerics.products import products_in_full
 from thalweg.problems.models import model_of
 from thalweg.problems.priors import Priors
@@ -84,14 +83,10 @@ def judged(best: xr.Dataset, problem: Problem) -> Judged:
     """One fit beside its data, in float64; compiled once for a problem."""
     check_residuals(problem)
     with jax.enable_x64(True):
-        return jax.device_get(_program(problem, rounding_of(best))(np.asarray(best["x"], np.float64)))
+        return jax.device_get(judged_at(problem, rounding_of(best), jnp.asarray(best["x"], np.float64)))
 
 
-@lru_cache(maxsize=4)
-def _program(problem: Problem, rounding: float) -> Callable[[Any], Judged]:
-    return jax.jit(lambda x: judged_at(problem, rounding, x))
-
-
+@compiled_once
 @products_in_full()
 def judged_at(problem: Problem, rounding: float, x: Array) -> Judged:
     """A fit beside its data, and how well these determine it; components at a bound are known to ``rounding``,

@@ -11,6 +11,7 @@ from thalweg.analysis.cycles import final_period
 from thalweg.analysis.selection import LANE_DIMS, PATH_DIMS, coordinates, judged_paths
 from thalweg.analysis.theory import is_adaptive, limit, variants_of
 from thalweg.chain.problem import Problem
+from thalweg.numerics.constants import evaluated
 
 BATCH_BYTES = 2**24  # of Hessians that are formed together
 RECORD = "record=[geometry.preconditioned_sharpness]"
@@ -85,5 +86,6 @@ def _sharpness(problem: Problem, x: np.ndarray) -> np.ndarray:
     with jax.enable_x64(x.dtype == np.float64):
         points = x.reshape(-1, x.shape[-1])
         batch = min(len(points), max(1, BATCH_BYTES // (x.itemsize * x.shape[-1] ** 2)))
-        compute = jax.jit(lambda points: jax.lax.map(at, points, batch_size=batch))
-        return np.asarray(compute(points)).reshape(x.shape[:-1])
+        return np.asarray(evaluated(lambda points: jax.lax.map(at, points, batch_size=batch), points)).reshape(
+            x.shape[:-1]
+        )

@@ -10,6 +10,7 @@ import xarray as xr
 
 from thalweg import roots
 from thalweg.chain.problem import Problem
+from thalweg.numerics.constants import evaluated
 from thalweg.numerics.reading import whole
 
 MOST = 1 << 21  # points of a grid
@@ -130,7 +131,7 @@ def _distance(x: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _over(f: Function, x: np.ndarray) -> np.ndarray:
-    return np.array(jax.jit(jax.vmap(f))(jnp.asarray(x, jnp.float64)))
+    return np.array(evaluated(jax.vmap(f), jnp.asarray(x, jnp.float64)))
 
 
 def _crossings(f: Function, nodes: np.ndarray, values: np.ndarray) -> np.ndarray:

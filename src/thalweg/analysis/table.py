@@ -1,7 +1,6 @@
 """One row per variant: who won, and how each ended."""
 
 from collections import Counter
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ from thalweg.analysis.outcome import outcome
 from thalweg.analysis.selection import judged_paths
 from thalweg.analysis.whole import Table
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 from thalweg.engine.endings import OUTCOMES, Outcome
 
 
@@ -63,7 +63,7 @@ def table(trace: xr.Dataset, problem: Problem, target: float | None = None) -> p
     return Table(columns, index=pd.Index(trace["variant"].values, name="variant"))
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled_once
 def _values(problem: Problem, points: Any) -> Any:
     return jax.lax.map(problem.value, points)
 

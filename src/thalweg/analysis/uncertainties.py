@@ -12,6 +12,7 @@ from thalweg.analysis.selection import coordinates
 from thalweg.analysis.spread import Spread, check_residuals, judged, judged_at, rounding_of
 from thalweg.analysis.whole import Table
 from thalweg.chain.problem import Problem
+from thalweg.numerics.constants import evaluated
 from thalweg.problems.models import model_of
 
 SAME = 1e-10  # of a loss, to which fits of the same minimum agree
@@ -130,7 +131,7 @@ def _of_many(fits: xr.Dataset, problem: Problem, points: np.ndarray) -> Spread:
         return judged_at(problem, rounding_of(fits), x).spread
 
     with jax.enable_x64(True):
-        return jax.device_get(jax.jit(lambda lanes: jax.lax.map(of_one, lanes, batch_size=batch))(lanes))
+        return jax.device_get(evaluated(lambda lanes: jax.lax.map(of_one, lanes, batch_size=batch), lanes))
 
 
 def fit_table(fits: xr.Dataset, problem: Problem) -> pd.DataFrame:

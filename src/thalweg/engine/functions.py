@@ -17,11 +17,13 @@ from thalweg.chain.problem import Problem
 from thalweg.engine.endings import Ending
 from thalweg.engine.evaluations import EVALUATIONS, UNKNOWN, Counted, in_loops
 from thalweg.engine.hardware import Cost, Hardware
-from thalweg.engine.lanes import Item, Lane, Once, Settings, Stepper, along_lanes, hyperparameter, point
+from thalweg.engine.lanes import Item, Lane, Settings, Stepper, along_lanes, hyperparameter, point
 from thalweg.engine.sharing import varying_leaves
 from thalweg.engine.traces import calls_host, equations, factors, mixed, one_by_one, operations, transforms
 from thalweg.methods.method import Method
+from thalweg.numerics.constants import anew, released
 from thalweg.numerics.layout import memory_order
+from thalweg.numerics.once import Once
 from thalweg.numerics.products import products_in_full
 
 
@@ -97,24 +99,24 @@ class Functions:
     def _traced(self, f: Callable[..., Any], *shapes: Any) -> tuple[Callable[..., Any], Any, Any, np.ndarray]:
         """f to be mapped over lanes, its trace, the shapes of what f gives, and how much of each kind it evaluates.
 
-        Lanes are mapped in this trace, whose NumPy arrays become JAX's: else JAX would give them, in the precision of
-        the trace, to all that reads them as long as the trace is kept (0.10.2), or fail on them (0.12). But where a
-        step of ``run`` computes in another precision, f is traced anew: a person may have differentiated it, which JAX
-        cannot map in a trace.
+        Lanes are mapped in this trace, whose NumPy arrays become JAX's (``numerics.constants``). But where a step of
+        ``run`` computes in another precision, f is traced again: a person may have differentiated it, which JAX cannot
+        map in a trace.
         """
         self.counts: Counter[str] | None = None
         traced, shape = jax.make_jaxpr(lambda *a: f(*a), return_shape=True)(*shapes)
+        traced = released(traced)
         counts = np.full(len(EVALUATIONS), UNKNOWN)
         if self.counts is not None and not in_loops(traced.jaxpr):
             counts = np.array([self.counts[kind] for kind in EVALUATIONS])
-        flat = jaxpr_as_fun(traced.replace(consts=[jnp.asarray(const) for const in traced.consts]))
+        flat = jaxpr_as_fun(traced)
         structure = jax.tree.structure(shape)
 
         def again(*arguments: Any) -> Any:  # what does not depend on the arguments comes back as a number of Python
             return structure.unflatten([jnp.asarray(leaf) for leaf in flat(*jax.tree.leaves(arguments))])
 
-        anew = self.verb.in_step and mixed(traced, self.item.x.dtype)
-        return f if anew else again, traced.jaxpr, shape, counts
+        mixes = self.verb.in_step and mixed(traced, self.item.x.dtype)
+        return f if mixes else again, traced.jaxpr, shape, counts
 
     def _bound(self, case: Any) -> Problem:
         return self.problem if case is None else self.problem.bind(case)
@@ -170,4 +172,4 @@ def functions(
         with memory_order(hardware.order):  # of what a step maps itself, such as examples
             return Functions(problem, method, swept, case, verb, dtype, hardware.cheap)
 
-    return once(signature, traced)
+    return once(signature, lambda: anew(traced))

@@ -1,9 +1,7 @@
 """Lanes, the (variant, case, start)s that are stepped together: a method as functions of one lane."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, NamedTuple, final
 
 import jax
@@ -51,29 +49,6 @@ class Settings(NamedTuple):
     hyper: list[Any]  # the numbers of the method that are not swept
     seed: Any
     rules: Any  # of the verb: tolerances and budgets of ``solve``; () in ``run``
-
-
-@final
-class Once:
-    """What is made once for each signature, also when several threads ask at the same time."""
-
-    def __init__(self) -> None:
-        self._lock, self._made = Lock(), dict[Any, Future[Any]]()
-
-    def __len__(self) -> int:
-        return len(self._made)
-
-    def __call__(self, signature: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            mine = signature not in self._made
-            future = self._made.setdefault(signature, Future())
-        if mine:
-            try:
-                future.set_result(make())
-            except BaseException as error:
-                del self._made[signature]
-                future.set_exception(error)
-        return future.result()
 
 
 @final

@@ -12,6 +12,7 @@ from jax import Array
 
 from thalweg.chain.derivatives import Derivatives, in_x, in_y
 from thalweg.chain.differences import Function
+from thalweg.numerics.constants import anew
 from thalweg.numerics.layout import settled_in_order
 
 # Batched LAPACK calls wait on XLA's pool of threads while they hold one of them, so two programs with such calls wait
@@ -39,7 +40,7 @@ def lapack_in_turn() -> Iterator[None]:
 
 def compiled(f: Any, options: tuple[tuple[str, Any], ...], *shapes: Any) -> Any:
     """The jitted ``f`` compiled for arguments of these shapes, with those of the options that XLA knows."""
-    lowered = f.lower(*shapes)
+    lowered = anew(lambda: f.lower(*shapes))
     while True:
         try:
             return lowered.compile(dict(options))

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from thalweg.numerics.constants import evaluated
+
 SHRINKS = 0.99  # share of the step before, which a step towards a root does not exceed
 BESIDE = 64  # steps away from a root |f| must be larger
 
@@ -35,7 +37,7 @@ def iterated(
     x, memo, done = jax.tree.map(jnp.asarray, (x, memo, done))
     path = jnp.zeros((most + 1, *x.shape), x.dtype).at[0].set(x)
     begin = 0, x, memo, jnp.zeros(done.shape, jnp.int32), done, path
-    i, _, memo, steps, done, path = jax.jit(lambda begin: jax.lax.while_loop(go_on, one, begin))(begin)
+    i, _, memo, steps, done, path = evaluated(lambda begin: jax.lax.while_loop(go_on, one, begin), begin)
     return np.asarray(path)[: int(i) + 1], jax.tree.map(np.asarray, memo), np.asarray(steps), np.asarray(done)
 
 

@@ -16,6 +16,7 @@ from thalweg.engine.traces import constants
 from thalweg.methods import BFGS, LBFGS, NewtonCG, TrustRegion
 from thalweg.methods.method import Bounded, Method
 from thalweg.methods.sweeps import variants
+from thalweg.numerics.constants import anew, compiled_for, released
 from thalweg.numerics.reading import nearest, real, whole
 from thalweg.verbs.solve import solve
 
@@ -85,7 +86,8 @@ def minimize(
     projected = bool(np.any(begun != x))
     chosen, settings = _method(method, len(x), box is not None), _settings(tol, options)
     with jax.enable_x64(True):
-        problem, gradient = _kept(_given(fun, args if isinstance(args, tuple) else (args,), begun, box))
+        given = anew(lambda: _given(fun, args if isinstance(args, tuple) else (args,), begun, box))
+        problem, gradient = _kept(given)
         fits = solve(problem, chosen, begun, dtype="float64", **settings).isel(variant=0, start=0)
         best = fits["x"].values
         jac = np.array(gradient(best))
@@ -126,13 +128,9 @@ class _Given:
 
 @lru_cache(maxsize=8)
 def _kept(given: _Given) -> tuple[Problem, Callable[..., Any]]:
-    """The first of equal problems, for which programs are compiled, and its gradient.
-
-    Programs are kept and no traces: while one in float64 lives, JAX 0.10.2 hands the NumPy arrays in it to ``fun`` in
-    float64 also where the user calls it in float32.
-    """
+    """The first of equal problems, for which programs are compiled, and its gradient."""
     problem = given.problem
-    return problem, jax.jit(problem.gradient).lower(problem.start).compile()
+    return problem, compiled_for(problem.gradient, problem.start)
 
 
 def _given(fun: Any, args: tuple[Any, ...], x: np.ndarray, box: tuple[np.ndarray, np.ndarray] | None) -> _Given:
@@ -148,6 +146,7 @@ def _given(fun: Any, args: tuple[Any, ...], x: np.ndarray, box: tuple[np.ndarray
     numbers = sha256()
     for number in [*constants(traced), *(box or ())]:
         numbers.update(np.asarray(number).tobytes())
+    released(traced)
     return _Given(fun, str(traced), numbers.hexdigest(), problem)
 
 

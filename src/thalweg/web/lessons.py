@@ -17,6 +17,7 @@ from thalweg.chain.problem import Problem
 from thalweg.methods import FirstOrder, InverseSimulator
 from thalweg.methods.method import Method
 from thalweg.methods.sweeps import variants
+from thalweg.numerics.constants import evaluated
 from thalweg.numerics.reading import nearest
 from thalweg.problems import oscillators, physics
 from thalweg.verbs.run import run
@@ -278,7 +279,7 @@ def _aims(problem: Problem, made: Method, row: xr.Dataset) -> dict[str, np.ndarr
         y = replace(made, learning_rate=rate, inner=None).target(batch, x)
         return batch.walk_back(y, x)[0], y
 
-    u, y = jax.jit(jax.vmap(aims))(x, jnp.asarray(rates, x.dtype))
+    u, y = evaluated(jax.vmap(aims), x, jnp.asarray(rates, x.dtype))
     return {"u": np.asarray(u, float), problem.chain.spaces[-1].name: np.asarray(y, float)}
 
 

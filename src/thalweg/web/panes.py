@@ -1,6 +1,5 @@
 """Where a problem is looked at: a line, a plane of two components, or a plane laid through the paths of many."""
 
-from functools import partial
 from typing import Any, NamedTuple, final
 
 import jax
@@ -11,6 +10,7 @@ import xarray as xr
 from thalweg import analysis
 from thalweg.analysis.components import names_of
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 
 GRID, LINE = 120, 600  # points along each side of the ground
 BATCH = 1000  # points that are evaluated at once
@@ -143,7 +143,7 @@ def ground(problem: Problem, pane: Pane, box: list[tuple[float, float]], cut: Cu
     return {"sides": sides, "loss": values.reshape(GRID, GRID), "minima": minima}
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled_once
 def _values(problem: Problem, x: jax.Array) -> jax.Array:
     return jax.lax.map(problem.value, x, batch_size=BATCH)
 

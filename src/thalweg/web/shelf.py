@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import partial
 from threading import Lock
 from typing import Any, final
 
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 from thalweg.geometry import sharpness
 from thalweg.web import bounds
 from thalweg.words.library import PROBLEMS
@@ -47,7 +47,7 @@ class Shelf:
             return made
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled_once
 def _facts(problem: Problem, x: Any) -> Any:
     value, gradient = problem.value_and_gradient(x)
     return value, gradient, sharpness(problem, x) if problem.dimension <= CURVED else np.nan
