@@ -64,8 +64,7 @@ def run(
         key: seed of the random keys that methods get, one for each lane; a whole number of 0 or more.
         dtype: "bfloat16", "float16", "float32" or "float64"; JAX's default if None. The first two round after every
             operation (float16 may add a product unrounded), and are recorded in float32. float64 is switched on for
-            this run alone; where a loss closes over NumPy arrays and was compiled in float32 by its owner before, JAX
-            may still hold those arrays in float32, so switch float64 on for the whole program then.
+            this run alone.
         progress: show a progress bar; None for runs of more than a second in a terminal. Or a function (done, total)
             that is called ten times a second; where it gives False, the run ends as by Ctrl-C.
         device: leave the record where it is computed: the variables are arrays of JAX on the device, or the devices
