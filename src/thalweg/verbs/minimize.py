@@ -11,12 +11,13 @@ import jax
 import numpy as np
 
 from thalweg.chain.problem import Problem
+from thalweg.chain.programs import compiled_once
 from thalweg.engine.endings import OUTCOMES, Outcome, why
 from thalweg.engine.traces import constants
 from thalweg.methods import BFGS, LBFGS, NewtonCG, TrustRegion
 from thalweg.methods.method import Bounded, Method
 from thalweg.methods.sweeps import variants
-from thalweg.numerics.constants import anew, compiled_for, released
+from thalweg.numerics.constants import anew, released
 from thalweg.numerics.reading import nearest, real, whole
 from thalweg.verbs.solve import solve
 
@@ -86,11 +87,10 @@ def minimize(
     projected = bool(np.any(begun != x))
     chosen, settings = _method(method, len(x), box is not None), _settings(tol, options)
     with jax.enable_x64(True):
-        given = anew(lambda: _given(fun, args if isinstance(args, tuple) else (args,), begun, box))
-        problem, gradient = _kept(given)
+        problem = _kept(anew(lambda: _given(fun, args if isinstance(args, tuple) else (args,), begun, box)))
         fits = solve(problem, chosen, begun, dtype="float64", **settings).isel(variant=0, start=0)
         best = fits["x"].values
-        jac = np.array(gradient(best))
+        jac = np.array(_gradient(problem, best))
     outcome = int(fits["outcome"])
     status = STATUS[outcome]
     reason = fits["reason"].attrs["flag_meanings"].split()[int(fits["reason"])]
@@ -127,10 +127,14 @@ class _Given:
 
 
 @lru_cache(maxsize=8)
-def _kept(given: _Given) -> tuple[Problem, Callable[..., Any]]:
-    """The first of equal problems, for which programs are compiled, and its gradient."""
-    problem = given.problem
-    return problem, compiled_for(problem.gradient, problem.start)
+def _kept(given: _Given) -> Problem:
+    """The first of equal problems, for which programs are compiled."""
+    return given.problem
+
+
+@compiled_once
+def _gradient(problem: Problem, x: Any) -> Any:
+    return problem.gradient(x)
 
 
 def _given(fun: Any, args: tuple[Any, ...], x: np.ndarray, box: tuple[np.ndarray, np.ndarray] | None) -> _Given:
