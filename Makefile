@@ -45,7 +45,7 @@ browser: .venv/browser
 	touch $@
 
 docs: .venv/docs
-	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs build/docs
+	$(BIN)/sphinx-build --jobs 2 --fail-on-warning --keep-going -b html docs build/docs
 
 # The quick tests with the newest releases of everything, such as those of make test-newest PYTHON=python3.13.
 .venv-newest/installed: pyproject.toml

@@ -28,6 +28,7 @@ EXAMPLES = 256  # that a network learns from
 WIDEST, MOST_BATCH = 64, 128
 OUTPUTS = 1024  # components of y of one batch: methods that invert Jacobians are cubic in them
 NUMBERS = 20_000_000  # that one method may record
+BYTES = 200 << 20  # of all traces that are kept, beside the last one
 ARROWS = 16  # examples in a view of a step
 SECONDS = 5.0  # to measure a step of one method
 LEARNERS = (
@@ -128,7 +129,7 @@ def _layers(sizes: tuple[int, ...], key: int) -> list[dict[str, np.ndarray]]:
 
 @final
 class Lessons:
-    """Answers about what networks learn; the last problem and the longest trace of each method are kept."""
+    """Answers about what networks learn; the last problem and the longest traces of its methods are kept."""
 
     def __init__(self) -> None:
         self._problem: tuple[Lesson, Problem] | None = None
@@ -215,7 +216,7 @@ class Lessons:
             kept = run(problem, made, steps=steps, key=scene.key, dtype=scene.dtype, progress=tell)
             if "interrupted" not in kept.attrs:
                 self._traces = {**self._traces, known: kept}
-                while len(self._traces) > 12:
+                while sum(trace.nbytes for trace in self._traces.values()) > BYTES and len(self._traces) > 1:
                     self._traces.pop(next(iter(self._traces)))
         return kept.isel(step=slice(0, steps + 1))
 

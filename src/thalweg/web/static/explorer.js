@@ -109,6 +109,7 @@ class Explorer {
       button.setAttribute("aria-selected", String(chosen));
       button.tabIndex = chosen ? 0 : -1;
     }
+    this.controls.element.hidden = Boolean(this.shown.constructor.own);
     this.shown.show("tab");
   }
 

@@ -5,6 +5,7 @@ const ROBUST = { linear: "squares", soft_l1: "soft L1", huber: "Huber", cauchy: 
 
 class FitTable {
   static title = "fit";
+  static own = true; // what it asks for: no problem and no method of the page's
 
   constructor(page) {
     Object.assign(this, { page, root: page.root, table: null, result: null });

@@ -179,7 +179,7 @@ class Paths {
       outcome: "outcome",
       steps: "99 % after",
     };
-    const cell = (name, i) => (typeof view[name][i] === "string" ? view[name][i] : short(view[name][i], 4));
+    const cell = (name, i) => (typeof view[name][i] === "string" ? view[name][i] : short(view[name][i], 3));
     const body = view.variants.map((name, i) => {
       const swatch = make("span", { class: "swatch" });
       swatch.style.background = this.colors[i];

@@ -26,7 +26,7 @@ class ManyStarts {
     this.told = make("p", { class: "known", role: "status" });
     this.spread = new Spread(this.root);
     this.table = make("div", { class: "table" });
-    this.body = make("div", { class: "halves" });
+    this.body = make("div", { class: "halves even" });
     this.element = make(
       "div",
       { class: "tab" },

@@ -97,7 +97,7 @@ function sceneLayoutOf(pane, units) {
       yaxis: axis(withUnits(labels[1], pane.units), { range: box[1] }),
       zaxis: axis(withUnits("loss", units.loss), written),
       aspectratio: { x: 1.15, y: 1.15, z: 0.75 },
-      camera: { eye: { x: -1.35, y: -1.6, z: 1.2 }, center: { x: 0, y: 0, z: -0.12 } },
+      camera: { eye: { x: -0.95, y: -1.15, z: 1.75 }, center: { x: 0, y: 0, z: -0.12 } },
       uirevision: "turned",
     },
   });

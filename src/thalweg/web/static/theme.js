@@ -56,6 +56,8 @@ function layoutOf(root, more = {}) {
     exponentformat: "power",
   };
   const { xaxis = {}, yaxis = {}, ...rest } = more;
+  // plotly draws powers of ten 1.25 times as large as it is told
+  const sized = ({ type, ticktext }) => (type === "log" && !ticktext ? { tickfont: { size: 8.8 } } : {});
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: styleOf(root, "--ground"),
@@ -64,8 +66,8 @@ function layoutOf(root, more = {}) {
     showlegend: false,
     hovermode: false,
     dragmode: false,
-    xaxis: { ...axis, ...xaxis, title: { ...axis.title, ...xaxis.title } },
-    yaxis: { ...axis, ...yaxis, title: { ...axis.title, ...yaxis.title } },
+    xaxis: { ...axis, ...sized(xaxis), ...xaxis, title: { ...axis.title, ...xaxis.title } },
+    yaxis: { ...axis, ...sized(yaxis), ...yaxis, title: { ...axis.title, ...yaxis.title } },
     ...rest,
   };
 }
