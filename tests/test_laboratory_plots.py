@@ -164,6 +164,12 @@ def test_basins_of_a_grid_are_an_image_with_the_right_side_up(quarters):
     ]
 
 
+@pytest.mark.parametrize("other, told", [(3e-30, "0"), (1e-6, "1e\N{MINUS SIGN}06")])
+def test_a_component_of_rounding_is_told_as_zero(quarters, other, told):
+    ends = quarters.minimum.where(quarters.minimum != 0, other)
+    assert words(plot.basins(quarters.assign(minimum=ends)))[2] == f"(0.5, {told}): 50 %"
+
+
 def test_basins_of_saddle_points_and_maxima_get_no_star(quarters):
     flags = {"flag_values": [0, 1, 2], "flag_meanings": "minimum saddle maximum"}
     kinds = quarters.assign(end=quarters.minimum, kind=("label", [2, 0, 1], flags))

@@ -19,6 +19,7 @@ from thalweg.plot.style import PANEL, STAR, SWEEP, canvas, cell_edges, few_ticks
 
 AREAS = tuple(color for color in PALETTE if color != "#000000")  # black would hide the edge of a star
 NONE = "#bdbdbd"  # a start that reached no minimum
+NOTHING = 1e-12  # of the largest component, which is none
 CROSS = STAR | {"marker": "X", "markersize": 9, "color": "white"}
 MARKS = {"minimum": STAR, "saddle": CROSS, "maximum": CROSS | {"marker": "v"}, "saddle_or_maximum": CROSS}
 CROWDED = 0.57  # of the size of marks, where they are many
@@ -220,7 +221,8 @@ def _key(ends: Ends, chosen: list[xr.Dataset], lost: bool) -> list[Line2D]:
     dot = {"linestyle": "none", "marker": "s", "markersize": 8}
     entries = []
     if len(ends.x) <= len(AREAS):
-        places = [", ".join(short(value) for value in point) for point in ends.x]
+        seen = np.where(np.abs(ends.x) < NOTHING * np.abs(ends.x).max(initial=0), 0, ends.x)
+        places = [", ".join(short(value) for value in point) for point in seen]
         places = places if ends.x.shape[1] == 1 else [f"({place})" for place in places]
         shares = np.stack([one["share"].values for one in chosen], axis=1) if "share" in chosen[0] else []
         parts = [": " + ", ".join(f"{100 * share:.3g}" for share in row) + " %" for row in shares]
