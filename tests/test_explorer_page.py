@@ -154,7 +154,7 @@ def test_what_is_downloaded_is_what_is_shown(opened, tmp_path):
         loading.value.save_as(file)
         return file
 
-    with xr.open_dataset(saved("download trace"), engine="h5netcdf") as trace:
+    with xr.open_dataset(saved("download data"), engine="h5netcdf") as trace:
         np.testing.assert_array_equal(shown(page, POINTS), trace.x.values[:, 0])
     made: dict = {}
     exec(saved("download Python").read_text(), made)

@@ -1,12 +1,13 @@
 """All methods from the same random starts: how many reach the lowest loss, and at what cost."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from thalweg import analysis
+from thalweg.chain.problem import Problem
 from thalweg.engine.endings import OUTCOMES
 from thalweg.methods.method import Method
 from thalweg.methods.sweeps import variants
@@ -25,17 +26,21 @@ KEPT = ["x", "loss", "gradient_norm", "steps", "evaluations", "outcome"]
 Verb = Callable[[Mapping[str, Method], Tell], xr.Dataset]
 
 
-def compared(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
-    """Fits of all methods from ``count`` random starts: a row of the table for each variant, its losses in order, and
-    the performance profiles."""
+def fits_of(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) -> tuple[xr.Dataset | None, list[str]]:
+    """Fits of all methods from ``count`` random starts, and why some are left out; None where they were ended."""
     problem, methods, begin, steps = _asked(shelf, scene, more)
 
     def finish(chosen: Mapping[str, Method], progress: Tell) -> xr.Dataset:
         given = {"max_steps": steps, "key": scene.key, "dtype": scene.dtype, "progress": progress}
         return solve(problem, chosen, begin, **given)
 
-    fits, left = _together(finish, methods, tell, KEPT)
-    if fits is None or not tell(len(begin), len(begin)):
+    return _together(finish, methods, tell, KEPT)
+
+
+def compared(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """A row of the table for each variant, the losses of its fits in order, and the performance profiles."""
+    fits, left = fits_of(shelf, scene, more, tell)
+    if fits is None or not tell(1, 1):
         return {"interrupted": True}
     found = analysis.waterfall(fits)
     level = np.zeros(found["level"].shape, bool)
@@ -47,7 +52,7 @@ def compared(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) ->
     return {
         "variants": [str(name) for name in fits["variant"].values],
         "left": left,
-        "count": len(begin),
+        "count": fits.sizes["start"],
         "reached": level.mean(axis=1),
         "outcomes": np.stack([(fits["outcome"].values == code).sum(axis=1) for code in range(len(ENDS))], axis=1),
         "ends": list(ENDS),
@@ -84,9 +89,16 @@ def runtimes(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) ->
     return {"variants": names, "step": at, "share": share.sel(step=at, method="ffill").values, "count": len(begin)}
 
 
+def random(
+    problem: Problem, scene: Scene, more: Mapping[str, Any], methods: Mapping[str, Method]
+) -> tuple[str, np.ndarray]:
+    """The starts of all variants, and the call of ``starts`` for them."""
+    return drawn(problem, more, MOST_STARTS, scene.key, sum(map(variants, methods.values())))
+
+
 def _asked(shelf: Shelf, scene: Scene, more: Mapping[str, Any]) -> tuple[Any, dict[str, Method], np.ndarray, int]:
     problem, methods = shelf.problem(scene.problem), several(scene)
-    begin = drawn(problem, more, MOST_STARTS, scene.key, sum(map(variants, methods.values())))
+    _, begin = random(problem, scene, more, methods)
     return problem, methods, begin, whole(more.get("max_steps"), "max_steps", 1, MOST_STEPS)
 
 
@@ -109,12 +121,19 @@ def _together(
             continue
         if "interrupted" in found.attrs:
             return None, left
-        names = [str(coordinate) for coordinate in found.coords if coordinate not in found.dims]
-        parts.append(found[kept].drop_vars(names, errors="ignore"))
+        parts.append(found)
     if not parts:
         raise ValueError(left[0].partition(": ")[2])
-    together: Any = xr.concat(parts, "variant", combine_attrs="override")
-    return together, left
+    return joined(parts, kept), left
+
+
+def joined(parts: Sequence[xr.Dataset], kept: list[Any]) -> xr.Dataset:
+    """The variants of several Datasets in one, without the hyperparameters, which differ."""
+    plain = [
+        part[kept].drop_vars([name for name in part.coords if name not in part.dims], errors="ignore") for part in parts
+    ]
+    together: Any = xr.concat(plain, "variant", combine_attrs="override")
+    return together
 
 
 def _profile(costs: np.ndarray, level: np.ndarray, words: str) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from thalweg.analysis.components import names_of
 from thalweg.analysis.theory import limit, variants_of
 from thalweg.chain.problem import Problem
 from thalweg.methods.sweeps import variants
+from thalweg.numerics.reading import nearest
 from thalweg.verbs.run import run
+from thalweg.web import comparison, many_starts
 from thalweg.web.bounds import MOST_VARIANTS
 from thalweg.web.catalogue import catalogue
-from thalweg.web.comparison import compared, runtimes
 from thalweg.web.lessons import Lessons
-from thalweg.web.many_starts import listed, reached
 from thalweg.web.panes import Cut, Pane, at, cut_through, framed, ground, panes, points
 from thalweg.web.regressions import Fits
 from thalweg.web.scene import Scene, box, numbers, whole
@@ -41,11 +41,19 @@ class Desk:
         self._last: tuple[Scene, xr.Dataset] | None = None
         self._cuts: dict[Scene, Cut] = {}
         fits, lessons, sizes = Fits(), Lessons(), StepSizes(shelf)
+        self.files: dict[str, tuple[str, Callable[[Scene, Mapping[str, Any], Tell], xr.Dataset | None]]] = {
+            "paths": ("trace.nc", lambda scene, _, tell: self.trace(scene, tell)),
+            "many starts": ("fits.nc", partial(many_starts.fits_of, shelf)),
+            "step size": ("bifurcation.nc", lambda *asked: sizes.diagram(*asked)[-1]),
+            "compare": ("fits.nc", lambda *asked: comparison.fits_of(shelf, *asked)[0]),
+            "fit": ("fits.nc", lambda *_: fits.last),
+            "train": ("trace.nc", lessons.together),
+        }
         self.questions: dict[str, Callable[[Scene, Mapping[str, Any], Tell], View]] = {
             "bifurcation": sizes.bifurcation,
             "code": self.code,
             "columns": fits.columns,
-            "compare": partial(compared, shelf),
+            "compare": partial(comparison.compared, shelf),
             "facts": self.facts,
             "file": self.file,
             "fit": fits.fit,
@@ -58,11 +66,11 @@ class Desk:
             "pace": lessons.pace,
             "paths": self.paths,
             "problem": self.problem,
-            "runtimes": partial(runtimes, shelf),
-            "starts": partial(reached, shelf),
+            "runtimes": partial(comparison.runtimes, shelf),
+            "starts": partial(many_starts.reached, shelf),
             "table": self.table,
             "train": lessons.train,
-            "variants": partial(listed, shelf),
+            "variants": partial(many_starts.listed, shelf),
         }
 
     def problem(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
@@ -128,14 +136,21 @@ class Desk:
 
     def code(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
         """The Python code that makes what is shown."""
-        return {"name": "explore.py", "text": script(scene, self.shelf)}
+        return {"name": "explore.py", "text": script(scene, more, self.shelf)}
 
     def file(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
-        """The trace as a netCDF file."""
+        """What the ``tab`` draws as a netCDF file."""
+        tab = more.get("tab", "paths")
+        if not isinstance(tab, str) or tab not in self.files:
+            raise ValueError(nearest(str(tab)[:40], self.files, "a tab"))
+        name, found = self.files[tab]
+        data = found(scene, more, tell)
+        if data is None:
+            raise KeyboardInterrupt
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "trace.nc")
-            self.trace(scene, tell).to_netcdf(path, engine="h5netcdf")
-            return {"name": "trace.nc", "bytes": np.frombuffer(path.read_bytes(), np.uint8)}
+            path = Path(folder, name)
+            data.to_netcdf(path, engine="h5netcdf")
+            return {"name": name, "bytes": np.frombuffer(path.read_bytes(), np.uint8)}
 
     def trace(self, scene: Scene, tell: Tell) -> xr.Dataset:
         """The run of a scene, the last one where it is the same."""

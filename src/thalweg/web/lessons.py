@@ -19,8 +19,9 @@ from thalweg.methods.method import Method
 from thalweg.methods.sweeps import variants
 from thalweg.numerics.constants import evaluated
 from thalweg.numerics.reading import nearest
-from thalweg.problems import oscillators, physics
+from thalweg.problems import physics
 from thalweg.verbs.run import run
+from thalweg.web.comparison import joined
 from thalweg.web.scene import Scene, whole, word
 from thalweg.words.library import method as method_of
 
@@ -45,30 +46,30 @@ class Physics(NamedTuple):
     """What a network may stand before: the problem of one example, and examples."""
 
     says: str
-    problem: Callable[[], Problem]
-    examples: Callable[[], dict[str, np.ndarray]]
+    problem: dict[str, Any]  # what ``problem`` of its module is given
+    examples: dict[str, Any]  # and ``examples``, beside their number
 
 
 PHYSICS = {
     "sine": Physics(
         "y = (sin(10 u0 / 4), 40 u1): two controls, two results, scaled 16 : 1",
-        lambda: physics.sine.problem(xi=4.0),
-        lambda: physics.sine.examples(EXAMPLES),
+        {"xi": 4.0},
+        {},
     ),
     "oscillators": Physics(
         "24 pushes steer two coupled masses to a state",
-        oscillators,
-        lambda: physics.oscillators.examples(EXAMPLES),
+        {},
+        {},
     ),
     "exponential": Physics(
         "y = exp(u): gradients that differ by e^24",
-        physics.exponential.problem,
-        lambda: physics.exponential.examples(EXAMPLES),
+        {},
+        {},
     ),
     "poisson": Physics(
         "laplace(y) = u on 8 x 8 cells: high frequencies hardly show",
-        lambda: physics.poisson.problem(size=8),
-        lambda: physics.poisson.examples(EXAMPLES, size=8),
+        {"size": 8},
+        {"size": 8},
     ),
 }
 
@@ -94,18 +95,25 @@ class Lesson(NamedTuple):
             scene.key,
         )
 
+    def parts(self) -> tuple[Problem, dict[str, np.ndarray]]:
+        """The physics of one example, and the examples."""
+        module, chosen = getattr(physics, self.physics), PHYSICS[self.physics]
+        return module.problem(**chosen.problem), module.examples(EXAMPLES, **chosen.examples)
+
+    def shapes(self, one: Problem, examples: Mapping[str, np.ndarray]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The sizes of the layers, and the shape of what the network says."""
+        return (np.size(examples["target"][0]), self.width, self.width, one.dimension), one.chain.spaces[0].shapes[0]
+
     def problem(self) -> Problem:
         """A network of two hidden layers of tanh in front of the physics."""
-        chosen = PHYSICS[self.physics]
-        one, examples = chosen.problem(), chosen.examples()
+        one, examples = self.parts()
         outputs = self.batch * one.chain.spaces[-1].size
         if outputs > OUTPUTS:
             raise ValueError(
                 f"batch is {self.batch}, which makes {outputs} results of {self.physics}, but a page takes {OUTPUTS}; "
                 f"give at most {OUTPUTS * self.batch // outputs}."
             )
-        sizes = (np.size(examples["target"][0]), self.width, self.width, one.dimension)
-        shape = one.chain.spaces[0].shapes[0]
+        sizes, shape = self.shapes(one, examples)
 
         def network(layers: Any, example: Any) -> Array:
             h = jnp.ravel(example["target"])
@@ -138,11 +146,11 @@ class Lessons:
     def lesson(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
         """What can be learnt, and which methods of the page can train."""
         problem = self._of(Lesson.read(scene, more))
-        rule = _rule(more)
+        rule = rule_of(more)
         learners, left = [], []
         for one in scene.methods:
             if one.partition(":")[0] in LEARNERS:
-                learners.append({"word": one, "variants": variants(_learner(one, rule))})
+                learners.append({"word": one, "variants": variants(learner(one, rule))})
             else:
                 left.append(f"{one.partition(':')[0]} is left out: it asks for more of a loss than batches tell.")
         return {
@@ -172,7 +180,7 @@ class Lessons:
 
     def moves(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> View:
         """One step of every method that can train: its weights, and the examples of a batch in each space."""
-        lesson, rule = Lesson.read(scene, more), _rule(more)
+        lesson, rule = Lesson.read(scene, more), rule_of(more)
         problem, step = self._of(lesson), whole(more.get("step", 0), "step", 0, scene.steps - 1)
         words = [one for one in scene.methods if one.partition(":")[0] in LEARNERS]
         traces = [self._trace(scene, {**more, "method": one}, step + 1, tell) for one in words]
@@ -183,7 +191,7 @@ class Lessons:
         plane, shares = _plane(moves)
         losses = np.concatenate([row["loss"].values for row in rows]).astype(float)
         with jax.enable_x64(scene.dtype == "float64"):
-            aims = [_aims(problem, _learner(one, rule), row) for one, row in zip(words, rows, strict=True)]
+            aims = [_aims(problem, learner(one, rule), row) for one, row in zip(words, rows, strict=True)]
         return {
             "step": step,
             "variants": [name for word, trace in zip(words, traces, strict=True) for name in _names(word, trace)],
@@ -193,6 +201,14 @@ class Lessons:
             "lengths": np.linalg.norm(moves, axis=1),
             "spaces": [_space(problem, place, rows, aims) for place in problem.chain.spaces[1:]],
         }
+
+    def together(self, scene: Scene, more: Mapping[str, Any], tell: Tell) -> xr.Dataset:
+        """The traces of all methods of the page that can train."""
+        words = [one for one in scene.methods if one.partition(":")[0] in LEARNERS]
+        if not words:
+            raise ValueError("no method of the page trains a network; choose one that does.")
+        traces = [self._trace(scene, {**more, "method": one}, scene.steps, tell) for one in words]
+        return joined(traces, list(traces[0].data_vars))
 
     def _of(self, lesson: Lesson) -> Problem:
         if self._problem is None or self._problem[0] != lesson:
@@ -221,7 +237,7 @@ class Lessons:
         return kept.isel(step=slice(0, steps + 1))
 
 
-def _rule(more: Mapping[str, Any]) -> FirstOrder:
+def rule_of(more: Mapping[str, Any]) -> FirstOrder:
     """The rule by which a network follows the targets of an inverse simulator."""
     made = method_of(text := word(more.get("rule") or "adam:learning_rate=0.003", "rule"))
     if not isinstance(made, FirstOrder) or variants(made) > 1:
@@ -229,7 +245,7 @@ def _rule(more: Mapping[str, Any]) -> FirstOrder:
     return made
 
 
-def _learner(text: str, rule: FirstOrder) -> Method:
+def learner(text: str, rule: FirstOrder) -> Method:
     """A method that can train a network; behind an inverse simulator the network follows by a rule."""
     name = text.partition(":")[0]
     if name not in LEARNERS:
@@ -247,7 +263,7 @@ def _chosen(scene: Scene, more: Mapping[str, Any]) -> dict[str, Method]:
     text = word(more.get("method"), "method")
     if text not in scene.methods:
         raise ValueError(f"method is {text[:60]!r}, but it is one of the page; give one of these.")
-    return {text.partition(":")[0]: _learner(text, _rule(more))}
+    return {text.partition(":")[0]: learner(text, rule_of(more))}
 
 
 def _names(text: str, trace: xr.Dataset) -> list[str]:

@@ -55,34 +55,48 @@ def region(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return low - room / 2, high + room / 2
 
 
-def drawn(problem: Problem, more: Mapping[str, Any], most: int, key: int, many: int = 1) -> np.ndarray:
-    """As many random starts as ``count`` says, for each of so many variants."""
+def drawn(problem: Problem, more: Mapping[str, Any], most: int, key: int, many: int = 1) -> tuple[str, np.ndarray]:
+    """As many random starts as ``count`` says, for each of so many variants; and the call of ``starts`` for them."""
     count, held = whole(more.get("count"), "count", 1, most), NUMBERS // (problem.dimension * many)
     if count > held:
         raise ValueError(f"count is {count}, but a page holds {held} starts of this problem; give at most so many.")
-    return starts.uniform(region(problem), count, key)
+    box = region(problem)
+    return f"uniform({_said(*box)}, {count}, key={key})", starts.uniform(box, count, key)
+
+
+def _said(low: np.ndarray, high: np.ndarray) -> str:
+    return f"({low.tolist()!r}, {high.tolist()!r})"
+
+
+def begin(problem: Problem, scene: Scene, more: Mapping[str, Any]) -> tuple[str, np.ndarray]:
+    """``grid`` x ``grid`` starts in a ``box`` of two components, or ``count`` random ones; and the call for them."""
+    if problem.dimension != 2:
+        return drawn(problem, more, MOST_STARTS, scene.key)
+    side, given = whole(more.get("grid"), "grid", 8, SIDE), more.get("box")
+    box_of = region(problem) if given is None else tuple(np.array(box(given, "box", 2)).T)
+    return f"grid({_said(*box_of)}, {side})", starts.grid(box_of, side)
+
+
+def fits_of(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) -> xr.Dataset:
+    """Where one ``variant`` leads from ``grid`` x ``grid`` starts in a ``box``, or from ``count`` random ones."""
+    problem = shelf.problem(scene.problem)
+    name, method = one_of(scene, more)
+    steps = whole(more.get("max_steps"), "max_steps", 1, MOST_STEPS)
+    _, points = begin(problem, scene, more)
+    return solve(problem, {name: method}, points, max_steps=steps, key=scene.key, dtype=scene.dtype, progress=tell)
 
 
 def reached(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
-    """The basins of one ``variant``: of ``grid`` x ``grid`` starts in a ``box``, or of ``count`` random ones."""
-    problem, methods = shelf.problem(scene.problem), several(scene)
-    name, method = _one(methods, more)
-    steps = whole(more.get("max_steps"), "max_steps", 1, MOST_STEPS)
-    side, sides = 0, []
-    if problem.dimension == 2:
-        side = whole(more.get("grid"), "grid", 8, SIDE)
-        given = more.get("box")
-        sides = list(zip(*region(problem), strict=True)) if given is None else box(given, "box", 2)
-        low, high = zip(*sides, strict=True)
-        begin = starts.grid((low, high), side)
-    else:
-        begin = drawn(problem, more, MOST_STARTS, scene.key)
-    fits = solve(problem, {name: method}, begin, max_steps=steps, key=scene.key, dtype=scene.dtype, progress=tell)
-    if "interrupted" in fits.attrs or not tell(len(begin), len(begin)):
+    """The basins of these fits, and how they ended."""
+    problem, fits = shelf.problem(scene.problem), fits_of(shelf, scene, more, tell)
+    points = fits["first_x"].values
+    side = round(len(points) ** 0.5) if problem.dimension == 2 else 0
+    sides = list(zip(points[0], points[-1], strict=True)) if side else []
+    if "interrupted" in fits.attrs or not tell(len(points), len(points)):
         return {"interrupted": True}
     hessians = problem.dimension <= CURVED and not 0 < side <= COARSE
     return {
-        "variant": name,
+        "variant": str(fits["variant"].values[0]),
         "sides": [np.linspace(low, high, side) for low, high in sides],
         "box": [[float(low), float(high)] for low, high in sides],
         "region": [side[:WRITTEN] for side in region(problem)],
@@ -97,8 +111,9 @@ def reached(shelf: Shelf, scene: Scene, more: Mapping[str, Any], tell: Tell) -> 
     }
 
 
-def _one(methods: Mapping[str, Method], more: Mapping[str, Any]) -> tuple[str, Method]:
+def one_of(scene: Scene, more: Mapping[str, Any]) -> tuple[str, Method]:
     """The variant with the number ``variant`` of all, by its name."""
+    methods = several(scene)
     names = list(variant_coordinates(methods)["variant"])
     number = whole(more.get("variant", 0), "variant", 0, len(names) - 1)
     each = [(method, i) for method in methods.values() for i in range(variants(method))]

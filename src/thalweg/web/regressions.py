@@ -75,6 +75,13 @@ class Fits:
             self._last = (asked if "interrupted" not in found.fits.attrs else None), found
         return _view(self._last[1], log)
 
+    @property
+    def last(self) -> Any:
+        """The fits of the last one."""
+        if self._last is None:
+            raise ValueError("nothing has been fitted; fit something first.")
+        return self._last[1].fits
+
 
 def _table(more: Mapping[str, Any]) -> Table:
     """The table that a text is; ValueError for a long one before it is read."""
@@ -106,22 +113,28 @@ def _is_numeric(table: Table, name: str) -> bool:
 
 def _problem(more: Mapping[str, Any]) -> Problem:
     """The regression that the fields of a page ask for."""
-    table, settings = _table(more), dict[str, Any]()
-    model, y = word(more.get("model"), "the model"), word(more.get("y"), "the column that the model predicts")
-    if sigma := more.get("sigma"):
-        settings["sigma"] = word(sigma, "the column of standard deviations")
-    loss = more.get("loss") or "linear"
-    if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(nearest(str(loss)[:40], LOSSES, "a loss"))
-    if loss != "linear":
-        settings |= {"loss": loss, "f_scale": number(word(more.get("scale") or "1", "the scale"), "the scale")}
-    start, bounds = _starts(more.get("start") or ""), _bounds(more.get("bounds") or "")
-    problem = regression(table, model, y, start, bounds=bounds, **settings)
+    table = _table(more)
+    model, y, start, bounds, others = settings(more)
+    problem = regression(table, model, y, start, bounds=bounds, **others)
     if problem.dimension > PARAMETERS:
         raise ValueError(
             f"the model has {problem.dimension} parameters, but a page fits up to {PARAMETERS}; use thalweg solve."
         )
     return problem
+
+
+def settings(more: Mapping[str, Any]) -> tuple[str, str, Any, Any, dict[str, Any]]:
+    """The model, what it predicts, starts, bounds and what else there is, as ``tw.fit`` takes them."""
+    others = dict[str, Any]()
+    model, y = word(more.get("model"), "the model"), word(more.get("y"), "the column that the model predicts")
+    if sigma := more.get("sigma"):
+        others["sigma"] = word(sigma, "the column of standard deviations")
+    loss = more.get("loss") or "linear"
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ValueError(nearest(str(loss)[:40], LOSSES, "a loss"))
+    if loss != "linear":
+        others |= {"loss": loss, "f_scale": number(word(more.get("scale") or "1", "the scale"), "the scale")}
+    return model, y, _starts(more.get("start") or ""), _bounds(more.get("bounds") or ""), others
 
 
 def _pairs(text: Any, what: str, example: str) -> list[tuple[str, str]]:

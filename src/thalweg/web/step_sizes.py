@@ -89,13 +89,9 @@ class StepSizes:
 
     def bifurcation(self, scene: Scene, more: Mapping[str, Any], tell: Progress) -> View:
         """The late iterates for each value, the loss after the last step, and where the method's limit is reached."""
-        asked = self._sweep(scene, more)
-        steps = _steps(asked, more, len(asked.axis.values))
-        most = min(steps, NUMBERS // (len(asked.axis.values) * asked.size))
-        keep = _fitting(more.get("keep"), "the iterates kept", KEPT, most)
+        asked, steps, keep, found = self.diagram(scene, more, tell)
         labels = [*names_of(asked.problem), "loss"]
         component = whole(more.get("component", 0), "component", 0, len(labels) - 1)
-        found = self._diagram((scene.problem, scene.start, scene.dtype), asked, steps, keep, tell)
         loss = found["loss"].values.astype(float)
         points = loss if labels[component] == "loss" else found["x"].values[..., component].astype(float)
         points = np.where(np.isfinite(loss), points, np.nan)  # another component may be what has run away
@@ -115,9 +111,17 @@ class StepSizes:
             "interrupted": "interrupted" in found.attrs,
         }
 
+    def diagram(self, scene: Scene, more: Mapping[str, Any], tell: Progress) -> tuple[Sweep, int, int, xr.Dataset]:
+        """What is asked about, the steps, how many iterates are kept, and these."""
+        asked = sweep_of(self.shelf, scene, more)
+        steps = _steps(asked, more, len(asked.axis.values))
+        most = min(steps, NUMBERS // (len(asked.axis.values) * asked.size))
+        keep = _fitting(more.get("keep"), "the iterates kept", KEPT, most)
+        return asked, steps, keep, self._diagram((scene.problem, scene.start, scene.dtype), asked, steps, keep, tell)
+
     def lyapunov(self, scene: Scene, more: Mapping[str, Any], tell: Progress) -> View:
         """The largest exponent for each value; a sentence where it cannot be had."""
-        asked = self._sweep(scene, more)
+        asked = sweep_of(self.shelf, scene, more)
         steps = _steps(asked, more, len(asked.axis.values))
         try:
             with np.errstate(all="ignore"):
@@ -131,7 +135,7 @@ class StepSizes:
 
     def losses(self, scene: Scene, more: Mapping[str, Any], tell: Progress) -> View:
         """The last loss over the values and, as a second side, another number or the first component of the start."""
-        asked = self._sweep(scene, more, GRID)
+        asked = sweep_of(self.shelf, scene, more, GRID)
         second = word(more.get("second"), "the second axis")
         if second == asked.axis.name:
             raise ValueError(f"the second axis is {second!r}, which the first one is; choose another.")
@@ -162,19 +166,6 @@ class StepSizes:
             "interrupted": "interrupted" in trace.attrs,
         }
 
-    def _sweep(self, scene: Scene, more: Mapping[str, Any], many: int | None = None) -> Sweep:
-        problem, name = self.shelf.problem(scene.problem), word(more.get("parameter"), "the number")
-        label, method = _single(scene, more, name)
-        _known(name, method)
-        many = whole(more.get("values", 1000), "values", 3, MOST_VALUES) if many is None else many
-        start = np.asarray(problem.start if scene.start is None else scene.start, float)
-        if start.shape != (problem.dimension,):
-            raise ValueError(
-                f"start has {start.size} numbers, but x of {problem.name!r} has {problem.dimension}; give these."
-            )
-        values = axis(name, more.get("low"), more.get("high"), many)
-        return Sweep(problem, label, method, values, start[None], scene.dtype)
-
     def _diagram(self, about: Any, asked: Sweep, steps: int, keep: int, tell: Progress) -> xr.Dataset:
         """The last one again where only another component of it is asked for."""
         numbers = sorted((name, float(leaf)) for name, leaf in hyperparameters(asked.method).items())
@@ -189,6 +180,21 @@ class StepSizes:
                 return found
             self._last = key, found
         return self._last[1]
+
+
+def sweep_of(shelf: Shelf, scene: Scene, more: Mapping[str, Any], many: int | None = None) -> Sweep:
+    """What is asked about, with so many values, or as many as are said."""
+    problem, name = shelf.problem(scene.problem), word(more.get("parameter"), "the number")
+    label, method = _single(scene, more, name)
+    _known(name, method)
+    many = whole(more.get("values", 1000), "values", 3, MOST_VALUES) if many is None else many
+    start = np.asarray(problem.start if scene.start is None else scene.start, float)
+    if start.shape != (problem.dimension,):
+        raise ValueError(
+            f"start has {start.size} numbers, but x of {problem.name!r} has {problem.dimension}; give these."
+        )
+    values = axis(name, more.get("low"), more.get("high"), many)
+    return Sweep(problem, label, method, values, start[None], scene.dtype)
 
 
 def _typed(scene: Scene, more: Mapping[str, Any]) -> dict[str, Parameter]:

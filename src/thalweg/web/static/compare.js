@@ -44,6 +44,7 @@ class Compare {
     const known = await page.ask("variants", {}, "compare");
     if (!known) return;
     const more = { count: Number(this.count.field.value), max_steps: Number(this.steps.field.value) };
+    this.asks = more;
     const { problem, methods, key, dtype } = page.state;
     const whole = JSON.stringify([problem, methods, key, dtype, more]);
     if (whole !== this.key) {

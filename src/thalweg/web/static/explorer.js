@@ -74,7 +74,7 @@ class Explorer {
       make(
         "nav",
         { "aria-label": "downloads" },
-        save("file", "trace"),
+        save("file", "data"),
         save("png", "PNG"),
         save("svg", "SVG"),
         save("code", "Python"),
@@ -176,7 +176,7 @@ class Explorer {
       for (const [name, blob] of await this.shown.pictures(what)) download(blob, `${name}.${what}`);
       return;
     }
-    const view = await this.ask(what);
+    const view = await this.ask(what, { tab: this.shown.constructor.title, ...this.shown.asks });
     if (view)
       download(what === "file" ? new Blob([view.bytes]) : new Blob([view.text], { type: "text/x-python" }), view.name);
   }

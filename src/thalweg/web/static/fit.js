@@ -244,6 +244,7 @@ class FitTable {
       ["model", "y", "sigma", "loss", "scale", "start", "bounds"].map((one) => [one, this.get(one)]),
     );
     this.charts.classList.add("stale");
+    this.asks = { name, ...more };
     const view = await this.page.ask("fit", { table: text, name, ...more, log: this.logx.checked }, "fit");
     if (!view) {
       const sentence = this.page.controls.refusal.textContent;

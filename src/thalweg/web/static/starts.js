@@ -75,6 +75,7 @@ class ManyStarts {
     const variant = known.variants.indexOf(this.variant.field.value);
     const more = { variant, max_steps: Number(this.steps.field.value) };
     if (!this.plane) more.count = Number(this.count.field.value);
+    this.asks = { ...more, ...(this.plane ? { grid: SIDES.at(-1), box: this.box } : {}) };
     const { problem, methods, key, dtype } = page.state;
     const whole = JSON.stringify([problem, methods, key, dtype, more, this.plane && this.box]);
     if (whole !== this.key) {

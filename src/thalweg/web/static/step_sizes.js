@@ -151,6 +151,7 @@ class StepSizes {
     const second = this.of("second");
     const points = { ...lines, keep: whole("keep"), component: whole("component") ?? 0 };
     const moved = [known.parameter];
+    this.asks = points;
     if (this.keys.lyapunov !== this.held(moved, lines)) this.diagram.exponent = null;
     const first = await this.once("bifurcation", moved, points, (view) => this.drawn(view));
     if (!first || this.turn !== turn) return; // whose refusal another answer would take from the page

@@ -122,6 +122,11 @@ class Train {
     };
   }
 
+  /** What its downloads are of. */
+  get asks() {
+    return this.lesson();
+  }
+
   get asking() {
     return JSON.stringify([this.lesson(), sceneOf(this.page.state)]);
   }
