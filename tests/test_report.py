@@ -326,6 +326,8 @@ def test_files_that_are_no_trace_are_refused_in_a_sentence(call, written, monkey
         file.create_dataset("x", (2**40,), "f4", chunks=(1024,), compression="gzip")
     with h5py.File("opaque.nc", "w") as file:
         file["x"] = np.zeros(3, "V4")
+    with h5py.File("wordy.nc", "w") as file:
+        file["variant"] = ["long " * 30_000] * 10
     xr.Dataset({"a": ("b", [1.0])}).to_netcdf("other.nc", engine="h5netcdf")
     expected = {
         "absent.nc": "absent.nc is no file; give",
@@ -334,12 +336,22 @@ def test_files_that_are_no_trace_are_refused_in_a_sentence(call, written, monkey
         "outside.nc": "outside.nc has 'secret', which is no variable of its own; give",
         "large.nc": f"large.nc unfolds to over {archives.MOST_BYTES:,} bytes; thin",
         "opaque.nc": "opaque.nc has 'x', which is neither numbers nor text; give",
+        "wordy.nc": f"wordy.nc has over {archives.MOST_CHARACTERS:,} characters in one variable; give",
         "other.nc": "other.nc has no x and loss by variant and start; give",
     }
     for file, sentence in expected.items():
         status, out, err = call(f"report {file} -o page.html")
         assert (status, out, err.count("\n")) == (2, "", 1) and err.startswith(f"thalweg: {sentence}"), err
         assert not Path("page.html").exists()
+
+
+def test_numbers_are_read_as_they_are_stored(written):
+    """A few bytes in the file do not unfold to float64 by a factor that it names."""
+    with h5py.File(written, "a") as file:
+        file["loss"].attrs["scale_factor"] = 2.0
+    read, whole = archives.read_archive(written), xr.load_dataset(written, engine="h5netcdf")
+    assert read["loss"].dtype == np.float32 and np.array_equal(2 * read["loss"], whole["loss"])
+    assert list(read["variant"].values) == list(whole["variant"].values)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import xarray as xr
 
 MOST_BYTES = 2**30  # of a file, and of what it unfolds to
 MOST_VARIABLES = 1000
-MOST_TEXTS = 100_000  # in one variable
+MOST_TEXTS = 20_000  # in one variable
 MOST_ATTRIBUTES = 1000
-MOST_CHARACTERS = 100_000  # of one attribute
+MOST_CHARACTERS = 1_000_000  # of one attribute, and of all texts of one variable
 ADVICE = "give a file that thalweg run or solve wrote with --out"
 
 
@@ -30,7 +30,9 @@ def read_archive(file: str | Path) -> xr.Dataset:
     try:
         with h5py.File(path, "r") as archive:
             _check(archive, path)
-        data = xr.load_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False)
+        data = xr.load_dataset(
+            path, engine="h5netcdf", decode_times=False, decode_timedelta=False, mask_and_scale=False
+        )
     except ValueError as error:
         if str(error).startswith(str(path)):
             raise
@@ -60,9 +62,21 @@ def _check(archive: Any, path: Path) -> None:
             raise ValueError(f"{path} has {name!r}, which is neither numbers nor text; {ADVICE}.")
         if textual and size > MOST_TEXTS:
             raise ValueError(f"{path} has {size:,} texts in {name!r}, more than a trace; {ADVICE}.")
-        total += size * column.dtype.itemsize
+        total += size * column.dtype.itemsize + (_characters(column, path) if textual else 0)
         if total > MOST_BYTES:
             raise ValueError(f"{path} unfolds to over {MOST_BYTES:,} bytes; thin the trace, or select starts of it.")
+
+
+def _characters(column: Any, path: Path) -> int:
+    """Of texts of any length, which may all be one and the same in the file; one is read at a time."""
+    if column.dtype.kind == "S":  # of one length, in which they are counted already
+        return 0
+    total = 0
+    for at in np.ndindex(column.shape):
+        total += len(column[at])
+        if total > MOST_CHARACTERS:
+            raise ValueError(f"{path} has over {MOST_CHARACTERS:,} characters in one variable; {ADVICE}.")
+    return total
 
 
 def _check_attributes(thing: Any, path: Path) -> None:
