@@ -64,6 +64,7 @@ def second_derivatives(name, values, sigma):
     return np.sqrt(s2 * np.diag(np.linalg.inv(hessian)))
 
 
+@pytest.mark.slow
 def test_nls_and_its_bands():
     check_nls("puromycin_treated")
 

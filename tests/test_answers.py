@@ -41,6 +41,7 @@ def rows(printed, head):
     return {line.split()[0]: line.split()[1:] for line in lines[1:]}
 
 
+@pytest.mark.slow
 def test_all_that_may_be_asked_is_printed_and_written(call, folder, solved):
     asked = "--profile --bootstrap 60 --seed 5 --derive half=log(2)/k --derive 'two = 2*half' --level 0.9"
     status, out, err = call(f"{DECAY} {asked} --at x=0:10:0.4 --predict new.csv --out fit.json")
@@ -126,6 +127,7 @@ def test_figures_of_a_fit(call, folder):
     assert (folder / "fit.png").read_bytes().startswith(b"\x89PNG") and "Cook" in (folder / "left.svg").read_text()
 
 
+@pytest.mark.slow
 def test_without_points_the_data_are_predicted_and_a_failed_fit_answers_nothing(call, folder, solved):
     status, out, err = call(f"{DECAY} --predict at.csv")
     assert (status, err) == (0, "") and rows(out, "x")["5"]

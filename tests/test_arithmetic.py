@@ -163,6 +163,7 @@ FITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", FITS)
 def test_fits_with_observations_at_zero(text):
     x, y, start, best = FITS[text]

@@ -33,6 +33,7 @@ FAR, RIGHT = np.array([0.5, 9.0, 5.0, 3.0]), np.array([1.0, 0.0, -1.5, 0.7])
 SEPARABLE = squares(lambda x: x, FAR, (LOW, HIGH))
 
 
+@pytest.mark.slow
 def test_a_start_outside_begins_at_the_nearest_point_and_the_answer_is_inside():
     fits = tw.solve(SEPARABLE, BOUNDED)
     assert_allclose(fits.x.values[:, 0], [RIGHT] * 3, atol=1e-6)
@@ -60,6 +61,7 @@ def test_a_path_begins_at_the_nearest_point():
     assert ((trace.x >= LOW) & (trace.x <= HIGH)).all() and trace.attrs["projected"] == 1
 
 
+@pytest.mark.slow
 def test_starts_are_counted_that_lie_outside_and_other_methods_begin_where_they_are_told():
     problem = squares(lambda x: x, [0.5], (0.1, 0.7))
     starts = [[0.1], [0.7], [0.5], [-1.0], [0.7000001]]

@@ -507,6 +507,7 @@ def test_the_version_is_said_once(call):
     assert (Path(tw.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_writes_what_it_says_and_the_next_compiles_nothing(shell, folder, cache):
     line = ["run", "pbdl", "gradient_descent:learning_rate=0.01", "newton:learning_rate=1/3"]
     line += ["--out", "trace.nc", "--figure", "paths.png", "--steps", "20"]
@@ -531,6 +532,7 @@ def test_a_run_writes_what_it_says_and_the_next_compiles_nothing(shell, folder, 
     assert sorted((cache / "thalweg").iterdir()) == kept
 
 
+@pytest.mark.slow
 def test_the_persons_own_cache_comes_first(shell, folder, tmp_path):
     done = shell(
         "run", "x**2", "newton", JAX_COMPILATION_CACHE_DIR=tmp_path / "mine", XDG_CACHE_HOME=tmp_path / "other"
@@ -542,6 +544,7 @@ def test_import_alone_keeps_no_compilations():
     assert jax.config.jax_compilation_cache_dir is None
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_costs_no_word(shell, folder):
     done = shell("run", "x**2", "newton", XDG_CACHE_HOME=folder / "model.py")
     assert (done.returncode, done.stderr) == (0, "") and "converged" in done.stdout
@@ -562,6 +565,7 @@ def test_a_closed_pipe_ends_quietly(folder):
     listing.stderr.close()
 
 
+@pytest.mark.slow
 def test_ctrl_c_returns_what_is_done(folder, cut_short):
     line = ["run", "pbdl", "newton", "--steps", 10**7, "--every", 10**4, "--out", "trace.nc"]
     status, out, err = cut_short(line)

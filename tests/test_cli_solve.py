@@ -82,6 +82,7 @@ def row(printed, name, last=False):
 # What is fitted.
 
 
+@pytest.mark.slow
 def test_a_fit_is_that_of_scipy(call, solved):
     status, out, err = call(f"{DECAY} --starts 20 --range a=1:5 --range k=0.1:2 --out fits.nc --figure fit.png")
     assert (status, err) == (0, "") and out.endswith("\nfits: fits.nc\nfigure: fit.png\n")
@@ -105,6 +106,7 @@ def test_a_fit_is_that_of_scipy(call, solved):
     assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_nist_file_has_its_certified_table(call, nist):
     file = nist("Misra1a")
     status, out, err = call(f"solve {file}:start=2")
@@ -131,6 +133,7 @@ def test_every_start_that_fits_exact_data_reaches_the_lowest_loss(call, folder):
 TABLE = "decimal date;CO(GT);site\n0;1,5;a\n1;3,5;a\n2;-200;a\n3;7,5;a\n4;9,25;a\n5;;a\n6;99;b\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["air.csv.gz", "-", "a:b.tsv"])
 def test_tables_as_people_have_them(file, call, folder, monkeypatch):
     content = gzip.compress(TABLE.encode()) if file.endswith("gz") else TABLE.encode()
@@ -445,6 +448,7 @@ def test_parameters_that_are_not_determined():
 # Figures.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "options", "labels"),
     [
@@ -607,6 +611,7 @@ def test_help_tells_a_stranger_what_to_type(call, request_of):
     assert len(examples) == 7 and all(request_of(example)[0] for example in examples)
 
 
+@pytest.mark.slow
 def test_ctrl_c_prints_what_is_done(folder, cut_short):
     # Newton's method is done in a step from each start; that momentum is not, in ten million.
     line = ["solve", "x**2 + y**2", "newton", "momentum:learning_rate=1e-12", "--max-steps", 10**9, "--starts", 500]

@@ -35,6 +35,7 @@ def dobson():
     return problem, solved(problem)
 
 
+@pytest.mark.slow
 def test_deviance_and_its_derivatives():
     """Twice the fall of the log likelihood from y = n, its gradient, and the expectation of its curvature."""
     n, y = np.array([0.0, 1, 5, 200, 7]), np.array([0.3, 2.0, 4.9, 150.0, 7.0])
@@ -70,6 +71,7 @@ def test_a_fit_is_that_of_glm(dobson):
     assert np.isnan(known["R squared"])
 
 
+@pytest.mark.slow
 def test_a_mean_has_the_standard_error_of_its_law():
     n = np.random.default_rng(1).poisson(3.3, 50)
     problem = problems.regression({"n": n}, "mu", "n", loss="poisson")
@@ -77,6 +79,7 @@ def test_a_mean_has_the_standard_error_of_its_law():
     assert_allclose([table.value["mu"], table.standard_error["mu"]], [n.mean(), np.sqrt(n.mean() / 50)], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_decay_with_a_background_is_that_of_the_likelihood():
     """Identity link, means that could become negative on the way; beside SciPy's minimum of -ln l."""
     rng, t = np.random.default_rng(2), np.arange(30.0)
@@ -162,6 +165,7 @@ def folder(workplace):
     return workplace
 
 
+@pytest.mark.slow
 def test_models_of_counts_are_compared_by_their_likelihood(call):
     """anova of R: the deviance falls by 5.4523 for two outcomes, p 0.06547."""
     status, out, err = call(

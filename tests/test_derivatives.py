@@ -100,6 +100,7 @@ def test_what_has_a_derivative_in_one_mode_has_all_derivatives(kind, float64):
             assert_allclose(one, other, tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["an adjoint by hand", "a loop"])
 def test_a_mode_is_found_where_x_is_a_number_too(kind):
     x = jnp.asarray(X)
@@ -301,6 +302,7 @@ def test_differences_in_y_follow_the_size_of_y(float64):
     assert_allclose(problem.loss_hessian(y), known.loss_hessian(y), 1e-4, 1e12)
 
 
+@pytest.mark.slow
 def test_numerical_inverses_by_differences_follow_the_size_of_x(float64):
     stage = tw.numerical_inverse(lambda u: u**2, derivatives=tw.FiniteDifference())
     assert_allclose(stage.inverse(jnp.array([4e-18]), jnp.array([1e-9])), [2e-9], 1e-9)
@@ -337,6 +339,7 @@ def test_differences_stay_in_the_domain(where, scheme, float64):
     assert_allclose(*products, atol=second)
 
 
+@pytest.mark.slow
 def test_a_start_beyond_the_domain_and_a_domain_without_bounds_change_nothing(float64):
     loss, x = (lambda x: jnp.sum(jnp.sin(x) * x**2)), np.array([3.0, -4.0])
     free = tw.Problem(loss=loss, start=x, derivatives=tw.FiniteDifference())

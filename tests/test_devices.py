@@ -27,6 +27,7 @@ def test_eight_devices():
     assert not any(found.values()), "\n".join(found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_record_that_stays_on_the_device(dtype):
     """Arrays of JAX with the numbers of the other record, also float64 where JAX's own default is float32."""
@@ -49,6 +50,7 @@ def test_a_record_that_stays_on_the_device(dtype):
     assert isinstance(there.as_numpy().x.data, np.ndarray)
 
 
+@pytest.mark.slow
 def test_judgments_and_plots_take_a_record_on_the_device():
     problem = tw.problems.rosenbrock(2)
     method = tw.sweep(tw.methods.gradient_descent(1e-3), learning_rate=[1e-3, 1e-2])

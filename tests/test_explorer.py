@@ -91,6 +91,7 @@ class Page:
         return last()[0]
 
 
+@pytest.mark.slow
 def test_paths_are_those_of_run():
     problem = tw.problems.pbdl()
     methods = {"gradient_descent": tw.methods.gradient_descent(0.05), "newton": tw.methods.Newton(0.3)}
@@ -115,6 +116,7 @@ def test_one_component_is_drawn_over_its_loss():
     np.testing.assert_allclose(ground["loss"], ground["sides"][0] ** 4 - ground["sides"][0] ** 2, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_many_components_lie_on_a_plane_with_their_distance_from_it():
     state = {"problem": "rosenbrock:d=6", "methods": ["bfgs"], "steps": 60, "dtype": "float64"}
     desk = Desk(Shelf())
@@ -180,6 +182,7 @@ def test_the_code_makes_what_is_shown(problem, methods, more, capsys):
     assert list(made["trace"].variant.values) == list(trace.variant.values)
 
 
+@pytest.mark.slow
 def test_the_file_is_the_trace(tmp_path):
     import xarray as xr
 
@@ -189,6 +192,7 @@ def test_the_file_is_the_trace(tmp_path):
         np.testing.assert_array_equal(trace.x.values[:, 0], asked("paths")["panes"][0]["points"].astype("float32"))
 
 
+@pytest.mark.slow
 def test_no_value_of_a_number_compiles_anew(compiled):
     desk = Desk(Shelf())
     asked("paths", STATE, desk)
@@ -470,6 +474,7 @@ def answered(message):
 SHELF = Shelf()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(MESSAGES)
 def test_no_message_breaks_the_page(message):

@@ -22,6 +22,7 @@ def fitted(columns, model):
 X = np.linspace(0, 30, 21)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "y"),
     [
@@ -37,6 +38,7 @@ def test_an_exponential_comes_back_from_1e13(model, y):
     assert fitted({"x": X, "y": y}, model)[1] < 1e-12
 
 
+@pytest.mark.slow
 def test_noise_is_fitted_as_minpack_does():
     y = 2 * np.exp(X / 30) + 0.05 * np.random.default_rng(0).standard_normal(21)
     found, loss = fitted({"x": X, "y": y}, "a*exp(b*x)")
@@ -58,6 +60,7 @@ def test_a_peak_is_found_in_any_unit_from_a_center_of_zero(scale):
 FAR = np.linspace(50, 100, 26)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "y"),
     [
@@ -109,6 +112,7 @@ def test_polynomials_in_dates_have_the_digits_of_orthogonal_factors(t, degree, d
     assert_allclose(loss, squares, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_the_data_do_not_determine_stays_finite():
     fits = tw.solve(
         tw.Problem(

@@ -167,6 +167,7 @@ def test_the_proxy_loss_of_a_vector_loss_says_so():
             tw.training.proxy_loss(INVERTED, f)(jnp.ones(2), jnp.ones(2))
 
 
+@pytest.mark.slow
 def test_a_network_that_was_not_partitioned(compiled):
     import equinox as eqx
 
@@ -190,6 +191,7 @@ def test_a_network_that_was_not_partitioned(compiled):
     assert "starts have the function" in refusal(lambda: tw.run(parted, tw.methods.adam(0.1), mlp), compiled)
 
 
+@pytest.mark.slow
 def test_a_network_of_flax_that_was_not_split(compiled):
     linen, nnx = pytest.importorskip("flax.linen"), pytest.importorskip("flax.nnx")
     module, dense = linen.Dense(2), nnx.Linear(2, 2, rngs=nnx.Rngs(0))

@@ -32,6 +32,7 @@ def ask():
     return ask
 
 
+@pytest.mark.slow
 def test_parameters_are_those_of_a_fit_of_the_same_file(ask, tmp_path):
     given = ask("columns", {"example": "Misra1a"})
     assert given["columns"] == ["x", "y"] and given["name"] == "Misra1a.csv"
@@ -48,6 +49,7 @@ def test_parameters_are_those_of_a_fit_of_the_same_file(ask, tmp_path):
     assert view["meanings"][view["outcomes"][0]] == "converged" and view["steps"][0] == found.fits["steps"].item()
 
 
+@pytest.mark.slow
 def test_starts_bounds_errors_and_losses_go_by_name(ask):
     view = ask("fit", {**LINE, "start": "a=1, b=1/2", "bounds": "a=0:1.5,b=:9", "sigma": "s"})
     assert view["notes"] == ["at its bound", ""] and view["values"][0] == 1.5 and view["losses"].shape == (1,)
@@ -62,6 +64,7 @@ def _line(x):
     return 2 * x + 1 + 0.1 * (-1) ** x
 
 
+@pytest.mark.slow
 def test_the_last_fit_is_kept_for_another_axis(ask, monkeypatch):
     given = {**LINE, "start": "a=1,b=2"}
     first = ask("fit", given)
@@ -126,6 +129,7 @@ def test_long_lines_are_read_in_time_that_is_linear():
     assert process_time() - began < 2
 
 
+@pytest.mark.slow
 def test_losses_and_moves_are_those_of_run(ask):
     view = ask("lesson", SMALL)
     assert [one["variants"] for one in view["learners"]] == [1, 2] and "newton is left out" in view["left"][0]
@@ -180,6 +184,7 @@ def test_what_cannot_be_learnt_is_refused_by_a_sentence(ask, given, sentence):
         ask("train", {**SMALL, "method": LEARNING[0], "steps": 6, **given})
 
 
+@pytest.mark.slow
 def test_training_stops_where_it_is_told_to():
     desk, scene = Desk(Shelf()), Scene("pbdl", LEARNING, steps=20_000)
     view = desk.questions["train"](scene, {**SMALL, "method": LEARNING[0], "steps": 20_000}, lambda done, total: False)

@@ -38,6 +38,7 @@ def test_all_27_files_have_what_they_name_at_the_lines_they_name(nist):
         assert data == lines[60:] and all(re.fullmatch(r"[-+.\dE ]+", line) for line in data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_certified_fit(nist, name):
     file, problem = fits.read(nist(name)), problems.nist(nist(name))

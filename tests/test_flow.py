@@ -57,6 +57,7 @@ def test_oscillator_under_over_and_critically_damped(dtype):
         np.testing.assert_allclose(found, oscillation(0.2 * np.arange(61), mass, friction), atol=EXACT[dtype])
 
 
+@pytest.mark.slow
 def test_c12_flow_is_that_of_scipy_and_of_short_steps(cases):
     expected, close = cases["C12"]["expected"], cases["C12"]["tolerance"]["atol"]
     flow = first_path(RUGGED, gradient_flow(0.01), steps=100)
@@ -78,6 +79,7 @@ def slope(steps, errors):
     return np.polyfit(np.log(steps), np.log(errors), 1)[0]
 
 
+@pytest.mark.slow
 def test_gradient_descent_tends_to_the_flow_to_first_order():
     friction, times = 2.0, 0.2 / 2.0 ** np.arange(5)
     curved = tw.Problem(loss=lambda x: x[0] ** 4 / 4 + x[0] ** 2 * x[1] ** 2 + jnp.cosh(x[1]), start=[1.0, -0.7])
@@ -96,6 +98,7 @@ def test_momentum_tends_to_newtons_equation_to_first_order():
     assert slope(times, errors) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_c24_errors_of_the_printed_and_of_the_consistent_map(lectures):
     """The figures are |x_50 - x(5)| from x = 1 at rest, x_{-1} = x_0; those along the path are larger."""
     mass, friction, dt = 1.0, 0.5, 0.1

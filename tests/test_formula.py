@@ -52,6 +52,7 @@ reals = st.floats(-3, 3, allow_subnormal=False).map(lambda x: round(x, 3))
 points = st.tuples(reals, reals, reals)
 
 
+@pytest.mark.slow
 @deterministic
 @given(formulas, points)
 def test_value_agrees_with_python(text, point):
@@ -481,6 +482,7 @@ def test_any_text_is_a_formula_or_refused(text):
         assert_float_scalar(compiled)
 
 
+@pytest.mark.slow
 @settings(deterministic, max_examples=150)
 @given(
     formulas,

@@ -65,6 +65,7 @@ def test_lanczos_finds_the_largest_eigenvalue(float64, d):
             assert int(found.products) <= 1000
 
 
+@pytest.mark.slow
 def test_lanczos_takes_as_many_products_as_there_are_different_eigenvalues(float64):
     six = jax.jit(lambda a: geometry.lanczos(lambda v: a @ v, jnp.ones(40), k=6))
     for count in (1, 2, 5):
@@ -75,6 +76,7 @@ def test_lanczos_takes_as_many_products_as_there_are_different_eigenvalues(float
         assert np.all(np.isneginf(found.values[count:])) and np.all(found.vectors[count:] == 0)
 
 
+@pytest.mark.slow
 def test_lanczos_error_is_within_its_residuals_at_any_number_of_products(float64):
     draw = np.random.default_rng(0)
     a = rotated(draw.normal(size=100), draw)
@@ -140,6 +142,7 @@ def test_sharpness_and_spectrum_are_those_of_numpy(float64, d):
         assert np.all(np.abs(several - true[:3]) <= 1e-6 * np.abs(true[:3]) + rounding), name
 
 
+@pytest.mark.slow
 def test_repeated_eigenvalues_are_told_as_often_as_they_are():
     problem = tw.problems.quadratic(np.repeat([2.0, 7.0, 9.0], [40, 40, 3]), rotation_key=5)
     found = jax.jit(partial(geometry.spectrum, problem, k=5))(jnp.zeros(83))

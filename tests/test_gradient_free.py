@@ -114,6 +114,7 @@ def boltzmann(problem, temperature, function):
     return np.sum(weight * function(x)) / np.sum(weight)
 
 
+@pytest.mark.slow
 def test_metropolis_samples_the_boltzmann_distribution_of_a_quadratic():
     curvatures, temperatures = np.array([1.0, 4.0]), np.array([0.5, 2.0])
     method = tw.sweep(Metropolis(1.0, 1.0), temperature=temperatures)
@@ -261,6 +262,7 @@ def test_genetic_population_improves_and_keeps_its_best():
     assert (trace.loss[0, :, 0] >= genetic).all()
 
 
+@pytest.mark.slow
 def test_genetic_operators_one_by_one():
     """Without crossover and mutation nothing new is born; with one of them, only what it makes."""
     corner = tw.Problem(loss=lambda x: -x[0] - x[1], start=[0.2, 0.3], domain=(0.0, 1.0))
@@ -287,6 +289,7 @@ def test_genetic_operators_one_by_one():
     assert np.mean([tuple(p) in {tuple(a), tuple(b)} for p in blended]) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_ranks_last():
     edge = tw.Problem(loss=lambda x: jnp.sum(jnp.log(x) ** 2), start=[-1.0], domain=(-2.0, 3.0))
     trace = tw.run(edge, {"rs": RandomSearch(), "gs": GridSearch(30), "c": CMAES(1.0)}, steps=60)

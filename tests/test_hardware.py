@@ -104,6 +104,7 @@ def test_the_machine_is_asked_in_one_place(monkeypatch):
     assert hardware.present() is GPU
 
 
+@pytest.mark.slow
 def test_long_steps_are_compiled_plainly_and_short_ones_are_not(on, monkeypatch):
     """The loops of a long step take a third less to compile without XLA's emitters of fusions."""
     from thalweg.engine import mesh

@@ -89,6 +89,7 @@ def test_minimize_calls_a_function_as_often_as_it_says(method):
     assert len(seen) >= found.nfev - products and np.isfinite(seen).all()
 
 
+@pytest.mark.slow
 def test_one_long_simulation_is_not_made_for_others():
     """A chain of more than a few thousand operations is not evaluated for lanes that nobody asked for."""
 
@@ -113,6 +114,7 @@ def functions_of(problem):
     return [future.result() for future in _functions[problem]._made.values()]
 
 
+@pytest.mark.slow
 def test_vacant_lanes_stand_where_a_live_one_is():
     """No function sees a point that nobody gave: not 0, not one that is not finite, though the range ends nearby."""
     seen = []

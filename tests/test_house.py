@@ -125,6 +125,7 @@ def test_what_methods_offer_is_a_protocol():
             assert not [n for n in calls if ast.unparse(n.func) in ("hasattr", "getattr")], file
 
 
+@pytest.mark.slow
 def test_heavy_libraries_stay_in_their_rooms():
     for file in FILES:
         for library, allowed in HEAVY.items():

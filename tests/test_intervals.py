@@ -151,6 +151,7 @@ def test_what_the_data_leave_open_has_no_end():
     assert np.isfinite(found.lower).all() and (found.lower > 0).all()
 
 
+@pytest.mark.slow
 def test_where_the_model_gives_no_number_they_end():
     """sqrt(t - c) has a finite L at c = 0.5, its first t, below the level, and none beyond."""
     t = T[1:] + 0.5 - T[1]

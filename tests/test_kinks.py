@@ -42,6 +42,7 @@ def test_a_kink_at_0_ends_where_the_rest_is_rounding_of_the_start(loss):
     assert (fits.outcome == STALLED).all() and (fits.steps < 700).all() and (fits.loss < 1e-15).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [tw.methods.TrustRegion(), tw.methods.LBFGS(), tw.methods.adam(0.1)])
 def test_a_start_at_a_kink_is_no_divergence(method):
     problem = tw.Problem(loss=KINKS["norm"], start=[1.0, 2.0])
@@ -60,6 +61,7 @@ def test_a_loss_or_a_rising_path_that_is_not_finite_has_diverged():
         assert tw.solve(problem, tw.methods.gradient_descent(1.0)).outcome == DIVERGED
 
 
+@pytest.mark.slow
 def test_a_curvature_that_is_infinite_at_the_start_does_not_hold_the_trust_region():
     for d in (2, 10):
         problem = tw.Problem(

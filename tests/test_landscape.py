@@ -84,6 +84,7 @@ def test_as_many_points_as_there_are(many):
     np.testing.assert_allclose(found.x, np.arange(many + 1) / many, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_all_minima_of_a_rugged_loss_and_of_a_chirp():
     rugged = problems.rugged(b=5000.0)
     found = tw.analysis.stationary_points(rugged)
@@ -94,6 +95,7 @@ def test_all_minima_of_a_rugged_loss_and_of_a_chirp():
     np.testing.assert_allclose(found.x, np.sort(1 / phases[phases < 1000] - 1e-3), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_more_than_can_be_found_is_said():
     with pytest.warns(UserWarning, match="points show .* stationary points, but .* showed fewer, so that some may be"):
         found = of(lambda x: jnp.sin(1 / (x + 1e-8)), 0.0, 1.0)

@@ -49,6 +49,7 @@ def seen(f, *methods, **settings):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [tw.run, tw.solve])
 def test_openblas_has_one_thread_while_a_program_calls_it(verb):
     assert {1} in seen(verb, tw.methods.JacobianPower(learning_rate=0.1)) and threads() == {2}

@@ -192,6 +192,7 @@ def test_half_inverse_gradients_stay_on_a_gpu_and_take_their_matrix_in_float64(l
     assert re.search(r"custom_call @cusolver_syevd_ffi.*tensor<\d+x32x32xf64>", text)
 
 
+@pytest.mark.slow
 def test_an_order_of_memory_is_that_of_the_machine_for_what_a_step_maps_itself(lowered):
     """An inverse of each example, by small algebra: in the order of a CPU, XLA did not compile it for an H200."""
     examples = tw.problems.physics.oscillators.examples(4)

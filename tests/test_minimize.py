@@ -81,6 +81,7 @@ def test_a_thousand_components(bounds):
     np.testing.assert_allclose(ours.x, 1.0 if bounds is None else 0.5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_trial_that_a_bound_clips_serves_where_it_is_lower():
     """A wall within the bounds, which the first trials of L-BFGS cross; without it, every trial is too short until a
     bound clips it."""
@@ -98,6 +99,7 @@ def test_a_trial_that_a_bound_clips_serves_where_it_is_lower():
     assert found(101.0) == pytest.approx(lowest, rel=1e-5) and found(0.0) == 10
 
 
+@pytest.mark.slow
 def test_arguments_beside_x():
     ours = minimize(decay, [1.0, 1.0], args=(TIME, DECAY), method="bfgs", options={"gtol": 1e-9, "maxiter": 200})
     np.testing.assert_allclose(ours.x, [2.5, 1.3], rtol=1e-8)
@@ -130,6 +132,7 @@ def test_a_function_is_compiled_once(compiled):
     np.testing.assert_allclose(again.x, 2.0)
 
 
+@pytest.mark.slow
 def test_a_function_may_be_called_in_another_precision_afterwards():
     """JAX 0.10.2 keeps the precision that it first gave an array, as long as a trace with it lives."""
     shift = np.array([1.0, 2.0])

@@ -233,6 +233,7 @@ def test_html_is_a_page_of_its_own_with_a_slider_over_every_frame(bowl, trace, t
     assert re.search(r"slider_id, 50,", page)
 
 
+@pytest.mark.slow
 def test_movies_are_small(tmp_path):
     """What does not move is in a file once: of 61 frames of a surface and contours, each was 280 kB in a page."""
     problem = tw.problems.rosenbrock()

@@ -115,6 +115,7 @@ def test_the_same_key_gives_the_same_points():
         tw.problems.guesses(tw.problems.rosenbrock(2))
 
 
+@pytest.mark.slow
 def test_units_of_the_table_do_not_matter():
     """In nanometers or light years, the search finds the same curve."""
     x = np.linspace(0.5, 10, 20)

@@ -163,6 +163,7 @@ def test_roots_of_unity_by_newtons_root_finding():
     np.testing.assert_allclose(x[:, 0] + 1j * x[:, 1], by_hand, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_b17_quadratic_fit_has_the_examples_of_the_lecture(lectures):
     for n, count in ((50, lectures["B17"]["count"]), (100, lectures["B17"]["for 100"])):
         data = problems.quadratic_fit(n).data

@@ -232,6 +232,7 @@ def test_the_page_lists_every_rule():
 QUICK = "muon", "lookahead", "sam"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "name",

@@ -129,6 +129,7 @@ def test_no_start_is_drawn_up_to_infinity():
             draw(problem.domain, 3)
 
 
+@pytest.mark.slow
 def test_what_searches_a_finite_box_says_so_and_others_take_an_open_one():
     problem = problems.regression(EXACT, "a*exp(-0.35*x)-3", "y", bounds={"a": (70, None)})
     for method in (M.RandomSearch(), M.GridSearch(3), M.Genetic()):
@@ -168,6 +169,7 @@ def test_refusal(name, compiled):
 # What is fixed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", [{"fixed": {"c": -2}}, {"bounds": {"c": (-2, -2.0)}}], ids=str)
 def test_what_is_fixed_is_a_constant_of_the_model(said):
     problem = problems.regression(NOISY, MODEL, "y", start={"a": 5.0}, **said)
@@ -233,6 +235,7 @@ def spread_of(problem, point, dtype=np.float64):
     return tw.analysis.uncertainty(fits, problem)
 
 
+@pytest.mark.slow
 def test_only_a_bound_beyond_which_the_loss_falls_holds():
     """a + b x on a line of slope 2 and intercept 1, with noise that is orthogonal to both."""
     x = np.array([-1.0, 0.0, 1.0, 0.0])

@@ -439,6 +439,7 @@ def test_landscape_draws_contours_and_minima_over_the_domain():
     assert other.get_xlim() == other.get_ylim() == (-0.5, 0.5)
 
 
+@pytest.mark.slow
 def test_landscape_as_surface_and_as_line(bowl):
     surface = rendered(plot.landscape(bowl, kind="surface")).axes[0]
     assert surface.name == "3d" and surface.get_zlabel() == "loss" and len(surface.collections) == 1
@@ -559,6 +560,7 @@ def test_paths_over_a_landscape_that_was_given(physics, trace, bowl):
         plot.paths(trace, trace)
 
 
+@pytest.mark.slow
 def test_figures_do_not_need_pyplot_or_change_its_settings(trace, physics):
     before = dict(matplotlib.rcParams)
     with ThreadPoolExecutor(2) as pool:

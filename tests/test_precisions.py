@@ -67,6 +67,7 @@ def looped(method, dtype):
         return np.array(path, float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [

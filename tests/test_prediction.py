@@ -72,6 +72,7 @@ def test_likelihood_of_weighted_fits_is_that_of_the_normal_distribution(absolute
     assert_allclose([known["AIC"], known["BIC"]], [2 * k - 2 * expected, k * np.log(50) - 2 * expected], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_fixed_parameters_and_those_at_a_bound_cost_nothing():
     half = np.sum(CARS["speed"] * CARS["dist"]) / np.sum(CARS["speed"] ** 2)
     rss = np.sum((CARS["dist"] - half * CARS["speed"]) ** 2)
@@ -139,6 +140,7 @@ def test_weighted_bands_are_the_closed_form(absolute, weighted):
     assert_allclose(told.prediction_high, found.prediction_high, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_curve_has_the_delta_method_of_scipys_covariance_and_a_bound_holds():
     t = np.linspace(0, 5, 15)
     table = {"t": t, "u": t**2 / 9, "y": 3 * np.exp(-0.8 * t) + 0.1 * t**2 / 9 + 0.05 * np.cos(9 * t)}
@@ -171,6 +173,7 @@ def test_any_sum_of_squares_has_bands_at_its_data():
         analysis.prediction(fits, problem, {"speed": 3})
 
 
+@pytest.mark.slow
 def test_without_freedom_there_is_no_band():
     found = analysis.prediction(*solved("a+b*x", {"x": [0.0, 1.0], "y": [1.0, 3.0]}, "y"), at={"x": 2.0})
     assert_allclose(found.predicted, 5) and np.isnan(found.confidence_low).all() and np.isnan(
@@ -243,6 +246,7 @@ def folder(workplace):
     return workplace
 
 
+@pytest.mark.slow
 def test_files_of_a_fit(call, folder, cars):
     fits, problem = cars
     table = analysis.fit_table(fits, problem)

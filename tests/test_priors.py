@@ -74,6 +74,7 @@ def test_priors_are_no_observations(fitted):
         analysis.f_test(fits, problem, fits, problem)
 
 
+@pytest.mark.slow
 def test_wide_priors_say_nothing_and_narrow_ones_fix():
     line = np.polyfit(T, DATA["y"], 1, w=1 / DATA["dy"])[::-1]
     assert_allclose(solved(regressed(priors={"a": (0.0, 1e9), "b": (5.0, 1e9)})).x[0, 0], line, rtol=1e-8)
@@ -96,6 +97,7 @@ def test_priors_of_groups_are_of_all_or_of_one():
         regressed(groups={"site": "a"}, priors={"a": (2.0, 0.5)}, fixed={"a": 3.0})
 
 
+@pytest.mark.slow
 def test_fewer_observations_than_parameters_are_enough_with_priors():
     problem = problems.regression(
         {"t": T[:1], "y": [3.0]}, "a + b*t", "y", sigma=0.1, absolute_sigma=True, priors={"b": (0.5, 0.1)}
@@ -145,6 +147,7 @@ def folder(workplace):
     return workplace
 
 
+@pytest.mark.slow
 def test_from_the_shell(call, fitted):
     problem, fits = fitted
     line = 'solve line.csv --model "a + b*t" --y y --sigma dy --prior b=0.6+-0.03 --prior a=2+-0.5'

@@ -219,6 +219,7 @@ def test_sine_inverse_is_the_solution_nearest_to_the_guess(xi, phi):
 reals = st.floats(-1000, 1000, allow_subnormal=False)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=200, database=None)
 @given(reals, reals, st.sampled_from(SINES))
 def test_sine_inverse_returns_to_any_point(x0, x1, parameters):

@@ -353,6 +353,7 @@ def test_an_ecdf_ends_with_its_budget():
     assert words(alone) == ["v1"] and len(alone.axes[0].get_lines()) == 1
 
 
+@pytest.mark.slow
 def test_many_variants_of_an_ecdf_are_colored_along_the_swept_hyperparameter():
     problem = tw.problems.quadratic([1.0])
     swept = tw.sweep(methods.gradient_descent(0.1), learning_rate=np.geomspace(1e-3, 1, 12))

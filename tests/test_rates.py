@@ -53,6 +53,7 @@ def test_slow_convergence_is_no_cycle(dtype):
     assert final_period(arriving.astype(dtype)).tolist() == [2, 3, 4, 5, 7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shrink", [1e-4, 1e-3, 0.0])
 def test_methods_just_below_their_limit_converge(shrink):
     """Gradient descent and heavy ball at 2 (1 + momentum) / lambda, Newton's method at the rate 2."""
@@ -97,6 +98,7 @@ def test_rates_where_no_minimum_is_stated_are_those_to_where_the_path_leads(dtyp
     assert np.isnan(rate(bowl, [0.0, 0.0], M.gradient_descent(0.005), 20))  # it is far away yet
 
 
+@pytest.mark.slow
 def test_rates_of_many_components_are_measured_to_the_minimum():
     h = np.where(np.arange(1100) % 2, 1.0, 5.0)
     problem = tw.Problem(loss=lambda x: jnp.sum(h * (x - 1) ** 2) / 2, start=np.zeros(1100))
@@ -144,6 +146,7 @@ def test_orders_of_newton_and_gradient_descent(dtype, atol):
     assert found.order.item() == pytest.approx(3, abs=2 * atol)
 
 
+@pytest.mark.slow
 def test_rosenbrock_by_newton_and_bfgs():
     problem = tw.problems.rosenbrock()
     methods = {"N": M.Newton(), "BFGS": M.BFGS(), "GD": M.gradient_descent(1e-3)}

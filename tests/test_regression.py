@@ -431,6 +431,7 @@ UNDETERMINED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNDETERMINED)
 def test_what_is_not_determined_is_nan_and_the_rest_is_as_without_it(name):
     """The errors of the others, and the degrees of freedom, are those where one that is open is held."""
@@ -469,6 +470,7 @@ def test_as_many_parameters_as_observations_leave_no_freedom():
     )
 
 
+@pytest.mark.slow
 def test_many_fits_are_those_of_each_alone(monkeypatch):
     monkeypatch.setattr("thalweg.analysis.uncertainties.BATCH_BYTES", 8 * 40 * 3 * 4)  # four at once, of ten
     problem, x, _ = decay()
@@ -550,6 +552,7 @@ def line(ax, label):
     return np.asarray(only.get_data())
 
 
+@pytest.mark.slow
 def test_figure_of_one_predictor():
     problem, x, covariance = decay()
     model = problem.stages[0].forward
@@ -576,6 +579,7 @@ def test_figure_of_one_predictor():
         assert abs(float(shown) - value) < 0.1 * error
 
 
+@pytest.mark.slow
 def test_figure_of_several_predictors(nist):
     file, problem = fits.read(nist("Nelson")), problems.nist(nist("Nelson"))
     figure = rendered(plot.fit(fitted(problem, file.certified[None, None]), problem))
@@ -605,6 +609,7 @@ def test_figure_of_any_sum_of_squares():
     assert [text.split(" = ")[0] for text in parameters] == ["x0", "x1"]
 
 
+@pytest.mark.slow
 def test_figure_of_a_fit_that_went_wrong():
     problem, x, _ = decay()
     y = problem.stages[0].forward.observed
@@ -616,6 +621,7 @@ def test_figure_of_a_fit_that_went_wrong():
         assert np.isfinite(below.get_ylim()).all()
 
 
+@pytest.mark.slow
 def test_figure_of_many_parameters_and_observations():
     rng = np.random.default_rng(0)
     columns = {"x": rng.uniform(size=400), "y": rng.normal(size=400)}

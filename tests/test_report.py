@@ -168,6 +168,7 @@ def test_a_fit_has_its_curve_its_residuals_and_its_parameters(fit):
         assert f"{value:.9g}" in text and f"{error:.4g}" in text
 
 
+@pytest.mark.slow
 def test_fits_have_outcomes_reasons_and_the_losses_in_order():
     problem = tw.problems.himmelblau()
     starts = tw.starts.uniform(problem.domain, 50, key=0)
@@ -195,6 +196,7 @@ def test_hyperparameters_that_are_swept_have_a_figure():
     assert lost.any() and line["marker"]["symbol"] == ["x" if gone else "circle" for gone in lost]
 
 
+@pytest.mark.slow
 def test_more_components_are_drawn_on_a_plane_and_the_way_out_of_it_is_said():
     problem = tw.problems.rosenbrock(5)
     trace = tw.run(problem, {"BFGS": tw.methods.BFGS(), "GD": tw.methods.gradient_descent(1e-4)}, steps=40)
@@ -210,6 +212,7 @@ def test_more_components_are_drawn_on_a_plane_and_the_way_out_of_it_is_said():
     assert f"They leave it by up to {most:.3g}" in Parsed(page).text
 
 
+@pytest.mark.slow
 def test_one_component_is_a_curve():
     problem = tw.problems.rugged()
     trace = tw.run(problem, {"GD": tw.methods.gradient_descent(0.01)}, steps=10)
@@ -222,6 +225,7 @@ def test_one_component_is_a_curve():
     assert "surface" not in page
 
 
+@pytest.mark.slow
 def test_large_records_are_thinned_and_it_is_said():
     problem = tw.problems.rosenbrock()
     trace = tw.run(problem, METHODS["newton"], tw.starts.uniform(problem.domain, 500, key=0), steps=600)
@@ -275,6 +279,7 @@ def test_the_function_says_what_it_must():
     assert faults(report, "verb") == []
 
 
+@pytest.mark.slow
 def test_matplotlib_is_not_needed():
     code = """
 import sys
@@ -375,6 +380,7 @@ def test_wrong_words_are_refused(line, sentence, call, written):
 # What the command line writes.
 
 
+@pytest.mark.slow
 def test_a_run_writes_the_page_that_a_report_of_its_trace_is(call, folder):
     status, out, err = call("run pbdl newton:learning_rate=1/3 --steps 5 --out trace.nc --report run.html")
     assert (status, err) == (0, "") and out.endswith("\ntrace: trace.nc\nreport: run.html\n")
@@ -391,6 +397,7 @@ def test_solve_writes_a_page(call, folder):
     assert "fit-0" in drawn(Path("fit.html").read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_a_name_in_a_file_runs_nothing(call, trace, folder):
     Path("evil.py").write_text(
         "import pathlib\npathlib.Path('ran').touch()\nimport thalweg as tw\nproblem = tw.problems.pbdl()\n"

@@ -35,6 +35,7 @@ def written(folder, table):
     return str(folder / "two.csv")
 
 
+@pytest.mark.slow
 def test_parameters_and_errors_are_those_of_the_stacked_residuals():
     found, theirs = tw.fit(TABLE, SYSTEM, sigma=SIGMA), scipys(T, TABLE["A"], T, TABLE["B"])
     np.testing.assert_allclose(list(found.parameters.values()), theirs.x, rtol=1e-7)
@@ -66,6 +67,7 @@ def test_a_formula_is_never_computed_at_rows_of_another_response():
     assert np.isfinite(problem.gradient(x)).all()
 
 
+@pytest.mark.slow
 def test_predictions_are_of_every_response_with_its_own_band():
     found = tw.fit(TABLE, SYSTEM, sigma=SIGMA)
     p, at = found.parameters, found.predict({"t": [1.0, 2.0]})
@@ -89,6 +91,7 @@ def test_groups_and_responses_go_together():
     assert found.plot().axes[0].get_ylabel() == "A"
 
 
+@pytest.mark.slow
 def test_each_response_has_a_panel():
     found = tw.fit(TABLE, SYSTEM, sigma=SIGMA)
     *tops, below = found.plot().axes
@@ -99,6 +102,7 @@ def test_each_response_has_a_panel():
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_the_report_says_what_is_left_of_each_and_what_weighs():
     text = str(tw.fit(TABLE, SYSTEM))
     assert "A = a*exp(-k*t); B = b*(1-exp(-k*t))" in text
@@ -115,6 +119,7 @@ def test_bootstrap_and_profile_know_responses():
     assert (ends.lower < ends.value).all() and (ends.value < ends.upper).all()
 
 
+@pytest.mark.slow
 def test_the_command_line_fits_both(call, folder):
     written(folder, TABLE)
     models = " ".join(f'--model "{name} = {text}"' for name, text in SYSTEM.items())
@@ -126,6 +131,7 @@ def test_the_command_line_fits_both(call, folder):
     np.testing.assert_allclose(predicted.predicted, found.predict({"t": [1.0, 2.0]}).predicted, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_frame_without_a_cell_has_no_response_there():
     frame = pd.DataFrame({"t": T, "k": np.where(T == 0, np.nan, np.exp(1 + 2 * T))})
     found = tw.fit(frame, "log(k) = a + b*t")
@@ -133,6 +139,7 @@ def test_a_frame_without_a_cell_has_no_response_there():
     assert "1 of 25 rows left out where 'log(k)' is missing" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["y", "model"])
 def test_a_response_may_be_a_formula_of_columns(way, tmp_path):
     """log(k) is linear in its parameters; rows without k are left out."""
@@ -144,6 +151,7 @@ def test_a_response_may_be_a_formula_of_columns(way, tmp_path):
     assert "1 row left out where 'log(k)' is missing" in str(found)
 
 
+@pytest.mark.slow
 def test_a_power_is_written_as_people_do():
     """^ is **, in the model, a response, a condition, a derived quantity and a share; not within quotes."""
     table = {"x": T, "y": 2 + T**1.5, "m^2": T}
@@ -155,6 +163,7 @@ def test_a_power_is_written_as_people_do():
     assert tw.fit(table, "a*'m^2'", y="x").parameters == pytest.approx({"a": 1})
 
 
+@pytest.mark.slow
 def test_a_formula_of_r_names_its_response():
     assert tw.fit(TABLE, "A ~ a*exp(-k*t)").parameters == tw.fit(TABLE, "A = a*exp(-k*t)").parameters
 

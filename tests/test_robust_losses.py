@@ -62,6 +62,7 @@ def test_the_loss_is_twice_the_cost_of_scipy(kind):
         assert_allclose(tw.RobustError(1e-9, kind)(jnp.zeros(1)), 1e-18, rtol=1e-15)  # where SciPy has lost digits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_methods_see_has_the_gradient_and_a_positive_curvature(kind):
     """J^T r is dL/dx; J^T J is d2L/dy2 where that is positive enough, and never below a tenth of the slope over z."""
@@ -91,6 +92,7 @@ def test_fits_are_those_of_scipy(kind, fitted):
     assert analysis.OUTCOMES[fits.outcome.item()] == "converged" and fits.steps.item() < 50
 
 
+@pytest.mark.slow
 def test_a_sigma_scales_residuals_before_the_loss():
     problem = problems.regression(DATA, MODEL, "y", START, loss="soft_l1", sigma="dy", f_scale=0.05)
     right = scipy.optimize.least_squares(
@@ -109,6 +111,7 @@ STACKLOSS = {
 }  # Brownlee (1965)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_those_published_for_stack_losses():
     """By MASS::rlm in R and by RLM of statsmodels, Huber's loss with 1.345 times the scale that they found, 2.4407."""
     data = {name: np.array(column, float) for name, column in STACKLOSS.items()}
@@ -124,6 +127,7 @@ def test_standard_errors_are_those_published_for_stack_losses():
     assert_allclose(np.median(np.abs(residual)) / 0.6744898, 2.440714, rtol=1e-4)  # it is the scale of this fit
 
 
+@pytest.mark.slow
 def test_standard_errors_are_the_spread_of_many_fits():
     """Of a line, with errors of Student's t with two degrees of freedom, whose variance is infinite."""
     rng, m, n = np.random.default_rng(3), 40, 600
@@ -165,6 +169,7 @@ def test_beyond_all_residuals_it_is_least_squares(fitted):
     assert np.isnan(one.prediction_low).all() and np.isfinite(two.prediction_low).all()
 
 
+@pytest.mark.slow
 def test_outliers_count_less_and_it_is_said(fitted):
     problem, fits = fitted["cauchy"]
     report = json.loads(json.dumps(analysis.fit_report(fits, problem)))
@@ -182,6 +187,7 @@ def test_outliers_count_less_and_it_is_said(fitted):
     assert "weight" not in analysis.fitted(fits, plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["TrustRegion", "BFGS", "GaussNewton"])
 def test_every_method_fits_a_convex_loss(name, fitted):
     problem, fits = fitted["soft_l1"]
@@ -189,6 +195,7 @@ def test_every_method_fits_a_convex_loss(name, fitted):
     assert_allclose(tw.solve(problem, getattr(tw.methods, name)(), near).x[0, 0], fits.x[0, 0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_parameter_at_its_bound_is_held(fitted):
     problem = problems.regression(DATA, MODEL, "y", START, bounds={"c": (None, 0.4)}, loss="cauchy", f_scale=C)
     fits = tw.solve(problem, tw.methods.LevenbergMarquardt(bounded=True), gtol=0.0, xtol=1e-11)
@@ -239,6 +246,7 @@ def folder(workplace):
 LINE = f'solve decay.csv --model "{MODEL}" --y y --start a=2.5,k=0.6,c=0.4 --loss huber'
 
 
+@pytest.mark.slow
 def test_from_the_shell(call, fitted, folder):
     status, out, err = call(f"{LINE} --f-scale 0.1 --out fit.json")
     problem, fits = fitted["huber"]

@@ -114,6 +114,7 @@ def test_durand_kerner_is_of_order_two_and_a_little_more():
     assert order(errors) == pytest.approx(1 + s, abs=0.1)
 
 
+@pytest.mark.slow
 def test_durand_kerner_finds_the_roots_of_numpy():
     draw = np.random.default_rng(3)
     for n in (1, 2, 5, 9):
@@ -144,6 +145,7 @@ def test_durand_kerner_finds_wilkinsons_roots_as_well_as_numpy(n):
     assert np.abs(np.sort(found.root.real) - integers).max() <= 3 * np.abs(by_numpy - integers).max()
 
 
+@pytest.mark.slow
 def test_durand_kerner_begins_where_the_roots_are_whatever_their_size():
     for size, n in ((1e4, 10), (1e-4, 10), (1e-20, 10), (1e30, 10), (1e300, 1)):
         for dtype in ("float64", "float32")[: 1 if size > 1e30 else 2]:
@@ -165,6 +167,7 @@ def test_durand_kerner_finds_small_roots_beside_large_ones(wide):
     np.testing.assert_array_less(nearest, 1e-9 * np.abs(wide))
 
 
+@pytest.mark.slow
 def test_durand_kerner_of_many_and_of_multiple_roots():
     noise = np.random.default_rng(0).normal(size=301)
     found = roots.durand_kerner(noise, dtype="float64")
@@ -275,6 +278,7 @@ def test_any_tolerance_and_any_bracket_will_do():
     assert found.converged and abs(found.root - 1) < 1e-15
 
 
+@pytest.mark.slow
 def test_many_elements_go_their_own_ways():
     starts = np.array([[1.0, 2.0, 50.0], [-1.0, -3.0, 1e-2]])
     found = roots.newton(lambda x: x**2 - 2, starts, dtype="float64")

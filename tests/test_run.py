@@ -128,6 +128,7 @@ def test_a_thousand_learning_rates_are_one_program():
         np.testing.assert_allclose(trace.x[k], alone.x[0], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [tw.run, tw.solve])
 def test_programs_go_with_their_problem(verb):
     problem = tw.Problem(loss=lambda x: jnp.sum((x - 0.0625) ** 4), start=[1.0, 2.0])
@@ -174,6 +175,7 @@ def test_every_holds_no_more_than_it_records():
     assert peak[0] - before < 64 << 20
 
 
+@pytest.mark.slow
 def test_only_small_record_buffers_are_kept():
     """Of a wide record, which a tile of lanes fills row by row: once nobody has the trace, nothing of it is left."""
     record, before = {"wide": lambda problem, x: jnp.full(200_000, x[0])}, held()
@@ -183,6 +185,7 @@ def test_only_small_record_buffers_are_kept():
     assert held() - before < 500_000
 
 
+@pytest.mark.slow
 def test_schema_of_the_trace():
     methods = {"a": tw.sweep(tw.methods.adam(0.1), learning_rate=[0.1, 0.2], b1=[0.8, 0.9]), "n": tw.methods.Newton()}
     problem = tw.Problem(
@@ -214,6 +217,7 @@ def test_schema_of_the_trace():
     np.testing.assert_array_equal(trace.sel(variant="a b1=0.9 learning_rate=0.2").x, trace.x[3])
 
 
+@pytest.mark.slow
 def test_start_of_any_structure():
     def loss(p):
         return (p["scale"] - 2) ** 2 + jnp.sum((p["shift"] - jnp.arange(4.0).reshape(2, 2)) ** 2)
@@ -300,6 +304,7 @@ class FlattestDescent:
         return x - self.learning_rate * jax.grad(lambda x: jnp.sum(problem.gradient(x) ** 2))(x), state
 
 
+@pytest.mark.slow
 def test_a_method_may_differentiate_the_gradient_of_the_problem():
     problem = tw.problems.rosenbrock(3)
     trace = tw.run(problem, FlattestDescent(1e-7), steps=3, dtype="float64")
@@ -321,6 +326,7 @@ def test_float64_is_a_choice_of_the_run_alone():
     assert np.abs(single.x - double.x).max() > 0
 
 
+@pytest.mark.slow
 def test_constants_of_a_loss_keep_their_digits_in_either_order():
     center = np.array([1.1, 2.2])
 
@@ -382,6 +388,7 @@ def test_a_function_is_told_of_the_progress_and_may_end_it(verb):
         verb(problem, method, np.ones((4, 2)), progress=broken, **endless)
 
 
+@pytest.mark.slow
 def test_progress_bar_is_shown_when_asked_for(capsys):
     problem = tw.problems.rosenbrock(2)
     tw.run(problem, FIRST_ORDER["Adam"], np.zeros((4096, 2)), steps=300, progress=False)
@@ -407,6 +414,7 @@ def test_fourier_transforms_run_in_lanes(lanes):
     assert (fits.outcome == 0).all()
 
 
+@pytest.mark.slow
 def test_a_run_records_the_spaces_that_are_asked_for():
     starts = np.random.default_rng(0).normal(size=(700, 2))
     call = functools.partial(tw.run, PBDL, FIRST_ORDER, starts, steps=1201, every=2)

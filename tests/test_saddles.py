@@ -18,6 +18,7 @@ def said(fits):
     return [fits.reason.attrs["flag_meanings"].split()[code] for code in fits.reason.values.ravel()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_newton_is_stalled_at_saddle_points_and_maxima(dtype):
     """However it comes there: at once, by a rate below 1, damped, or since it starts there."""
@@ -31,6 +32,7 @@ def test_newton_is_stalled_at_saddle_points_and_maxima(dtype):
     assert set(said(top)) == {"saddle"} and (top.outcome == 1).all() and np.abs(top.x).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_words_of_fits_are_those_of_paths():
     """Newton's method on Himmelblau's function: what ``solve`` says of a start, ``outcome`` says of its path."""
     problem = tw.problems.himmelblau()
@@ -50,6 +52,7 @@ def test_saddle_points_of_many_components(d):
     assert said(tw.solve(problem, M.Newton(), starts)) == ["saddle", "gtol"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [M.TrustRegion(), M.Newton(saddle_free=True)], ids=["trust", "saddle-free"])
 def test_methods_that_leave_a_saddle_do_not_rest_there(method):
     fits = tw.solve(SADDLE, method, [[1.0, 0.1], [1.0, 1e-7]])

@@ -55,6 +55,7 @@ def test_value_jacobian_and_hessian_are_those_of_jax(dtype):
                 np.testing.assert_allclose(problem.hessian(x), own.hessian(x), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_value_is_one_call_and_a_jacobian_is_none():
     host = Simulator()
     problem = fitted(tw.Stage.from_host(host, jacobian=host.jacobian))
@@ -78,6 +79,7 @@ def test_a_run_calls_once_a_step():
     assert len(host.points) == 3 * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["LevenbergMarquardt", "TrustRegion", "BFGS"])
 def test_an_epidemic_is_fitted_as_scipy_does(method):
     def infected(x):
@@ -158,6 +160,7 @@ def test_calls_go_to_an_executor(pool):
     np.testing.assert_allclose(fits.x.values, 3.0, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_data_and_inverse_of_the_host():
     def forward(x, data):
         return x * data["scale"]

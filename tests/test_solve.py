@@ -99,6 +99,7 @@ def test_a_saddle_of_many_components_is_left():
     np.testing.assert_allclose(fits.loss.item(), lowest, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_tolerances_combine_and_are_told_apart():
     """Against their definitions along the path, where x and L are far from 0 and from 1: relative is not absolute."""
     problem = tw.Problem(loss=lambda x: (x[0] - 2.0) ** 2 / 2 + 100.0, start=[1.0])
@@ -254,6 +255,7 @@ def many_decays(n):
     return {"t": np.broadcast_to(t, (n, 12)), "y": y}
 
 
+@pytest.mark.slow
 def test_cases_are_each_solved_as_alone(compiled):
     data = many_decays(40)
     problem = tw.Problem(decay, loss=tw.SquaredError(), start=[1.0, 1.0])
@@ -275,6 +277,7 @@ def test_cases_are_each_solved_as_alone(compiled):
     assert len(compiled) == before and again.sizes == fits.sizes
 
 
+@pytest.mark.slow
 def test_each_case_may_have_starts_of_its_own():
     """(x^2 - c)^2 has two minima: the sign of the start decides which is found."""
     problem = tw.Problem(lambda x, c: x["u"] ** 2 - c, loss=tw.SquaredError(), start={"u": np.ones(2)})
@@ -293,6 +296,7 @@ def test_each_case_may_have_starts_of_its_own():
         tw.solve(problem, tw.methods.LevenbergMarquardt(), signs[:2], cases=c)
 
 
+@pytest.mark.slow
 def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
     """A few starts converge at once; the others would go on for ever."""
     problem = tw.problems.rosenbrock(2)
@@ -319,6 +323,7 @@ def test_time_and_ctrl_c_keep_what_is_done(monkeypatch):
     assert (reasons(ended) == "interrupted").any()
 
 
+@pytest.mark.slow
 def test_budgets_starts_and_tolerances_are_no_new_compile(compiled):
     tw.solve(ROSENBROCK, FINISHERS["bfgs"], STARTS, gtol=1e-6, dtype="float64")
     before, other = len(compiled), tw.methods.BFGS(decrease=1e-3)
@@ -329,6 +334,7 @@ def test_budgets_starts_and_tolerances_are_no_new_compile(compiled):
 BOUNDED = {"trust": tw.methods.TrustRegion(bounded=True), "lbfgs": tw.methods.LBFGS(bounded=True)}
 
 
+@pytest.mark.slow
 def test_a_call_is_not_changed_by_those_before(compiled):
     """Lanes are used again, also those in which something went wrong; those that were left running are not."""
     starts = np.random.default_rng(0).uniform(-2, 2, (300, 2))

@@ -77,6 +77,7 @@ def test_a_long_run_takes_few_programs():
     assert pairs(232, 1) < pairs(1000, 1)
 
 
+@pytest.mark.slow
 def test_programs_are_compiled_once_and_for_runs_of_other_lengths_too(on, made):
     problem = quadratic()
     on(GPU, tw.run, problem, GD, STARTS, steps=1000)
@@ -168,6 +169,7 @@ def with_endless(n):
     return starts
 
 
+@pytest.mark.slow
 def test_a_tile_narrows_when_few_lanes_are_left_and_answers_are_the_same(on, made, monkeypatch):
     starts, steps, recycle, called = with_endless(2000), 3000, program.Program.recycle, []
 

@@ -163,6 +163,7 @@ def test_several_values_of_another_number_are_refused(ask):
         ask("losses", second="learning_rate", low2=0.1, high2=1.0)
 
 
+@pytest.mark.slow
 def test_many_components_are_looked_at_in_what_fits(ask):
     view = ask("bifurcation", "rosenbrock:d=500", low=1e-6, high=1e-5, values=100, steps=None, keep=None)
     assert view["keep"] * 100 * 501 <= NUMBERS and view["steps"] == 1000 and view["keep"] == 99
@@ -182,6 +183,7 @@ def test_another_range_or_component_compiles_nothing(ask, compiled):
     assert len(compiled) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["bifurcation", "lyapunov", "losses"])
 def test_a_page_can_end_it(ask, what):
     told = []

@@ -105,6 +105,7 @@ def test_minimize_succeeds_in_any_unit_and_does_as_it_is_told(method):
     assert told.success and told.nit == 0 and told.message == "Converged: gtol is met."
 
 
+@pytest.mark.slow
 def test_a_search_that_begins_at_the_minimum_has_arrived():
     """Where the gradient is rounding, and where a loss of 1e-30 is 1e5 away from the scale of x."""
     here = tw.minimize(lambda x: jnp.sum(jnp.cosh(x - 0.1) + (x - 0.1) ** 2), [0.1 + 1e-17, 0.1], method="BFGS")
@@ -187,6 +188,7 @@ def test_decrement_is_the_squared_cosine_and_step_is_the_steps_size():
         assert fits.steps.item() == along.argmax() > 2 and said(fits) == [until.kind]
 
 
+@pytest.mark.slow
 def test_decrement_of_newton_is_half_the_slope_along_its_step():
     """L = 1 + sum h (x - a)^2 / 2: half-steps leave a quarter of the promise each."""
     h, a = np.array([1.0, 100.0]), np.array([2.0, -1.0])
@@ -198,6 +200,7 @@ def test_decrement_of_newton_is_half_the_slope_along_its_step():
         assert fits.steps.item() == (promise / (1 + promise) <= 1e-6).argmax() and said(fits) == ["decrement"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wall", [10.0, 1e6])
 def test_a_trial_at_a_wall_is_no_end(wall):
     """At x = wall the loss is infinite, so that a trial there is held and has no step left: the search goes on."""
@@ -208,6 +211,7 @@ def test_a_trial_at_a_wall_is_no_end(wall):
     np.testing.assert_allclose(fits.x.values.ravel(), 0.999 * wall, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["gradient_descent", "momentum", "newton", "gauss_newton", "bfgs"])
 def test_a_curvature_beyond_all_numbers_ends_no_step(name, dtype):

@@ -98,6 +98,7 @@ class Counting:
         return f(x), j
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "cut"),
     [
@@ -254,6 +255,7 @@ def test_scale_invariant_training_does_not_see_the_scale_of_the_physics():
     assert_allclose(traces[0], traces[1], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_numerical_inverses_take_the_example_too():
     stage = tw.numerical_inverse(tw.Stage(lambda u, e: e["target"][:2] + jnp.sinh(u)))
     physics = tw.Problem(stage, loss=tw.SquaredError(lambda e: e["shift"][:2]), start=np.zeros(2))

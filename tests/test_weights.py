@@ -79,6 +79,7 @@ def test_one_number_is_the_sigma_of_all(fitted):
         assert_allclose(same.gradient(x) * 4e-8, plain.gradient(x), rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [np.array([1.0, 2, 4]), 2.0, [[0.5]], np.arange(1.0, 7).reshape(2, 3)])
 def test_the_loss_is_that_of_whitened_residuals(sigma):
     """In values, residuals, Jacobians and Hessians, for y of several shapes, beside a factor."""
@@ -105,6 +106,7 @@ def test_the_loss_is_that_of_whitened_residuals(sigma):
         assert_allclose(ours.newton_in_y(ours.forward(x)), np.ravel(target) - ours.forward(x), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["GaussNewton", "TrustRegion", "BFGS"])
 def test_every_method_fits_the_weighted_loss(name, fitted):
     make = getattr(tw.methods, name)

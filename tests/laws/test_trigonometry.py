@@ -35,6 +35,7 @@ def test_numbers_beyond_the_reduction_and_none_at_all():
         assert_array_equal(np.signbit(sin(x[-2:])), [False, True])
 
 
+@pytest.mark.slow
 def test_derivatives_of_every_order_and_mode():
     with jax.enable_x64(True):
         f, x = lambda x: sin(2 * x) * cos(x), jnp.asarray(0.7)
