@@ -124,6 +124,7 @@ def address():
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # so that a page that comes before the server waits for it
         port = listener.getsockname()[1]
         config = uvicorn.Config(application(port), log_level="error", ws="websockets-sansio", lifespan="off")
         server = uvicorn.Server(config)
