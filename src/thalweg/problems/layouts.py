@@ -5,6 +5,7 @@ import csv
 import gzip
 import lzma
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
@@ -50,10 +51,16 @@ def decoded(data: bytes) -> tuple[str, list[str]]:
     """The text of a file and what there is to say of it; ValueError where it is none."""
     for magic, unpack in PACKED.items():
         if data.startswith(magic):
-            data = unpack(data)
+            try:
+                data = unpack(data)
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+                raise ValueError("it is compressed, but not whole") from None
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if data.startswith(mark):
-            return data.decode(encoding), []
+            try:
+                return data.decode(encoding), []
+            except UnicodeDecodeError:
+                raise ValueError(f"it begins as text in {encoding.removesuffix('-sig').upper()}, but is not") from None
     if b"\0" in data:
         raise ValueError("it is not text")
     try:
