@@ -90,6 +90,8 @@ def layout(text: str, names: Sequence[str] | None) -> Layout:
     if below:
         said.append(f"{_count(below, 'line')} below the table left out")
     header, rows = _header(rows, split, comments, names, said)
+    if not rows:
+        raise ValueError("it has no line below the names of its columns")
     return arranged(header, rows, said, rownames=split.separator != "," or source[rows[-1][0] - 1].startswith('"'))
 
 
@@ -149,7 +151,7 @@ def _split(lines: list[str], told: str | None) -> _Split:
     if found:
         return min(found, key=lambda split: split.order)
     first = next(line for line in lines if line.strip())
-    if not re.search(r"[\t;|, ]", first.strip()) and all(len(cells) == 1 for _, cells in _rows(lines, "\t")):
+    if not re.search(r"[\t;|, ]", first.strip()) and {len(cells) for _, cells in _rows(lines, "\t")} == {1}:
         return _Split("\t", _rows(lines, "\t"), 1, 0)
     # What the first line is separated by tells which reason a person can use.
     separator = max(failed, key=lambda separator: (first.count(separator), -list(SEPARATORS).index(separator)))
@@ -170,6 +172,8 @@ def _rows(lines: list[str], separator: str) -> list[Row]:
 
 def _extent(rows: list[Row]) -> tuple[int, int]:
     """How many rows stand above the table, and how wide it is: as most rows, all from the first such row on."""
+    if not rows:
+        raise ValueError("all its cells are empty")
     widths = [len(cells) for _, cells in rows]
     filled = [max(i + 1 for i, cell in enumerate(cells) if cell) for _, cells in rows]
     body = Counter(widths[1:] or widths).most_common(1)[0][0]
