@@ -32,7 +32,7 @@ def test_a_refusal_points_at_the_word_behind_such_names():
 
 
 def fitted(**more):
-    return problems.regression(DATA, **{"model": "a*x + b", "y": "y", **more})
+    return problems.regression(**{"data": DATA, "model": "a*x + b", "y": "y", **more})
 
 
 SENTENCES = {
@@ -72,6 +72,7 @@ SENTENCES = {
     "a response that is an array": lambda: fitted(model="y = a*x", y=np.ones(2)),
     "starts that are a list": lambda: fitted(start=[ENDLESS]),
     "starts of numbers": lambda: fitted(start={1: 1.0}),
+    "a column with a mask": lambda: fitted(data=DATA | {"y": np.ma.masked_greater(DATA["y"], 8)}),
     "a huge start": lambda: fitted(start={"a": HUGE}),
     "huge bounds": lambda: fitted(bounds={"a": (0, HUGE)}),
     "bounds that are a number": lambda: fitted(bounds={"a": np.array(1.0)}),

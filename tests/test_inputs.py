@@ -31,9 +31,9 @@ def by_python(text, values, real=np.float64):
     for stand_in, name in names.items():
         text = re.sub(rf"(['\"`]){re.escape(name)}\1", stand_in, text)
     text = formula.LIBRARY.sub("", text)
-    text = re.sub(r"(?<![\w.])(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", r"real('\g<0>')", text)
+    text = re.sub(r"(?<![\w.])(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", r"real(float('\g<0>'))", text)
     text = " ".join(text.replace("[", "(").replace("]", ")").split())
-    known = {"real": real, "pi": real(np.pi), "e": real(np.e)}
+    known = {"real": real, "pi": real(np.pi), "e": real(np.e), "float": float}
     known |= {name: real(values[name]) for name in inputs.NAMES}
     known |= {stand_in: real(values[name]) for stand_in, name in names.items()}
     with np.errstate(all="ignore"):

@@ -72,7 +72,8 @@ def _axis(name: str, value: Any) -> np.ndarray:
     try:
         if isinstance(value, (bytes, bytearray, Mapping)):  # of which lists are numbers that nobody meant
             raise TypeError
-        axis = np.atleast_1d(real(list(value) if isinstance(value, Iterable) else value))
+        listed = list(value) if isinstance(value, Iterable) and not isinstance(value, np.ndarray) else value
+        axis = np.atleast_1d(real(listed))
     except (TypeError, ValueError):
         axis = np.empty(0)
     if axis.ndim != 1 or axis.size == 0:

@@ -8,7 +8,10 @@ import numpy as np
 
 
 def real(values: Any) -> np.ndarray:
-    """``values`` in float64; TypeError for text, complex numbers and objects, which NumPy would convert or cut."""
+    """``values`` in float64, NaN where a masked array of NumPy is masked; TypeError for text, complex numbers and
+    objects, which NumPy would convert or cut."""
+    if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "biuf":
+        return np.ma.filled(values.astype(np.float64), np.nan)
     array = np.asarray(values)
     if array.dtype.kind not in "biufV":
         raise TypeError(f"{array.dtype} is not real")
