@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Two workers share the cores: threads of OpenBLAS, which spin while they wait, made some tests ten times as long.
 test slow exhaustive test-newest: export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test slow exhaustive browser docs lint test-newest bench bench-quick bench-corpus clean
+.PHONY: demo test slow exhaustive fuzz browser docs lint test-newest bench bench-quick bench-corpus clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thalweg needs Python 3.11 or newer; set PYTHON=")'
@@ -29,6 +29,18 @@ slow: .venv/installed
 # Every name with everything, hours of which no change should need: before a release.
 exhaustive: .venv/installed
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m exhaustive
+
+# Texts and bytes that coverage leads to, for SECONDS each; an input that fails is kept in build/fuzz.
+SECONDS ?= 600
+.venv/fuzz: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	touch $@
+
+fuzz: .venv/fuzz
+	mkdir -p build/fuzz/formula build/fuzz/tables
+	for part in formula tables; do \
+		$(BIN)/python fuzz/$$part.py build/fuzz/$$part -artifact_prefix=build/fuzz/ -max_total_time=$(SECONDS) -timeout=20 \
+			-max_len=2500 -dict=fuzz/$$part.dict || exit 1; done
 
 # Pages in a real browser, Debian's Chromium.
 .venv/browser: .venv/installed

@@ -21,6 +21,7 @@ from jax import Array
 from thalweg.numerics import arithmetic
 from thalweg.numerics.arithmetic import Operation
 from thalweg.numerics.expression import Formula, Step
+from thalweg.numerics.reading import shown
 
 __all__ = ["compile"]
 
@@ -54,6 +55,7 @@ _WORD: Final = re.compile(
       | (?P<other>[\w.]+|[^ ])""",
     re.VERBOSE,
 )
+_UNQUOTABLE: Final = re.compile(r"[\\'\"`\0\ud800-\udfff]")  # Python reads no source with the last two
 LIBRARY: Final = re.compile(rf"(?<![\w.])(?:np|jnp|numpy|math)\.(?=(?:{'|'.join({*FUNCTIONS, *CONSTANTS})})\b)")
 
 
@@ -95,7 +97,8 @@ def parse(text: str, variables: Collection[str], quoted: Collection[str] = ()) -
     Args:
         text: the formula, up to 2000 characters, 500 numbers, names and operations, and a depth of 50.
         variables: the names that may occur in it, each a letter followed by letters, digits and underscores.
-        quoted: names that may occur in it in quotes, 'CO(GT)', "CO(GT)" or `CO(GT)`: all but quotes and backslashes.
+        quoted: names that may occur in it in quotes, 'CO(GT)', "CO(GT)" or `CO(GT)`: all but quotes, backslashes and
+            what no text can hold.
     Returns:
         A ``Formula``: called with a mapping of its variables to numbers or arrays, it gives the value.
     Raises:
@@ -107,6 +110,8 @@ def parse(text: str, variables: Collection[str], quoted: Collection[str] = ()) -
         >>> tw.formula.parse("a*exp(-k*x)", ["a", "k", "x"]).names
         ('a', 'k', 'x')
     """
+    if not isinstance(text, str):
+        raise ValueError(f"the formula is {shown(text)}, but it must be a text; write one such as '2*x0 + sin(x1)'.")
     names = {unicodedata.normalize("NFKC", name): name for name in _checked(variables)}  # as Python reads them
     if len(text) > MAX_LENGTH:
         raise ValueError(f"The formula has {len(text)} characters; shorten it to at most {MAX_LENGTH}.")
@@ -148,7 +153,7 @@ def compile(text: str, variables: Sequence[str] | None = None) -> VectorFormula:
     """
     if variables is not None:
         return VectorFormula(parse(text, variables), tuple(variables))
-    family = _AXES if re.search(r"\b[xyz]\b", text) else _INDEXED
+    family = _AXES if isinstance(text, str) and re.search(r"\b[xyz]\b", text) else _INDEXED
     formula = parse(text, family)
     if not formula.names:
         raise ValueError("The formula has no variable from column 1 on; write x0, x1, ... or x, y, z in it.")
@@ -179,6 +184,8 @@ def number(text: str) -> float:
 
 
 def _checked(variables: Collection[str]) -> tuple[str, ...]:
+    if not isinstance(variables, Collection) or not all(isinstance(name, str) for name in variables):
+        raise ValueError(f"the variables are {shown(variables)}, but they must be names; give a list such as ['x'].")
     for name in variables:
         read = unicodedata.normalize("NFKC", name)
         fit = re.fullmatch(r"[^\W\d_]\w*", name) and read.isidentifier() and name.isidentifier()
@@ -209,7 +216,9 @@ def _check_words(line: str, variables: Collection[str], quoted: Collection[str])
                     f"is unknown; use the variables ({_listing(variables)}), the constants "
                     f"({', '.join(CONSTANTS)}) and the functions ({', '.join(FUNCTIONS)})",
                 )
-            case "quoted" if word[0][1:-1] not in quoted or re.search(r"[\\'\"`]", word[0][1:-1]):
+            case "quoted" if _UNQUOTABLE.search(word[0][1:-1]):
+                raise refusal(word, "has a sign that no name in quotes may have; give the column another name")
+            case "quoted" if word[0][1:-1] not in quoted:
                 raise refusal(word, f"is no name that may stand in quotes; use {_listing(quoted)}")
             case "quoted" if re.search(r"\w$|['\"`] *$", line[: word.start()]):
                 raise refusal(word, "follows a name; write * between factors")
@@ -248,7 +257,7 @@ def _steps(line: str, tree: ast.expr, names: Mapping[str, str]) -> tuple[Step, .
     while pending:
         node, depth = pending.pop()
         if depth > MAX_DEPTH:
-            raise _refusal(line, *_span(node), _TOO_DEEP)
+            raise _refusal(line, *_span(line, node), _TOO_DEEP)
         step, operands = _step(line, node, names)
         steps.append(step)
         # A long sum or product leans to the left, which is no nesting.
@@ -283,18 +292,21 @@ def _step(line: str, node: ast.expr, names: Mapping[str, str]) -> tuple[Step, Se
             reason = f"is a function without argument; write {name}(...)"
         case _:
             reason = "is not allowed; use numbers, names, + - * / **, ( ) and calls such as sin(x)"
-    raise _refusal(line, *_span(node), reason)
+    raise _refusal(line, *_span(line, node), reason)
 
 
 def _integer(line: str, node: ast.expr) -> int | None:
     # Larger powers are left to jnp.power, as repeated multiplication loses digits.
-    source = line[slice(*_span(node))].replace(" ", "")
+    source = line[slice(*_span(line, node))].replace(" ", "")
     return int(float(source)) if re.fullmatch(r"-?\d\d?(\.0*)?", source) else None
 
 
-def _span(node: ast.expr) -> tuple[int, int]:
-    # The parenthesis that _tree adds shifts the offsets by one, and a tuple includes it.
-    return max(node.col_offset - 1, 0), (node.end_col_offset or 0) - 1
+def _span(line: str, node: ast.expr) -> tuple[int, int]:
+    # Python counts bytes of UTF-8, in which letters such as α are two. The parenthesis that _tree adds shifts all by
+    # one, and a tuple includes it.
+    source = f"({line}".encode()
+    start, end = (len(source[:at].decode()) - 1 for at in (node.col_offset, node.end_col_offset or 0))
+    return max(start, 0), end
 
 
 def _refusal(text: str, start: int, end: int, reason: str) -> ValueError:

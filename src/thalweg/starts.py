@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.numerics.reading import shown, sides, whole
+from thalweg.numerics.reading import check_room, finite, real, shown, sides, whole
 
 __all__ = ["grid", "sphere", "uniform"]
 
 Box = tuple[Any, Any]
+FARTHEST = 1e306  # of a sphere and its middle, so that a hundredth of the largest number is left for the draws
 
 
 def __dir__() -> list[str]:
@@ -22,7 +23,7 @@ def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
         )
     both = sides(domain, None, "the domain")
     try:
-        low, high = np.broadcast_arrays(*(np.atleast_1d(np.asarray(side, float)) for side in both))
+        low, high = np.broadcast_arrays(*(np.atleast_1d(real(side)) for side in both))
     except (TypeError, ValueError) as error:
         raise ValueError(f"the domain is {shown(domain)}, but it must be (low, high); give (-5.0, 5.0).") from error
     opened = np.flatnonzero(np.isinf(low) | np.isinf(high)) if low.ndim == 1 else []
@@ -32,10 +33,15 @@ def _box(domain: Box | None) -> tuple[np.ndarray, np.ndarray]:
             f"range, two finite numbers, for component {', '.join(map(str, opened))}, or for a regression "
             "problems.start_ranges."
         )
-    if low.ndim != 1 or not np.all(np.isfinite(low) & np.isfinite(high) & (low <= high)):
+    if low.ndim != 1 or not low.size or not np.all(np.isfinite(low) & np.isfinite(high) & (low <= high)):
         raise ValueError(
             f"the domain is ({low.tolist()}, {high.tolist()}), but it must be a finite box with low below high, "
             "or equal where x is fixed."
+        )
+    if not np.all(np.isfinite(high / 2 - low / 2) & (high / 2 - low / 2 < np.finfo(float).max / 2)):
+        raise ValueError(
+            f"the domain is ({low.tolist()}, {high.tolist()}), which is wider than the largest number; give a smaller "
+            "box, such as (-1e300, 1e300)."
         )
     return low, high
 
@@ -63,8 +69,11 @@ def grid(domain: Box, n: int) -> np.ndarray:
         [[0.0, 10.0], [0.0, 20.0], [1.0, 10.0], [1.0, 20.0]]
     """
     low, high = _box(domain)
-    sides = [np.linspace(a, b, whole(n, "n", 1)) for a, b in zip(low, high, strict=True)]
-    return np.stack([side.ravel() for side in np.meshgrid(*sides, indexing="ij")], axis=1)
+    d, n = low.size, whole(n, "n", 1)
+    check_room("the grid", n**d, d)
+    at = np.arange(n**d)
+    sides = [np.linspace(a, b, n) for a, b in zip(low, high, strict=True)]
+    return np.stack([side[at // n ** (d - 1 - i) % n] for i, side in enumerate(sides)], axis=1)
 
 
 def uniform(domain: Box, n: int, key: int = 0) -> np.ndarray:
@@ -88,6 +97,7 @@ def uniform(domain: Box, n: int, key: int = 0) -> np.ndarray:
         ((1000, 2), True, True)
     """
     low, high = _box(domain)
+    check_room("the starts", whole(n, "n", 1), low.size)
     return _generator(key).uniform(low, high, (whole(n, "n", 1), low.size))
 
 
@@ -115,13 +125,19 @@ def sphere(center: Any, radius: float, n: int, key: int = 0) -> np.ndarray:
         >>> np.linalg.norm(points - [1.0, 2.0, 3.0], axis=1).round(12).tolist()
         [0.5, 0.5, 0.5, 0.5]
     """
-    if not (isinstance(radius, (int, float, np.number)) and 0 <= radius < np.inf):
-        raise ValueError(f"radius is {radius!r}, but it must be finite and not negative; give e.g. 1.0.")
+    if not (isinstance(radius, (int, float, np.integer, np.floating)) and radius >= 0 and finite(radius)):
+        raise ValueError(f"radius is {shown(radius)}, but it must be finite and not negative; give e.g. 1.0.")
     try:
-        middle = np.atleast_1d(np.asarray(center, float))
+        middle = np.atleast_1d(real(center))
     except (TypeError, ValueError):
         middle = np.empty((0, 0))
-    if middle.ndim != 1 or not np.all(np.isfinite(middle)):
-        raise ValueError(f"center is {center!r}, but it must be a vector of finite numbers; give e.g. [0.0, 0.0].")
+    if middle.ndim != 1 or not middle.size or not np.all(np.isfinite(middle)):
+        raise ValueError(f"center is {shown(center)}, but it must be a vector of finite numbers; give e.g. [0.0, 0.0].")
+    if max(float(radius), *np.abs(middle)) > FARTHEST:
+        raise ValueError(
+            f"the sphere of radius {radius:g} around {shown(center)} leaves the numbers of float64; keep both to "
+            f"{FARTHEST:g}."
+        )
+    check_room("the starts", whole(n, "n", 1), middle.size)
     directions = _generator(key).normal(size=(whole(n, "n", 1), middle.size))
     return middle + radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)

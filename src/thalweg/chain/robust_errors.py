@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from thalweg.chain import targets
 from thalweg.chain.calls import call
-from thalweg.numerics.reading import nearest
+from thalweg.numerics.reading import finite, nearest, shown
 
 FLAT: Final = 0.1  # of the slope over the residual: the least curvature by which steps go, positive for outliers, too
 
@@ -151,14 +151,14 @@ class RobustError:
 def check_kind(kind: Any) -> None:
     """ValueError for what is no kind of robust loss."""
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(nearest(str(kind), KINDS, "a robust loss"))
+        raise ValueError(nearest(kind if isinstance(kind, str) else shown(kind), KINDS, "a robust loss"))
 
 
 def check_scale(f_scale: Any) -> None:
     """ValueError unless f_scale is a positive, finite number."""
     number = isinstance(f_scale, (int, float, np.number)) and not isinstance(f_scale, bool)
-    if not number or not 0 < f_scale < np.inf:
+    if not number or not f_scale > 0 or not finite(f_scale):
         raise ValueError(
-            f"f_scale is {f_scale!r}, but it must be a positive, finite number, the size of a residual from which on "
-            "an observation counts less; give e.g. 0.1."
+            f"f_scale is {shown(f_scale)}, but it must be a positive, finite number, the size of a residual from which "
+            "on an observation counts less; give e.g. 0.1."
         )

@@ -1,6 +1,7 @@
 """Products of hyperparameters: the same method with stacked leaves."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 
 from thalweg.methods.method import Method
 from thalweg.methods.writing import leaf_name
-from thalweg.numerics.reading import nearest, real
+from thalweg.numerics.reading import check_room, nearest, real, shown
 
 AnyMethod = TypeVar("AnyMethod")
 
@@ -51,7 +52,7 @@ def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
     """
     if isinstance(method, type) or not isinstance(method, Method):
         raise ValueError(
-            f"sweep was given {method!r}, but it takes a method with its numbers; "
+            f"sweep was given {shown(method)}, but it takes a method with its numbers; "
             "write e.g. sweep(adam(learning_rate=0.1), learning_rate=[0.01, 0.1])."
         )
     known = hyperparameters(method)
@@ -61,6 +62,7 @@ def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
         if name not in known:
             raise ValueError(nearest(name, known, f"a number that {type(method).__name__} can sweep"))
     axes = {name: _axis(name, value) for name, value in values.items()}
+    check_room("the sweep", len(axes), math.prod(axis.size for axis in axes.values()))
     grid = dict(zip(axes, (g.ravel() for g in np.meshgrid(*axes.values(), indexing="ij")), strict=True))
     return jax.tree_util.tree_map_with_path(lambda path, leaf: grid.get(leaf_name(path), leaf), method)
 
@@ -68,9 +70,12 @@ def sweep(method: AnyMethod, **values: float | Iterable[float]) -> AnyMethod:
 def _axis(name: str, value: Any) -> np.ndarray:
     """The values of one hyperparameter, shape (n,) with n >= 1."""
     try:
-        axis = np.atleast_1d(real(list(value) if isinstance(value, Iterable) else value))
+        if isinstance(value, (bytes, bytearray, Mapping)):  # of which lists are numbers that nobody meant
+            raise TypeError
+        listed = list(value) if isinstance(value, Iterable) and not isinstance(value, np.ndarray) else value
+        axis = np.atleast_1d(real(listed))
     except (TypeError, ValueError):
         axis = np.empty(0)
     if axis.ndim != 1 or axis.size == 0:
-        raise ValueError(f"{name} is {value!r}, but a sweep takes a flat list of numbers; give e.g. [0.01, 0.1].")
+        raise ValueError(f"{name} is {shown(value)}, but a sweep takes a flat list of numbers; give e.g. [0.01, 0.1].")
     return axis

@@ -81,4 +81,4 @@ class Formula:
 def natural(name: str) -> tuple[list[str | int], str]:
     """By which names are sorted: x2 before x10."""
     parts = re.split(r"(\d+)", name)
-    return [int(part) if part.isdigit() else part for part in parts], name
+    return [int(part) if part.isdecimal() else part for part in parts], name

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from thalweg import formula
-from thalweg.numerics.reading import nearest, real
+from thalweg.numerics.reading import nearest, real, shown
 from thalweg.problems import cells, naming
 
 COMPARISONS: Final = {
@@ -64,7 +64,7 @@ class Arrays:
 
     @property
     def used(self) -> np.ndarray:
-        return np.arange(len(next(iter(self.columns.values()))))
+        return np.arange(len(next(iter(self.columns.values()), ())))
 
 
 def rows(condition: str, table: Cells) -> np.ndarray:
@@ -73,9 +73,22 @@ def rows(condition: str, table: Cells) -> np.ndarray:
     Raises:
         ValueError: for a text that is no condition, naming what cannot be read.
     """
+    if not isinstance(condition, str):
+        raise ValueError(f"the condition is {shown(condition)}, but it must be a text; write one such as 'x>0'.")
     if not condition.strip():
         raise ValueError("the condition is empty; write one such as 'x>0'.")
-    return _any(_tokens(condition), table, condition)
+    if len(condition) > formula.MAX_LENGTH:
+        raise ValueError(f"the condition has {len(condition)} characters; shorten it to at most {formula.MAX_LENGTH}.")
+    tokens = _tokens(condition)
+    if _depth(tokens) > formula.MAX_DEPTH:
+        raise ValueError(f"the condition nests too deeply; keep to {formula.MAX_DEPTH} brackets and denials.")
+    return _any(tokens, table, condition)
+
+
+def _depth(tokens: list[str]) -> int:
+    """How many calls of ``_one`` may be within each other: brackets inside brackets, and whatever is denied."""
+    depth = np.cumsum([(token == "(") - (token == ")") for token in tokens])
+    return int(depth.max()) + tokens.count("not")
 
 
 def _tokens(text: str) -> list[str]:
@@ -126,10 +139,10 @@ def _one(tokens: list[str], table: Cells, whole: str) -> np.ndarray:
 
 
 def _closes_last(text: str) -> bool:
-    depth = 0
-    for i, token in enumerate(TOKEN.findall(text)):
+    depth, tokens = 0, TOKEN.findall(text)
+    for i, token in enumerate(tokens):
         depth += (token == "(") - (token == ")")
-        if depth == 0 and i < len(TOKEN.findall(text)) - 1:
+        if depth == 0 and i < len(tokens) - 1:
             return False
     return True
 

@@ -5,6 +5,7 @@ import csv
 import gzip
 import lzma
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
@@ -50,10 +51,16 @@ def decoded(data: bytes) -> tuple[str, list[str]]:
     """The text of a file and what there is to say of it; ValueError where it is none."""
     for magic, unpack in PACKED.items():
         if data.startswith(magic):
-            data = unpack(data)
+            try:
+                data = unpack(data)
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+                raise ValueError("it is compressed, but not whole") from None
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if data.startswith(mark):
-            return data.decode(encoding), []
+            try:
+                return data.decode(encoding), []
+            except UnicodeDecodeError:
+                raise ValueError(f"it begins as text in {encoding.removesuffix('-sig').upper()}, but is not") from None
     if b"\0" in data:
         raise ValueError("it is not text")
     try:
@@ -83,6 +90,8 @@ def layout(text: str, names: Sequence[str] | None) -> Layout:
     if below:
         said.append(f"{_count(below, 'line')} below the table left out")
     header, rows = _header(rows, split, comments, names, said)
+    if not rows:
+        raise ValueError("it has no line below the names of its columns")
     return arranged(header, rows, said, rownames=split.separator != "," or source[rows[-1][0] - 1].startswith('"'))
 
 
@@ -142,7 +151,7 @@ def _split(lines: list[str], told: str | None) -> _Split:
     if found:
         return min(found, key=lambda split: split.order)
     first = next(line for line in lines if line.strip())
-    if not re.search(r"[\t;|, ]", first.strip()) and all(len(cells) == 1 for _, cells in _rows(lines, "\t")):
+    if not re.search(r"[\t;|, ]", first.strip()) and {len(cells) for _, cells in _rows(lines, "\t")} == {1}:
         return _Split("\t", _rows(lines, "\t"), 1, 0)
     # What the first line is separated by tells which reason a person can use.
     separator = max(failed, key=lambda separator: (first.count(separator), -list(SEPARATORS).index(separator)))
@@ -163,6 +172,8 @@ def _rows(lines: list[str], separator: str) -> list[Row]:
 
 def _extent(rows: list[Row]) -> tuple[int, int]:
     """How many rows stand above the table, and how wide it is: as most rows, all from the first such row on."""
+    if not rows:
+        raise ValueError("all its cells are empty")
     widths = [len(cells) for _, cells in rows]
     filled = [max(i + 1 for i, cell in enumerate(cells) if cell) for _, cells in rows]
     body = Counter(widths[1:] or widths).most_common(1)[0][0]

@@ -23,8 +23,8 @@ def loss_of(
 ) -> OfTarget:
     """The loss of what a model leaves of m observations; ValueError for a kind that is none, or what does not go with
     it."""
-    if kind is not None and kind not in LOSSES:
-        raise ValueError(nearest(str(kind), LOSSES, "a loss"))
+    if kind is not None and not (isinstance(kind, str) and kind in LOSSES):
+        raise ValueError(nearest(kind if isinstance(kind, str) else shown(kind), LOSSES, "a loss"))
     if kind in (None, "linear", "poisson") and f_scale is not None:
         raise ValueError(
             "f_scale was given, but only a robust loss has one; give loss='soft_l1', 'huber', 'cauchy' or 'arctan'."
@@ -49,7 +49,7 @@ def loss_of(
 def deviations(sigma: Any, absolute: Any, table: Any, columns: list[str], m: int) -> np.ndarray | None:
     """The standard deviation of each observation, (m,), or None; ValueError for what cannot be one."""
     if not isinstance(absolute, bool):
-        raise ValueError(f"absolute_sigma is {absolute!r}, but it is a flag; give True or False.")
+        raise ValueError(f"absolute_sigma is {shown(absolute)}, but it is a flag; give True or False.")
     if sigma is None and absolute:
         raise ValueError("absolute_sigma was given without sigma, of which it says what it means; give sigma, too.")
     if sigma is None:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from thalweg.numerics.reading import nearest
+from thalweg.numerics.reading import finite, length, nearest, shown
 
 Box = tuple[np.ndarray, np.ndarray]
+LARGEST = float(np.finfo(np.float64).max)
 
 
 @final
@@ -97,8 +98,8 @@ def said(start: Any, ranges: Any, bounds: Any, fixed: Any) -> Said:
     """What a person said, with what equal bounds fix; ValueError where it does not go by parameter, or is no such."""
     examples = {"start": "1.0", "domain": "(0.0, 10.0)", "bounds": "(0.0, None)", "fixed": "0.0"}
     for (what, example), given in zip(examples.items(), (start, ranges, bounds, fixed), strict=True):
-        if given is not None and not isinstance(given, Mapping):
-            raise ValueError(f"{what} is {given!r}, but it goes by parameter; give e.g. {{'b1': {example}}}.")
+        if given is not None and not (isinstance(given, Mapping) and all(isinstance(name, str) for name in given)):
+            raise ValueError(f"{what} is {shown(given)}, but it goes by parameter; give e.g. {{'b1': {example}}}.")
     sides = {name: _bounds(name, pair) for name, pair in (bounds or {}).items()}
     held = {name: _constant(name, value) for name, value in (fixed or {}).items()}
     for name in held:
@@ -116,42 +117,45 @@ def said(start: Any, ranges: Any, bounds: Any, fixed: Any) -> Said:
 
 def _constant(name: str, value: Any) -> float:
     if not _is_finite(value):
-        raise ValueError(f"{name!r} is fixed at {value!r}, but it must be a finite number; give e.g. 0.0.")
+        raise ValueError(f"{name!r} is fixed at {shown(value)}, but it must be a finite number; give e.g. 0.0.")
     return float(value)
 
 
 def _bounds(name: str, pair: Any) -> tuple[float, float]:
     """(low, high), infinite where a side is open."""
-    ends = list(pair) if isinstance(pair, (tuple, list, np.ndarray)) and len(pair) == 2 else [np.nan, np.nan]
+    ends = _two(pair) or [np.nan, np.nan]
     ends = [end if end is not None else side for end, side in zip(ends, (-np.inf, np.inf), strict=True)]
-    if not all(isinstance(end, (int, float, np.number)) for end in ends) or not ends[0] <= ends[1]:
+    if not all(map(_is_end, ends)) or not ends[0] <= ends[1]:
         raise ValueError(
-            f"the bounds of {name!r} are {pair!r}, but they must be two numbers, low below high, or equal where it is "
-            "fixed; give e.g. (0.0, 10.0), or (0.0, None) with an open side."
+            f"the bounds of {name!r} are {shown(pair)}, but they must be two numbers, low below high, or equal where "
+            "it is fixed; give e.g. (0.0, 10.0), or (0.0, None) with an open side."
         )
     low, high = map(float, ends)
     if low == np.inf or high == -np.inf:
-        raise ValueError(f"the bounds of {name!r} are {pair!r}, between which is no number; give e.g. (0.0, None).")
+        raise ValueError(
+            f"the bounds of {name!r} are {shown(pair)}, between which is no number; give e.g. (0.0, None)."
+        )
     return low, high
 
 
 def _start_and_range(name: str, start: Any, box: Any, low: float, high: float) -> tuple[float, float, float]:
     """(start, low and high end of the range) of a parameter that is bounded by low and high."""
     if start is not None and not _is_finite(start):
-        raise ValueError(f"the start of {name!r} is {start!r}, but it must be a finite number; give e.g. 1.0.")
+        raise ValueError(f"the start of {name!r} is {shown(start)}, but it must be a finite number; give e.g. 1.0.")
     if box is None:
         at = _between(low, high) if start is None else float(start)
         inside = min(max(at, low), high)
         if inside == 0:
             return at, -1.0, 1.0
-        return at, min(inside / 10, 10 * inside), max(inside / 10, 10 * inside)
-    pair = isinstance(box, (tuple, list, np.ndarray)) and len(box) == 2 and all(map(_is_finite, box))
-    if not pair or not box[0] < box[1]:
+        ends = inside / 10, float(np.clip(10 * inside, -LARGEST, LARGEST))
+        return at, min(ends), max(ends)
+    pair = _two(box)
+    if not pair or not all(map(_is_finite, pair)) or not pair[0] < pair[1]:
         raise ValueError(
-            f"the range of {name!r} is {box!r}, but it must be two finite numbers, low below high; "
+            f"the range of {name!r} is {shown(box)}, but it must be two finite numbers, low below high; "
             "give e.g. (0.0, 10.0)."
         )
-    least, most = map(float, box)
+    least, most = map(float, pair)
     at = max(least, low) / 2 + min(most, high) / 2 if start is None else float(start)
     if start is not None and not least <= at <= most:
         raise ValueError(
@@ -166,11 +170,20 @@ def _between(low: float, high: float) -> float:
     if low < 1 < high:
         return 1.0
     if np.isinf(high):
-        return 2 * low
+        return min(2 * low, LARGEST)
     if np.isinf(low):
-        return high / 2 if high > 0 else 2 * high or -1.0
+        return high / 2 if high > 0 else max(2 * high, -LARGEST) or -1.0
     return low / 2 + high / 2
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
+    return isinstance(value, (int, float, np.integer, np.floating)) and finite(value)
+
+
+def _is_end(value: Any) -> bool:
+    return _is_finite(value) or (isinstance(value, (float, np.floating)) and bool(np.isinf(value)))
+
+
+def _two(pair: Any) -> list[Any]:
+    """A pair as a list, which is empty where it is none."""
+    return list(pair) if length(pair) == 2 else []

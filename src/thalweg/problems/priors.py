@@ -6,24 +6,25 @@ from typing import Any
 import numpy as np
 
 from thalweg.chain.losses import OfTarget, SquaredError
+from thalweg.numerics.reading import finite, length, shown
 
 Priors = Mapping[str, tuple[float, float]]  # mean and standard deviation by parameter
 
 
 def said(priors: Any) -> dict[str, tuple[float, float]]:
     """Means and standard deviations by name; ValueError for what is none."""
-    if priors is not None and not isinstance(priors, Mapping):
-        raise ValueError(f"priors is {priors!r}, but it goes by parameter; give e.g. {{'b1': (0.1, 0.02)}}.")
+    if priors is not None and not (isinstance(priors, Mapping) and all(isinstance(name, str) for name in priors)):
+        raise ValueError(f"priors is {shown(priors)}, but it goes by parameter; give e.g. {{'b1': (0.1, 0.02)}}.")
     return {name: _pair(name, given) for name, given in (priors or {}).items()}
 
 
 def _pair(name: str, given: Any) -> tuple[float, float]:
-    pair = list(given) if isinstance(given, (tuple, list, np.ndarray)) else []
-    finite = all(isinstance(number, (int, float, np.number)) and np.isfinite(number) for number in pair)
-    if len(pair) != 2 or not finite or not pair[1] > 0:
+    pair = list(given) if length(given) == 2 else []
+    known = all(isinstance(number, (int, float, np.integer, np.floating)) and finite(number) for number in pair)
+    if not pair or not known or not pair[1] > 0:
         raise ValueError(
-            f"the prior of {name!r} is {given!r}, but it must be a mean and a positive standard deviation; give e.g. "
-            "(0.1, 0.02)."
+            f"the prior of {name!r} is {shown(given)}, but it must be a mean and a positive standard deviation; give "
+            "e.g. (0.1, 0.02)."
         )
     return float(pair[0]), float(pair[1])
 

@@ -64,16 +64,20 @@ def equations(model: Any, y: Any) -> dict[str, str]:
         return dict(model)
     if not isinstance(model, str):
         raise ValueError(
-            f"model is {model!r}, but it must be a formula such as 'b1*(1-exp(-b2*x))'; "
+            f"model is {shown(model)}, but it must be a formula such as 'b1*(1-exp(-b2*x))'; "
             "for a function of your own give Problem(function, loss=SquaredError(target), start=…)."
         )
     if isinstance(y, (list, tuple)) and y and all(isinstance(name, str) for name in y):
         return dict.fromkeys(y, model)
+    if y is not None and not isinstance(y, str):
+        raise ValueError(
+            f"y is {shown(y)}, but it must be a column, a formula of columns, or a list of them; give e.g. y='y'."
+        )
     left, right = parted(model)
     response = left if y is None else y
     if response is None:
         raise ValueError(
-            f"there is no y, the column that {model!r} predicts; give y='…' (--y), or write 'y = {model}'."
+            f"there is no y, the column that {model!r} predicts; give y='…' (--y), or write {'y = ' + model!r}."
         )
     if left is not None and y not in (None, left):
         raise ValueError(f"the model predicts {left!r}, but y is {shown(y)}; give one of them.")

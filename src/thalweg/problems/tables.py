@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
-from thalweg.numerics.reading import nearest
+from thalweg.numerics.reading import nearest, shown
 from thalweg.problems import cells, conditions, layouts
 from thalweg.problems.layouts import Layout
 
@@ -163,6 +163,8 @@ def _rows(n: int) -> str:
 
 def renamed(columns: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The columns, those in ``names`` under their new names; ValueError for a name that is none."""
+    if not isinstance(names, Mapping) or not all(isinstance(name, str) for pair in names.items() for name in pair):
+        raise ValueError(f"rename is {shown(names)}, but it must be new names of columns; give e.g. {{'t': 'time'}}.")
     for new, old in names.items():
         if old not in columns:
             raise ValueError(nearest(old, columns, "a column of the table"))

@@ -76,6 +76,8 @@ def made(make: Callable[..., Any], rest: str, name: str) -> Problem:
         problem = make(**given)
     except ValueError:
         raise
+    except MemoryError as error:
+        raise ValueError(f"{name} cannot be made ({first_line(error)}); take fewer components or values.") from error
     except Exception as error:  # of the person's own function: one sentence names what went wrong in it
         raise ValueError(
             f"{name} cannot be made ({type(error).__name__}: {first_line(error)}); correct the function."

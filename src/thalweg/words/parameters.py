@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from thalweg import formula
-from thalweg.numerics.reading import nearest
+from thalweg.numerics.reading import nearest, shown
 
 MOST = 1_000_000  # values of one list
 REQUIRED: Final = inspect.Parameter.empty  # the default of what must be given
@@ -65,7 +65,9 @@ def number(text: str, what: str) -> float:
         except ValueError:
             value = np.nan
     if not np.isfinite(value):
-        raise ValueError(f"{what} is {text!r}, but it must be a finite number; write one such as 0.1, 1e-3 or 1/3.")
+        raise ValueError(
+            f"{what} is {shown(text)}, but it must be a finite number; write one such as 0.1, 1e-3 or 1/3."
+        )
     return value
 
 
@@ -84,7 +86,7 @@ def _geometric(text: str, what: str) -> np.ndarray:
     first, last, count = (number(part, what) for part in parts) if complete else (0, 0, 0)
     if min(first, last) <= 0 or not 1 <= count <= MOST or count % 1:
         raise ValueError(
-            f"{what} is {text!r}, which is no list of 1 to {MOST:,} positive numbers; "
+            f"{what} is {shown(text)}, which is no list of 1 to {MOST:,} positive numbers; "
             "write geom(first,last,count), such as geom(1e-4,1,40)."
         )
     return np.geomspace(first, last, int(count))
