@@ -21,6 +21,7 @@ from thalweg.plot.style import Look, canvas, color_scale, few_ticks, look, squar
 
 MOST = 30  # examples in one panel
 TARGET: dict[str, Any] = {"linestyle": "none", "marker": "+", "color": "black", "markersize": 7, "markeredgewidth": 1.1}
+WIDER = 0.4  # of the width, by which an arrow is wider than the one that lies on it
 WAY: dict[str, Any] = {"colors": ["0.75"], "linewidths": 0.6, "zorder": 1.5}  # to the target
 ARROW: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "inches", "headwidth": 4.5}
 LOST: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 6}
@@ -200,13 +201,15 @@ def _draw_moves(ax: Axes, points: np.ndarray, goals: np.ndarray | None, calm: np
     with np.errstate(invalid="ignore", over="ignore"):
         lengths = np.linalg.norm(heads - tails, axis=-1)
     typical = np.median(np.where(is_finite(lengths), lengths, np.inf), axis=1)
-    below = np.argsort(np.argsort(-typical)) / (10 * len(typical))  # what goes far lies below: it would hide the rest
-    for begin, end, label, color, on_top, above in zip(
-        tails, heads, style.labels, style.colors, calm, below, strict=True
+    ranks = np.argsort(np.argsort(-typical))  # what goes far lies below: it would hide the rest
+    for begin, end, label, color, on_top, rank in zip(
+        tails, heads, style.labels, style.colors, calm, ranks, strict=True
     ):
         known = is_finite(begin).all(axis=1)
         goes = known & is_finite(end).all(axis=1)
-        arrow: dict[str, Any] = {**ARROW, **thin, "color": [color], "zorder": (3 if on_top else 2.5) + above}
+        order = (3 if on_top else 2.5) + rank / (10 * len(ranks))
+        width = thin["width"] * (1 + WIDER * (len(ranks) - 1 - rank))  # so that equal arrows all show
+        arrow: dict[str, Any] = {**ARROW, **thin, "width": width, "color": [color], "zorder": order}
         ax.quiver(*begin[goes].T, *(end - begin)[goes].T, label=label, **arrow)
         ax.plot(*begin[known & ~goes].T, color=color, zorder=4, label="_lost", **LOST)
     starts = np.unique(tails.reshape(-1, 2), axis=0)
