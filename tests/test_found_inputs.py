@@ -1,6 +1,8 @@
 """What the strategies of ``inputs`` found, one example of each kind: a right answer, or a sentence."""
 
+import bz2
 import gzip
+import lzma
 
 import numpy as np
 import pytest
@@ -118,3 +120,14 @@ def test_a_start_beside_bounds_at_the_end_of_the_numbers():
 def test_a_grid_of_one_point_has_any_number_of_axes():
     assert tw.starts.grid(([0] * 65, [1] * 65), 1).shape == (1, 65)
     assert tw.starts.grid((0, [1, 2, 3]), 2)[:3].tolist() == [[0, 0, 0], [0, 0, 3], [0, 2, 0]]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_a_compressed_table_unpacks_to_is_bounded(pack, tmp_path, monkeypatch):
+    text = "x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(500))
+    file = tmp_path / "table.csv"
+    file.write_bytes(pack(text.encode()))
+    assert len(read_table(file)["x"]) == 500
+    monkeypatch.setattr("thalweg.problems.layouts.MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match="unpacks to over 0 MB; unpack it, and take some of its rows"):
+        read_table(file)

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import NamedTuple, final
 
 from thalweg.problems.cells import is_missing, is_value
@@ -16,7 +16,8 @@ from thalweg.problems.cells import is_missing, is_value
 SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", "  ": "several blanks", " ": "blanks"}
 COMMENT = re.compile(r"\s*(#|%|//|!)+\s*")
 REMARK = re.compile(r"^(\s*[-+.\d][^\"'#]*)(?<=\s)#.*$")  # behind a row of numbers; in time linear in its length
-PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
+PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+MOST_BYTES = 1 << 29  # that a compressed file may unpack to: a small one could fill any memory
 QUANTITY = re.compile(r"[<>~≈=±]?\s*[+-]?\.?\d")  # how a cell begins that is no unit, though perhaps no number
 MOST_UNITS = 2  # lines below the names
 MOST_ABOVE = 200  # lines above them
@@ -49,12 +50,13 @@ class _Split(NamedTuple):
 
 def decoded(data: bytes) -> tuple[str, list[str]]:
     """The text of a file and what there is to say of it; ValueError where it is none."""
-    for magic, unpack in PACKED.items():
-        if data.startswith(magic):
-            try:
-                data = unpack(data)
-            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
-                raise ValueError("it is compressed, but not whole") from None
+    if opened := next((opened for magic, opened in PACKED.items() if data.startswith(magic)), None):
+        try:
+            data = opened(BytesIO(data)).read(MOST_BYTES + 1)
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+            raise ValueError("it is compressed, but not whole") from None
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"it unpacks to over {MOST_BYTES >> 20} MB; unpack it, and take some of its rows")
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if data.startswith(mark):
             try:
