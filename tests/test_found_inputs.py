@@ -95,7 +95,7 @@ def test_sentences(what):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (gzip.compress(b"x,y\n1,2\n")[:-5], "it is compressed, but not whole"),
+        (gzip.compress(b"x,y\n1,2\n", mtime=0)[:-5], "it is compressed, but not whole"),
         (b"\x1f\x8b\x08 and no more", "it is compressed, but not whole"),
         (b"BZh9 and no more", "it is compressed, but not whole"),
         (b",,\n,,\n", "all its cells are empty"),
