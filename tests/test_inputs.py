@@ -25,7 +25,7 @@ pytestmark = pytest.mark.parametrize("profile", ["quick", pytest.param("exhausti
 NUMPY = {name: operation.numpy for name, operation in formula.FUNCTIONS.items()}
 
 
-def by_python(text, values, real=np.float64):
+def by_python(text, values, real=np.float64, under="ignore"):
     """What Python itself reads in a formula that was accepted, with NumPy numbers of the given type."""
     names = {f"column{i}": name for i, name in enumerate(inputs.QUOTED)}
     for stand_in, name in names.items():
@@ -36,8 +36,17 @@ def by_python(text, values, real=np.float64):
     known = {"real": real, "pi": real(np.pi), "e": real(np.e), "float": float}
     known |= {name: real(values[name]) for name in inputs.NAMES}
     known |= {stand_in: real(values[name]) for stand_in, name in names.items()}
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore", under=under):
         return eval(text, {"__builtins__": {}}, NUMPY | known)
+
+
+def below_normal(text, values):
+    """Whether a number on the way is smaller than float64 has digits for, which is 0 for XLA on a CPU."""
+    try:
+        by_python(text, values, under="raise")
+    except FloatingPointError:
+        return True
+    return False
 
 
 def right_formula(example):
@@ -47,8 +56,9 @@ def right_formula(example):
         return
     exact, expected = by_python(text, values, np.longdouble), by_python(text, values)
     if np.allclose(float(exact), expected, rtol=1e-12, atol=1e-13, equal_nan=True):
-        with jax.enable_x64(True):
-            np.testing.assert_allclose(parsed(values), expected, rtol=1e-9, atol=1e-10)
+        if not below_normal(text, values):
+            with jax.enable_x64(True):
+                np.testing.assert_allclose(parsed(values), expected, rtol=1e-9, atol=1e-10)
         np.testing.assert_allclose(parsed.in_numpy(values), expected, rtol=1e-9, atol=1e-10)
 
 
