@@ -131,3 +131,16 @@ def test_what_a_compressed_table_unpacks_to_is_bounded(pack, tmp_path, monkeypat
     monkeypatch.setattr("thalweg.problems.layouts.MOST_BYTES", 1000)
     with pytest.raises(ValueError, match="unpacks to over 0 MB; unpack it, and take some of its rows"):
         read_table(file)
+
+
+@pytest.mark.parametrize(
+    "cells", [("1,234,567", "0,5"), ("1.234.567", "0.5"), ("1.234.567", "1,234,567"), ("1.5", "0,5")]
+)
+@pytest.mark.parametrize("turn", [1, -1])
+def test_marks_that_contradict_each_other_are_told(cells, turn, tmp_path):
+    """Also where one of them stands for thousands alone, so that no cell has the other."""
+    first, second = cells[::turn]
+    (tmp_path / "table.csv").write_text(f"x;y\n1;{first}\n2;{second}\n")
+    with pytest.raises(ValueError, match=r"of the same column has .*; say which is the decimal mark") as refused:
+        read_table(tmp_path / "table.csv")["y"]
+    check_sentence(refused.value)

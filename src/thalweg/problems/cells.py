@@ -159,12 +159,12 @@ def _decimal(cells: Sequence[str], kept: Sequence[int], about: Marks) -> str:
     own = marks([cells[row] for row in kept])
     doubtful = [row for row in kept if EITHER.fullmatch(cells[row])]
     if own.points and own.commas:
-        row = next(row for row in kept if "," in cells[row])
-        other = next(cells[row] for row in kept if "." in cells[row])
+        row = next(row for row in kept if marks([cells[row]]).commas)
+        other = next(cells[row] for row in kept if marks([cells[row]]).points)
+        told = "with a comma" if "," in cells[row] else "in which points are for thousands"
+        has = "a point" if "." in other else "commas for thousands"
         raise ValueError(
-            Unreadable(
-                row, f"with a comma where {other!r} of the same column has a point; say which is the decimal mark"
-            )
+            Unreadable(row, f"{told} where {other!r} of the same column has {has}; say which is the decimal mark")
         )
     mark = "," if own.commas else "." if own.points or not about.commas else ","
     grouped = own.groups or ("" if own.commas or own.points else about.groups)
