@@ -403,7 +403,7 @@ REFUSED = {
     "run pbdl --start": "--start requires an argument",
     "run pbdl --start 1,2 --starts 3": "--start and --starts were both given",
     "run pbdl --starts 0": "--starts: '0' is not a whole number from 1",
-    "run pbdl --starts 1e15": "(Unable to allocate|too big).*; take fewer starts",
+    "run pbdl --starts 1e15": "more than fit in memory; take fewer",
     "run pbdl --steps -1": "--steps: '-1' is not a whole number from 0",
     "run pbdl --steps 1.5": "--steps: '1.5' is not a whole number",
     "run pbdl --steps many": "--steps: 'many' is not a whole number",

@@ -552,7 +552,7 @@ REFUSED = {
     "solve pbdl --gtol fast": "gtol",
     "solve pbdl --max-seconds 0": "max_seconds is 0.0, but a budget is a positive number",
     "solve pbdl --max-steps 1.5": "--max-steps: '1.5' is not a whole number",
-    "solve pbdl --starts 1e15": "(Unable to allocate|too big).*; take fewer starts",
+    "solve pbdl --starts 1e15": "more than fit in memory; take fewer",
     "solve pbdl --figure fit.xyz": "fit.xyz does not end like a figure",
     "solve pbdl --waterfall absent/a.png": "absent/a.png cannot be written, because its folder does not exist",
     "solve pbdl --out .": ". cannot be written, being a folder",

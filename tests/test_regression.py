@@ -263,7 +263,7 @@ def regress(model=MODEL, y="y", data=LETTERS, **arguments):
 REFUSED = {
     "no such column": (regress(y="tmp"), "'tmp' is not a column of the table; did you mean 'temp'?"),
     "unlike any column": (regress(y="response"), "'response' is not a column of the table; choose from x, y, temp."),
-    "y no word": (regress(y=3), "'3' is not a column of the table"),
+    "y no word": (regress(y=3), "y is 3, but it must be a column, a formula of columns, or a list of them"),
     "no y": (regress(y=None), "there is no y, the column that"),
     "no table": (
         regress(data=np.ones((5, 2))),
