@@ -185,7 +185,8 @@ def test_another_range_or_component_compiles_nothing(ask, compiled):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["bifurcation", "lyapunov", "losses"])
-def test_a_page_can_end_it(ask, what):
+def test_a_page_can_end_it(ask, what, monkeypatch):
+    monkeypatch.setattr("thalweg.engine.shards.TELL", 0.001)  # or all may be done before anyone is asked
     told = []
 
     def no(done, total):
