@@ -1,5 +1,8 @@
 """Functions that close over NumPy arrays, which JAX takes for those of the precision that first met them."""
 
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,3 +110,13 @@ def test_a_loss_is_anyones_in_either_precision(function, order):
         ASKED[asked](loss)
         assert own(here) == before and own(here).dtype == jnp.float32
     assert jax.jit(jax.grad(loss))(here).dtype == jnp.float32
+
+
+def test_programs_over_a_problem_go_with_it():
+    problem = _problem(plain()[0])
+    trace = tw.run(problem, {"GD": GD}, steps=2)
+    tw.analysis.table(trace, problem), tw.geometry.sharpness(problem, np.array(START))
+    gone = weakref.ref(problem)
+    del problem
+    gc.collect()
+    assert gone() is None

@@ -50,24 +50,26 @@ def below_normal(text, values):
 
 
 def right_formula(example):
+    """Whether a formula is taken; then it means what Python reads."""
     text, values = example
     parsed = answer(formula.parse, text, inputs.NAMES, inputs.QUOTED)
     if parsed is None:
-        return
+        return False
     exact, expected = by_python(text, values, np.longdouble), by_python(text, values)
     if np.allclose(float(exact), expected, rtol=1e-12, atol=1e-13, equal_nan=True):
         if not below_normal(text, values):
             with jax.enable_x64(True):
                 np.testing.assert_allclose(parsed(values), expected, rtol=1e-9, atol=1e-10)
         np.testing.assert_allclose(parsed.in_numpy(values), expected, rtol=1e-9, atol=1e-10)
+    return True
 
 
 def test_formulas(profile):
-    holds(profile, st.tuples(inputs.formulas, inputs.points), right_formula)
+    assert holds(profile, st.tuples(inputs.formulas, inputs.points), right_formula) > 0.9
 
 
 def test_near_misses_of_formulas(profile):
-    holds(profile, st.tuples(near_misses(inputs.formulas), inputs.points), right_formula)
+    assert 0.05 < holds(profile, st.tuples(near_misses(inputs.formulas), inputs.points), right_formula) < 0.9
 
 
 def test_tables(profile, tmp_path):
@@ -147,39 +149,44 @@ def test_odd_values_for_sweeps(profile):
 
 
 def right_method(word):
+    """Whether a method is taken; then it has the numbers that stand in its words."""
     method = typed(library.method, word)
     if method is None:
-        return
+        return False
     _, _, rest = word.partition(":")
     for key, _, value in (pair.partition("=") for pair in library.split(rest, ",") if pair):
         swept = hyperparameters(method).get(key.strip())
         if swept is not None and re.fullmatch(r"[-+]?[\d.]+(e-?\d+)?", value.strip()):
             assert set(np.ravel(swept)) == {float(value)}, (word, swept)
+    return True
 
 
 def test_words_for_methods(profile):
-    holds(profile, inputs.words(library.METHODS, parameters), right_method)
+    assert holds(profile, inputs.words(library.METHODS, parameters), right_method) > 0.1
 
 
 def test_near_misses_of_words_for_methods(profile):
-    holds(profile, near_misses(inputs.words(library.METHODS, parameters)), right_method)
+    assert 0.02 < holds(profile, near_misses(inputs.words(library.METHODS, parameters)), right_method) < 0.9
 
 
 def right_problem(word):
+    """Whether a problem is taken; then it has the components that its words say."""
     problem = typed(words.problem, word, None)
     assert problem is None or np.isfinite(problem.start).all()
     name, _, rest = word.partition(":")
     if problem is not None and name in library.PROBLEMS and (said := re.fullmatch(r"d=(\d+)", rest)):
         assert problem.dimension == int(said[1])
+    return problem is not None
 
 
 def test_words_for_problems(profile, workplace):
-    holds(profile, inputs.words(library.PROBLEMS, parameters), right_problem)
+    assert holds(profile, inputs.words(library.PROBLEMS, parameters), right_problem) > 0.1
 
 
 def test_near_misses_of_words_for_problems(profile, workplace):
     formulas = inputs.formulas.map(lambda text: text.replace("ä", "x2"))
-    holds(profile, near_misses(inputs.words(library.PROBLEMS, parameters) | formulas), right_problem)
+    words_of = inputs.words(library.PROBLEMS, parameters)
+    assert 0.02 < holds(profile, near_misses(words_of | formulas), right_problem) < 0.9
 
 
 READ = {
@@ -194,10 +201,9 @@ READ = {
 @pytest.mark.parametrize("option", READ)
 def test_words_of_options(profile, option):
     def read(text):
-        for reader in READ[option]:
-            typed(reader, text)
+        return any([typed(reader, text) is not None for reader in READ[option]])
 
-    holds(profile, inputs.named[option] | near_misses(inputs.named[option]), read)
+    assert holds(profile, inputs.named[option] | near_misses(inputs.named[option]), read) > 0.05
 
 
 def test_words_of_points(profile):

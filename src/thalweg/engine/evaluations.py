@@ -9,7 +9,8 @@ from jax import Array
 
 from thalweg.chain.differences import Function
 from thalweg.chain.problem import Problem
-from thalweg.engine.traces import equations, within
+from thalweg.engine.traces import equations
+from thalweg.numerics.constants import within
 
 EVALUATIONS = ("value", "gradient", "product", "jacobian", "hessian")  # a product is one of the Hessian with a vector
 UNKNOWN = -1  # how many, where evaluations hide in a loop

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from thalweg.numerics.constants import within
+
 # What JAX may leave to LAPACK.
 FACTORS = {
     "cholesky", "cholesky_update", "eig", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "ormqr",
@@ -20,12 +22,6 @@ def equations(jaxpr: Jaxpr | ClosedJaxpr) -> Iterator[Any]:
         yield equation
         for part in within(equation):
             yield from equations(part)
-
-
-def within(equation: Any) -> list[Jaxpr | ClosedJaxpr]:
-    """The traces that an equation holds itself: the body of a loop, the branches of a condition."""
-    values = [v for value in equation.params.values() for v in (value if isinstance(value, tuple) else (value,))]
-    return [value for value in values if isinstance(value, (Jaxpr, ClosedJaxpr))]
 
 
 def constants(traced: ClosedJaxpr) -> Iterator[Any]:

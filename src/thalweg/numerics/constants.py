@@ -89,14 +89,18 @@ def _of_jax(traced: Any, done: dict[int, Any]) -> Any:
     return traced.replace(**changes) if changes else traced
 
 
+def within(equation: Any) -> list[Jaxpr | ClosedJaxpr]:
+    """The traces that an equation holds itself: the body of a loop, the branches of a condition."""
+    values = [v for value in equation.params.values() for v in (value if isinstance(value, tuple) else (value,))]
+    return [value for value in values if isinstance(value, (Jaxpr, ClosedJaxpr))]
+
+
 def _parts(traced: Any) -> Iterator[Any]:
     """The traces within, at every depth."""
     for equation in traced.eqns:
-        for value in equation.params.values():
-            for part in value if isinstance(value, tuple) else (value,):
-                if isinstance(part, (Jaxpr, ClosedJaxpr)):
-                    yield part
-                    yield from _parts(part)
+        for part in within(equation):
+            yield part
+            yield from _parts(part)
 
 
 def _of_numpy(traces: Iterable[Any]) -> bool:
